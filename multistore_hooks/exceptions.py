@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can go wrong in a hook, apart from what Glance itself answers (images.api.GlanceError)."""
+
+from typing import Any
+
+from multistore_hooks.i18n import _
+
+
+class MultistoreError(Exception):
+    """Base of the library's own errors: one line for an operator, made from the arguments."""
+
+    msg_fmt = _('An unknown error in multistore_hooks.')
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(self.msg_fmt % kwargs)
+
+
+class StoreNotUsable(MultistoreError):
+    """A store that somebody named cannot take an image. Raised before any byte is moved."""
+
+    msg_fmt = _("%(named_by)s names the Glance store '%(store)s', which %(why)s. %(there_are)s")
+
+
+class NotAsSent(MultistoreError):
+    """After an upload that Glance accepted, the image is not what was sent."""
+
+    msg_fmt = _('Image %(image_id)s is not what was uploaded: %(why)s. %(what_now)s')
+
+
+class CannotSendAgain(MultistoreError):
+    """An upload has to be tried again, but its data cannot be read a second time."""
+
+    msg_fmt = _('The upload cannot be tried again: %(sent)d bytes of its data were read already, '
+                'and it cannot go back to its beginning (%(why)s).')

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one seam to Glance: a few verbs, two value types, typed errors.
+
+Nova, Cinder, the Glance filter and the command line each bring their own implementation;
+everything behind the seams is written, and tested, against this one.
+"""
+
+import abc
+from typing import Any
+from typing import Dict
+from typing import Iterable
+from typing import Mapping
+from typing import NamedTuple
+from typing import Optional
+from typing import Tuple
+from typing import Type
+
+# The response header by which the filter says, on GET /v2/info/stores, that uploads follow their base image.
+FILTER_HEADER = 'X-OpenStack-Multistore-Hooks'
+FILTER_TOKEN = 'base-image-ref'
+# In the same header of an upload: it is a server's snapshot. A volume's upload, stock Cinder's too, says nothing.
+SNAPSHOT = 'snapshot'
+
+STORE_HEADER = 'X-Image-Meta-Store'
+BASE_IMAGE_HEADER = 'X-OpenStack-Base-Image-Ref'
+
+
+class Store(NamedTuple):
+    """One entry of Glance's store discovery (GET /v2/info/stores, since Rocky)."""
+
+    id: str
+    default: bool = False
+    read_only: bool = False
+
+
+class Stores(NamedTuple):
+    """All stores of a Glance, in its order; empty where Glance does not have several stores."""
+
+    stores: Tuple[Store, ...] = ()
+    #: The filter is in front of this Glance, which therefore follows X-OpenStack-Base-Image-Ref.
+    follows_base_image: bool = False
+
+    def get(self, store_id: str) -> Optional[Store]:
+        """Return the store of exactly this id, or None."""
+        return next((store for store in self.stores if store.id == store_id), None)
+
+    @property
+    def default(self) -> Optional[str]:
+        """The id of the default store, or None."""
+        return next((store.id for store in self.stores if store.default), None)
+
+    @property
+    def ids(self) -> Tuple[str, ...]:
+        """The ids of all stores."""
+        return tuple(store.id for store in self.stores)
+
+    @classmethod
+    def from_glance(cls, answer: Mapping[str, Any], headers: Mapping[str, str]) -> 'Stores':
+        """Read the body and the headers of Glance's answer; it writes its booleans as strings."""
+        def true(entry: Mapping[str, Any], key: str) -> bool:
+            return str(entry.get(key, '')).lower() == 'true'
+
+        return cls(
+            tuple(Store(str(entry['id']), true(entry, 'default'), true(entry, 'read-only'))
+                  for entry in answer.get('stores', ())),
+            FILTER_TOKEN in split_commas(headers.get(FILTER_HEADER)))
+
+
+class Image(NamedTuple):
+    """What the hooks read of an image record (GET /v2/images/{id})."""
+
+    id: str
+    status: str
+    #: Bytes, or None while Glance does not know them.
+    size: Optional[int]
+    #: Where the image is, in Glance's order; empty where Glance does not tell.
+    stores: Tuple[str, ...]
+    #: Where Glance is copying it to, and where its last copy failed (Ussuri and later).
+    importing_to: Tuple[str, ...]
+    failed_import: Tuple[str, ...]
+    #: Everything Glance answered, untouched.
+    record: Mapping[str, Any]
+
+    @classmethod
+    def from_glance(cls, record: Mapping[str, Any]) -> 'Image':
+        """Read an image record; Glance writes lists of stores with commas between them."""
+        size = record.get('size')
+        return cls(id=str(record['id']),
+                   status=str(record.get('status', '')),
+                   size=None if size is None else int(size),
+                   stores=split_commas(record.get('stores')),
+                   importing_to=split_commas(record.get('os_glance_importing_to_stores')),
+                   failed_import=split_commas(record.get('os_glance_failed_import')),
+                   record=record)
+
+
+def split_commas(text: Optional[str]) -> Tuple[str, ...]:
+    """Split a comma-separated list as Glance writes it; absent and empty are both no entries."""
+    return tuple(part.strip() for part in (text or '').split(',') if part.strip())
+
+
+class GlanceError(Exception):
+    """Glance answered an error.
+
+    ``status`` is the HTTP status, or None where the client library does not tell. ``original`` is what the
+    service's own client raised, for seams whose callers expect just that.
+    """
+
+    status: Optional[int] = None
+
+    def __init__(self, message: str, status: Optional[int] = None,
+                 original: Optional[BaseException] = None) -> None:
+        super().__init__(message)
+        self.status = status if status is not None else self.status
+        self.original = original
+
+
+class BadRequest(GlanceError):
+    """400: among others, an unknown store in an upload, or a copy to where the image already is."""
+
+    status = 400
+
+
+class Forbidden(GlanceError):
+    """403: the policy does not allow it."""
+
+    status = 403
+
+
+class NotFound(GlanceError):
+    """404: no such image, or not for this user; on discovery: Glance has one store only."""
+
+    status = 404
+
+
+class Conflict(GlanceError):
+    """409: the image is in another state, or another import holds its lock."""
+
+    status = 409
+
+
+class Gone(GlanceError):
+    """410: the store takes no images, or the image was deleted during its upload."""
+
+    status = 410
+
+
+class TooLarge(GlanceError):
+    """413: the store is full, or a quota is used up."""
+
+    status = 413
+
+
+_BY_STATUS: Dict[Optional[int], Type[GlanceError]] = {
+    error.status: error for error in (BadRequest, Forbidden, NotFound, Conflict, Gone, TooLarge)}
+
+#: Answers by which Glance refuses an upload because of the store it was to go to.
+STORE_REFUSED = (BadRequest, Gone, TooLarge)
+
+
+def error_for(status: Optional[int], message: str,
+              original: Optional[BaseException] = None) -> GlanceError:
+    """Return (not raise) the typed error for an HTTP status."""
+    return _BY_STATUS.get(status, GlanceError)(message, status, original)
+
+
+class ImageLookup(abc.ABC):
+    """What a placement has to know of Glance."""
+
+    @abc.abstractmethod
+    def stores(self) -> Stores:
+        """Return the stores that Glance offers; none where it does not have several (404).
+
+        :raises GlanceError: for any other answer than 200 and 404.
+        """
+
+    @abc.abstractmethod
+    def image(self, image_id: str) -> Image:
+        """Return an image, seen with the caller's own rights.
+
+        :raises NotFound: no such image, or this caller may not see it.
+        :raises GlanceError: for any other refusal.
+        """
+
+
+class ImageApi(ImageLookup):
+    """All that the hooks do with Glance."""
+
+    @abc.abstractmethod
+    def upload(self, image_id: str, body: 'Body', store: Optional[str] = None,
+               base_image: Optional[str] = None, snapshot: bool = False) -> None:
+        """Send an image's data: PUT /v2/images/{id}/file.
+
+        :param body: rewound by the implementation before every attempt.
+        :param store: sent, as it is, as X-Image-Meta-Store (Rocky and later).
+        :param base_image: sent as X-OpenStack-Base-Image-Ref (specification of Ussuri).
+        :param snapshot: tells the filter that it is a server's snapshot and not a volume.
+        :raises GlanceError: Glance refused it; see STORE_REFUSED.
+        :raises CannotSendAgain: a second attempt was due and the body cannot go back.
+        """
+
+    @abc.abstractmethod
+    def delete(self, image_id: str) -> None:
+        """Delete an image.
+
+        :raises GlanceError: Glance refused.
+        """
+
+    @abc.abstractmethod
+    def copy(self, image_id: str, stores: Iterable[str]) -> None:
+        """Ask Glance to copy an image to more stores (copy-image, Ussuri and later); it goes on after the answer.
+
+        :raises BadRequest: the image is in one of them, or Glance has no copy-image.
+        :raises Forbidden: the policy ``copy_image`` is not for this caller.
+        :raises Conflict: another import holds the lock, or a store is unknown.
+        """
+
+
+class Body(abc.ABC):
+    """Data on its way to Glance, which can be sent more than once."""
+
+    @abc.abstractmethod
+    def rewind(self) -> None:
+        """Go back to the beginning; called before every attempt, the first one too.
+
+        :raises CannotSendAgain: something was read and there is no way back.
+        """
+
+    @abc.abstractmethod
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, at most ``size``; none at the end."""

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nova's image API, whose uploads follow a placement.
+
+Nova's way of an upload is API.update -> GlanceImageServiceV2.update -> ``call('upload')`` of its client
+wrapper, since Victoria in a native thread. Only that last call is replaced: Nova's translations of errors, its
+threads and its endpoints stay its own, in every release from Train on.
+"""
+
+import contextlib
+from typing import Any
+from typing import Dict
+from typing import Iterator
+from typing import Optional
+from typing import Tuple
+
+from nova import conf
+from nova import exception
+from nova.image import glance
+
+from multistore_hooks import exceptions
+from multistore_hooks.images import api
+from multistore_hooks.images import client
+from multistore_hooks import placement as placements
+from multistore_hooks import uploading
+
+try:
+    from nova.image.glance import API as NovaAPI  # Ussuri and later
+except ImportError:
+    from nova.image.api import API as NovaAPI
+
+CONF = conf.CONF
+
+
+class API(NovaAPI):
+    """Nova's image API with a client that sends an upload where it was placed."""
+
+    def __init__(self) -> None:
+        # By image id, and not on the request context: it is simple, and reaches native threads too.
+        self._placements: Dict[str, placements.Placement] = {}
+
+    @contextlib.contextmanager
+    def placed(self, context: Any, image_id: str, base_image: Optional[str],
+               near: Optional[str]) -> Iterator[None]:
+        """Decide where an image goes, for the uploads of it inside the ``with`` block.
+
+        :param base_image: the image that the instance was made from; None if it boots from a volume.
+        :param near: the store in this compute's own Ceph cluster, or None.
+        :raises nova.exception.ImageBadRequest: the store that the operator named cannot be used.
+        """
+        store = CONF.multistore_hooks.snapshot_store
+        wish = placements.Wish(
+            named=placements.Named(store, '[multistore_hooks] snapshot_store') if store else None,
+            base_image=base_image, near=near, resolve=CONF.multistore_hooks.resolve_base_image)
+        try:
+            self._placements[image_id] = uploading.place(images_for(context), wish)
+        except exceptions.StoreNotUsable as error:
+            raise exception.ImageBadRequest(image_id=image_id, response=str(error)) from error
+        try:
+            yield
+        finally:
+            del self._placements[image_id]
+
+    def _get_session(self, _context: Any) -> Any:
+        return glance.GlanceImageServiceV2(client=_PlacingClient(self._placements))
+
+    def _get_session_and_image_id(self, context: Any, id_or_uri: Any) -> Tuple[Any, Any]:
+        if '/' in str(id_or_uri):  # an image of another Glance
+            return super()._get_session_and_image_id(context, id_or_uri)  # type: ignore
+        return self._get_session(context), id_or_uri
+
+
+class _PlacingClient(glance.GlanceClientWrapper):
+    """Nova's client wrapper; the upload of an image that has a placement goes the library's way."""
+
+    def __init__(self, placed: Dict[str, placements.Placement]) -> None:
+        super().__init__()
+        self._placements = placed
+
+    def call(self, context: Any, version: int, method: str, controller: Optional[str] = None,
+             args: Any = None, kwargs: Any = None) -> Any:
+        if method != 'upload' or controller is not None:
+            return super().call(context, version, method, controller=controller, args=args, kwargs=kwargs)
+        image_id, data = args
+        placement = self._placements.get(image_id) or placements.decide(placements.Wish())
+        try:
+            uploading.upload(images_for(context), image_id, data, placement, snapshot=True)
+        except api.GlanceError as error:
+            raise error.original or error  # Nova translates what its own client raises
+        return None
+
+
+class _HandedClients(glance.GlanceClientWrapper):
+    """Nova's client wrapper, which hands each attempt's client to our function."""
+
+    def _create_onetime_client(self, context: Any, version: int) -> client.Handed:
+        return client.Handed(super()._create_onetime_client(context, version))
+
+
+def images_for(context: Any) -> client.ClientImages:
+    """Return the library's view of the Glance that Nova would use, with the rights of this context."""
+    clients = _HandedClients()
+    return client.ClientImages(
+        lambda verb, function: clients.call(context, 2, verb, args=(function,)))

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every option of the library, and the lists that oslo.config's generator and Sphinx read.
+
+All are in the group ``[multistore_hooks]`` of the configuration file of the service that the hook runs in.
+"""
+
+import copy
+from typing import Any
+from typing import List
+from typing import Tuple
+
+from oslo_config import cfg
+
+from multistore_hooks import placement
+
+GROUP = 'multistore_hooks'
+
+_RESOLVE = cfg.StrOpt(
+    'resolve_base_image', default=placement.AUTO, choices=list(placement.RESOLVE),
+    help="""
+Who finds out in which store the base image is, when an image is uploaded.
+
+Possible values:
+
+* ``auto``: Glance, if the filter of this library is in its pipeline (it says so itself); otherwise this
+  service, with the user's own rights.
+* ``always``: this service, which names the store that it found. Glance then stores the image there and
+  nowhere else, whatever its filter would do.
+* ``never``: nobody here. The header X-OpenStack-Base-Image-Ref is sent all the same; a Glance without
+  the filter ignores it and uses its default store.
+
+Related options: a store that is named (``snapshot_store``, ``upload_store``, a volume type's
+``image_service:store_id``) comes before the base image's.
+""")
+
+NOVA_OPTS = [
+    cfg.StrOpt(
+        'snapshot_store',
+        help="""
+The Glance store for all snapshots, backups and shelved servers of this compute service.
+
+The id of a store as ``GET /v2/info/stores`` lists it. The base image's store is then ignored. If there is
+no such store, or it is read-only, a snapshot fails at once with an error that names it.
+
+Unset (the default), a snapshot goes to the store of its base image.
+"""),
+    _RESOLVE,
+]
+
+CINDER_OPTS = [
+    cfg.StrOpt(
+        'upload_store',
+        help="""
+The Glance store for volumes that are uploaded as images, where the volume type does not name one.
+
+The id of a store as ``GET /v2/info/stores`` lists it. A volume type's ``image_service:store_id`` comes first,
+the base image's store is ignored. If there is no such store, or it is read-only, an upload fails at once
+with an error that names it.
+
+Unset (the default), the image goes to the store of its base image.
+"""),
+    _RESOLVE,
+]
+
+ALL, PRIMARY = 'all', 'primary'
+
+GLANCE_OPTS = [
+    cfg.StrOpt(
+        'colocate_volumes', default=ALL, choices=[ALL, PRIMARY],
+        help="""
+Where the image of an uploaded volume goes when its base image is in several stores.
+
+Possible values:
+
+* ``all``: into one of them, and when that has succeeded, Glance is asked to copy it into the others. This
+  needs ``copy-image`` among ``enabled_import_methods``.
+* ``primary``: into one of them.
+
+Can be set in the filter's section of the paste file too, which then comes first.
+"""),
+    cfg.StrOpt(
+        'colocate_snapshots', default=PRIMARY, choices=[ALL, PRIMARY],
+        help="""
+Where a snapshot of a server goes when its base image is in several stores: see ``colocate_volumes``.
+"""),
+]
+
+
+def register_nova_opts(conf: cfg.ConfigOpts) -> None:
+    """Register what nova-compute reads."""
+    conf.register_opts(NOVA_OPTS, group=GROUP)
+
+
+def register_cinder_opts(conf: cfg.ConfigOpts) -> None:
+    """Register what cinder-volume reads."""
+    conf.register_opts(CINDER_OPTS, group=GROUP)
+
+
+def register_glance_opts(conf: cfg.ConfigOpts) -> None:
+    """Register what the filter in glance-api reads."""
+    conf.register_opts(GLANCE_OPTS, group=GROUP)
+
+
+_Listed = List[Tuple[str, List[Any]]]
+
+
+def list_nova_opts() -> _Listed:
+    """Return the options for nova.conf, as oslo.config's generator wants them."""
+    return [(GROUP, copy.deepcopy(NOVA_OPTS))]
+
+
+def list_cinder_opts() -> _Listed:
+    """Return the options for cinder.conf, as oslo.config's generator wants them."""
+    return [(GROUP, copy.deepcopy(CINDER_OPTS))]
+
+
+def list_glance_opts() -> _Listed:
+    """Return the options for glance-api.conf, as oslo.config's generator wants them."""
+    return [(GROUP, copy.deepcopy(GLANCE_OPTS))]

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which store does this upload go to? One pure decision, and the reason for it.
+
+In this order: a store that the operator named; the store of the base image; Glance's default store. From the
+specifications "Support multiple stores of Glance" (Nova, Ussuri), "Support Glance multiple stores" (Cinder,
+Train) and "Copy volume to image in multiple stores of glance" (Cinder, Ussuri).
+"""
+
+from typing import NamedTuple
+from typing import Optional
+from typing import Tuple
+from typing import Union
+
+from multistore_hooks import exceptions
+from multistore_hooks.images import api
+
+AUTO, ALWAYS, NEVER = RESOLVE = ('auto', 'always', 'never')
+
+
+class Named(NamedTuple):
+    """A store that the operator named, and where: the text names an option or a volume type."""
+
+    store: str
+    by: str
+
+
+class Wish(NamedTuple):
+    """What a seam knows of an upload before Glance is asked."""
+
+    named: Optional[Named] = None
+    #: The id of the image that the instance or the volume was made from.
+    base_image: Optional[str] = None
+    #: The store that is in this compute's own Ceph cluster.
+    near: Optional[str] = None
+    #: Who resolves the base image: option ``resolve_base_image``.
+    resolve: str = AUTO
+
+
+class Unknown(NamedTuple):
+    """Stands for what Glance could not be asked for; the text says why."""
+
+    why: str
+
+
+class Placement(NamedTuple):
+    """Where an upload goes."""
+
+    #: Sent as X-Image-Meta-Store; None leaves the choice to Glance.
+    store: Optional[str]
+    #: Sent as X-OpenStack-Base-Image-Ref, None if there is no base image.
+    base_image: Optional[str]
+    #: For the log.
+    reason: str
+    #: The operator named the store: it is this one or an error.
+    named: bool = False
+    #: Something did not go as it should: the reason is logged as a warning.
+    fallback: bool = False
+    #: Where it goes if the inferred store refuses it; None if there is no other.
+    otherwise: Optional[str] = None
+
+    @property
+    def where(self) -> str:
+        """The place, in words."""
+        if self.store:
+            return 'the store %s' % self.store
+        if self.base_image and not self.fallback:
+            return 'the store that Glance chooses'
+        return "Glance's default store"
+
+
+def must_see_stores(wish: Wish) -> bool:
+    """Tell whether the decision needs Glance's stores."""
+    return wish.named is not None or (wish.base_image is not None and wish.resolve != NEVER)
+
+
+def must_see_base_image(wish: Wish, stores: Union[api.Stores, Unknown, None]) -> bool:
+    """Tell whether the decision needs the record of the base image, now that the stores are known."""
+    if wish.named or wish.base_image is None or wish.resolve == NEVER:
+        return False
+    if not isinstance(stores, api.Stores) or len(stores.stores) < 2:
+        return False
+    return bool(wish.near) or not _left_to_glance(wish, stores)
+
+
+def decide(wish: Wish, stores: Union[api.Stores, Unknown, None] = None,
+           base_image: Union[api.Image, Unknown, None] = None) -> Placement:
+    """Decide where an upload goes.
+
+    :param stores: needed if :func:`must_see_stores`.
+    :param base_image: needed if :func:`must_see_base_image`.
+    :raises StoreNotUsable: the operator named a store that does not exist or is read-only.
+    """
+    if wish.named:
+        return _named(wish, wish.named, stores)
+    if wish.base_image is None:
+        return Placement(None, None, 'it has no base image')
+    if wish.resolve == NEVER:
+        return _default(wish, 'resolve_base_image is never', fallback=False)
+    if isinstance(stores, Unknown):
+        return _default(wish, "Glance's stores are not known (%s)" % stores.why)
+    if stores is None or not stores.stores:
+        return _default(wish, 'Glance does not have several stores', fallback=False)
+    if len(stores.stores) == 1:
+        return _default(wish, 'Glance has only one store', fallback=False)
+    return _by_base_image(wish, stores, base_image)
+
+
+def choose(image: api.Image, stores: api.Stores, near: Optional[str] = None) -> Optional[str]:
+    """Choose one of the stores an image is in for data that should be beside it.
+
+    The near one, else the default one, else the first listed; None if none of them takes images.
+    """
+    usable = writable(image.stores, stores)
+    for store in (near, stores.default):
+        if store in usable:
+            return store
+    return usable[0] if usable else None
+
+
+def writable(store_ids: Tuple[str, ...], stores: api.Stores) -> Tuple[str, ...]:
+    """Return those of the stores that exist and take images, in the order given."""
+    found = ((store_id, stores.get(store_id)) for store_id in store_ids)
+    return tuple(store_id for store_id, store in found if store and not store.read_only)
+
+
+def _left_to_glance(wish: Wish, stores: api.Stores) -> bool:
+    return wish.resolve == AUTO and stores.follows_base_image
+
+
+def _by_base_image(wish: Wish, stores: api.Stores,
+                   base_image: Union[api.Image, Unknown, None]) -> Placement:
+    default = stores.default
+    if isinstance(base_image, api.Image) and wish.near in writable(base_image.stores, stores):
+        return Placement(wish.near, wish.base_image, 'its base image %s is in this store, which is near'
+                         % wish.base_image, otherwise=_other(default, wish.near))
+    if _left_to_glance(wish, stores):
+        return Placement(None, wish.base_image, 'Glance itself follows its base image %s'
+                         % wish.base_image, otherwise=default)
+    if isinstance(base_image, Unknown):
+        return _default(wish, 'its base image %s cannot be seen (%s)'
+                        % (wish.base_image, base_image.why))
+    if base_image is None or not base_image.stores:
+        return _default(wish, 'Glance does not tell where its base image %s is' % wish.base_image)
+    store = choose(base_image, stores)
+    if store is None:
+        return _default(wish, 'its base image %s is in no store that takes images (it is in %s)'
+                        % (wish.base_image, ', '.join(base_image.stores)))
+    return Placement(store, wish.base_image, 'its base image %s is in this store' % wish.base_image,
+                     otherwise=_other(default, store))
+
+
+def _named(wish: Wish, named: Named, stores: Union[api.Stores, Unknown, None]) -> Placement:
+    if isinstance(stores, api.Stores):
+        check_named(named, stores)
+        return Placement(named.store, wish.base_image, 'named by %s' % named.by, named=True)
+    # Glance refuses an unknown store by itself; not asking it at all would lose the upload for nothing.
+    why = stores.why if isinstance(stores, Unknown) else 'not asked'
+    return Placement(named.store, wish.base_image, "named by %s, unchecked because Glance's stores "
+                     'are not known (%s)' % (named.by, why), named=True, fallback=True)
+
+
+def check_named(named: Named, stores: api.Stores) -> None:
+    """Check that a store exists and takes images, as far as Glance's discovery tells.
+
+    :raises StoreNotUsable: with the store, who named it, and the stores there are.
+    """
+    store = stores.get(named.store)
+    if not stores.stores:
+        why = 'cannot be used: this Glance does not have several stores'
+    elif store is None:
+        why = 'does not exist'
+    elif store.read_only:
+        why = 'is read-only'
+    else:
+        return
+    raise exceptions.StoreNotUsable(named_by=named.by, store=named.store, why=why,
+                                    there_are=describe(stores))
+
+
+def describe(stores: api.Stores) -> str:
+    """Return one sentence with the stores there are, for an error message."""
+    if not stores.stores:
+        return 'Its stores are not listed.'
+    return 'The stores are: %s.' % ', '.join(
+        store.id + (' (read-only)' if store.read_only else ' (default)' if store.default else '')
+        for store in stores.stores)
+
+
+def _default(wish: Wish, why: str, fallback: bool = True) -> Placement:
+    return Placement(None, wish.base_image, why, fallback=fallback)
+
+
+def _other(default: Optional[str], store: Optional[str]) -> Optional[str]:
+    return default if default != store else None

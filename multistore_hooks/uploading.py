@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An upload that follows a placement: headers, going back on a retry, checked afterwards."""
+
+import io
+from typing import Any
+from typing import Callable
+from typing import Optional
+from typing import TypeVar
+from typing import Union
+
+from oslo_log import log as logging
+
+from multistore_hooks import exceptions
+from multistore_hooks.images import api
+from multistore_hooks import placement as placements
+
+LOG = logging.getLogger(__name__)
+
+T = TypeVar('T')
+
+
+class CountedBody(api.Body):
+    """What a service hands over as data, made to start again from where it began, and counted.
+
+    Stock Nova and Cinder send a file again from where the first attempt stopped, and report the empty or
+    truncated image as a success.
+
+    :param data: bytes, or a file object; one that cannot seek can be sent once.
+    """
+
+    def __init__(self, data: Any) -> None:
+        if isinstance(data, str):
+            data = data.encode('utf-8')
+        self._data = data if hasattr(data, 'read') else io.BytesIO(data)
+        self._start: Optional[int] = None
+        self._why = ''
+        #: Bytes read since the last rewind: what the last attempt sent.
+        self.sent = 0
+        try:
+            self._start = self._data.tell()
+        except Exception as error:  # whatever a driver's file object raises: it shows only on a retry
+            self._why = str(error) or type(error).__name__
+
+    def rewind(self) -> None:
+        if not self.sent:
+            return
+        if self._start is None:
+            raise exceptions.CannotSendAgain(sent=self.sent, why=self._why)
+        try:
+            self._data.seek(self._start)
+        except Exception as error:
+            raise exceptions.CannotSendAgain(sent=self.sent, why=error) from error
+        self.sent = 0
+
+    def read(self, size: int = -1) -> bytes:
+        piece: bytes = self._data.read(size)
+        self.sent += len(piece)
+        return piece
+
+
+def place(images: api.ImageLookup, wish: placements.Wish) -> placements.Placement:
+    """Ask Glance what the decision needs, and decide. Only a named store can make this fail.
+
+    :raises StoreNotUsable: the operator named a store that does not exist or is read-only.
+    """
+    stores: Union[api.Stores, placements.Unknown, None] = None
+    base_image: Union[api.Image, placements.Unknown, None] = None
+    if placements.must_see_stores(wish):
+        stores = _ask(images.stores)
+    if wish.base_image and placements.must_see_base_image(wish, stores):
+        base_image = _ask(lambda: images.image(wish.base_image or ''))
+    return placements.decide(wish, stores, base_image)
+
+
+def upload(images: api.ImageApi, image_id: str, data: Any, placement: placements.Placement,
+           snapshot: bool = False) -> None:
+    """Send an image's data where a placement says, and check what arrived.
+
+    :param data: bytes or a file object.
+    :param snapshot: it is a server's snapshot, which Glance's filter may treat unlike a volume's image.
+    :raises GlanceError: Glance refused it; nothing but the service's own retries is tried again, except
+        that an image for an inferred store which refuses it goes to the default store.
+    :raises CannotSendAgain: a second attempt was due and the data cannot go back.
+    :raises NotAsSent: Glance has the image, but not what was sent; it was deleted.
+    """
+    body = CountedBody(data)
+    log = LOG.warning if placement.fallback else LOG.info
+    log('Uploading image %(image)s to %(where)s: %(reason)s.',
+        {'image': image_id, 'where': placement.where, 'reason': placement.reason})
+    try:
+        images.upload(image_id, body, placement.store, placement.base_image, snapshot)
+    except api.STORE_REFUSED as error:
+        if placement.otherwise is None:
+            raise
+        LOG.warning('Image %(image)s was refused by %(where)s (%(error)s): uploading it to the default '
+                    'store %(default)s.', {'image': image_id, 'where': placement.where,
+                                           'error': error, 'default': placement.otherwise})
+        # Without the base image, or the filter would choose the same store again.
+        images.upload(image_id, body, placement.otherwise)
+        placement = placement._replace(store=placement.otherwise)
+    _check(images, image_id, body.sent, placement)
+
+
+def _check(images: api.ImageApi, image_id: str, sent: int,
+           placement: placements.Placement) -> None:
+    image = _ask(lambda: images.image(image_id))
+    if isinstance(image, placements.Unknown):
+        LOG.warning('Image %(image)s was uploaded, but Glance cannot be asked whether it is complete '
+                    '(%(why)s).', {'image': image_id, 'why': image.why})
+        return
+    if image.status != 'active' or image.size != sent:
+        raise exceptions.NotAsSent(
+            image_id=image_id, what_now=_discard(images, image_id),
+            why='%d bytes were sent, and Glance has %s bytes with the status %s'
+                % (sent, image.size, image.status))
+    LOG.info('Image %(image)s is active with %(size)d bytes in %(stores)s.',
+             {'image': image_id, 'size': sent,
+              'stores': ', '.join(image.stores) or "Glance's only store"})
+    if placement.store and image.stores and placement.store not in image.stores:
+        LOG.warning('Image %(image)s was meant for the store %(store)s, but Glance put it into '
+                    '%(stores)s.', {'image': image_id, 'store': placement.store,
+                                    'stores': ', '.join(image.stores)})
+
+
+def _discard(images: api.ImageApi, image_id: str) -> str:
+    """Delete an image that nobody must boot from; return what became of it."""
+    try:
+        images.delete(image_id)
+    except Exception as error:
+        LOG.exception('The damaged image %s could not be deleted; delete it by hand.', image_id)
+        return 'It could not be deleted (%s): delete it by hand.' % error
+    return 'It was deleted.'
+
+
+def _ask(question: Callable[[], T]) -> Union[T, placements.Unknown]:
+    """Ask Glance something that an upload can do without: it is never lost to the question."""
+    try:
+        return question()
+    except Exception as error:
+        LOG.debug('Glance could not be asked.', exc_info=True)
+        return placements.Unknown(str(error) or type(error).__name__)

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the unit tests share: a fake Glance, reached through a real glanceclient."""
+
+import fixtures
+import testtools
+
+from multistore_hooks.images import client
+from multistore_hooks.images import fake
+from tests import contract
+
+
+class TestCase(testtools.TestCase):
+    """A test whose log lines can be looked at."""
+
+    def setUp(self):
+        super().setUp()
+        self._log = self.useFixture(fixtures.FakeLogger('multistore_hooks', format='%(levelname)s %(message)s'))
+
+    @property
+    def log(self):
+        """Everything that the library logged so far."""
+        return self._log.output
+
+
+class FakeGlanceTestCase(TestCase):
+    """A test with a fake Glance: reliable, fast (default), cheap."""
+
+    stores = {'reliable': fake.FILE, 'fast': fake.FILE, 'cheap': fake.FILE}
+
+    def setUp(self):
+        super().setUp()
+        self.glance = fake.FakeGlance(dict(self.stores))
+
+    def images(self, token=contract.MEMBER, attempts=1, application=None):
+        """Return an ImageApi of the library with the rights of a token."""
+        adapter = fake.SocketlessAdapter(application or self.glance)
+        return client.ClientImages(contract.run_with(
+            lambda: contract.session_client('http://glance', token, adapter), attempts))
+
+    def queued(self, **properties):
+        """Make a record without data, as Nova and Cinder do before an upload."""
+        return self.glance.add_image(owner='p1', **properties)
+
+    def base(self, *stores, **properties):
+        """Make a base image in some stores."""
+        return self.glance.add_image(stores, owner='p1', **properties)

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An upload follows its placement, starts again from its beginning, and is checked."""
+
+import io
+
+from multistore_hooks import exceptions
+from multistore_hooks.images import api
+from multistore_hooks.images import fake
+from multistore_hooks import placement
+from multistore_hooks import uploading
+from tests.unit import base
+
+Wish, Named = placement.Wish, placement.Named
+
+
+class Pipe(io.BytesIO):
+    """A file object that cannot go back."""
+
+    def seekable(self):
+        return False
+
+    def tell(self):
+        raise OSError('Illegal seek')
+
+
+class OneWay(io.BytesIO):
+    """A file object that knows where it is and cannot go back."""
+
+    def seek(self, *unused):
+        raise OSError('no way back')
+
+
+class UploadTestCase(base.FakeGlanceTestCase):
+
+    def upload(self, wish, data=b'snapshot', attempts=1, **kwargs):
+        image_id = self.queued()
+        images = self.images(attempts=attempts)
+        uploading.upload(images, image_id, data, uploading.place(images, wish), **kwargs)
+        return image_id
+
+    def sent_headers(self):
+        headers = self.glance.requests('PUT', '/file')[-1][2]
+        return (headers.get('x-image-meta-store'), headers.get('x-openstack-base-image-ref'),
+                headers.get('x-openstack-multistore-hooks'))
+
+
+class UploadTest(UploadTestCase):
+    """The upload itself."""
+
+    def test_follows_the_base_image_and_sends_both_headers(self):
+        base_image = self.base('cheap')
+        image_id = self.upload(Wish(base_image=base_image))
+        self.assertEqual(['cheap'], self.glance.where(image_id))
+        self.assertEqual(('cheap', base_image, None), self.sent_headers())
+        self.assertIn('INFO Uploading image %s to the store cheap: its base image' % image_id, self.log)
+        self.assertIn('with 8 bytes in cheap', self.log)
+
+    def test_snapshot_tells_the_filter_what_it_is(self):
+        base_image = self.base('cheap')
+        self.upload(Wish(base_image=base_image), snapshot=True)
+        self.assertEqual(('cheap', base_image, 'snapshot'), self.sent_headers())
+
+    def test_named_store_wins_and_both_headers_are_sent(self):
+        base_image = self.base('cheap')
+        image_id = self.upload(Wish(Named('reliable', 'x'), base_image))
+        self.assertEqual(['reliable'], self.glance.where(image_id))
+        self.assertEqual(('reliable', base_image, None), self.sent_headers())
+        self.assertEqual([], self.glance.requests('GET', base_image))
+
+    def test_without_wishes_nothing_is_asked_and_nothing_sent(self):
+        image_id = self.upload(Wish())
+        self.assertEqual(['fast'], self.glance.where(image_id))
+        self.assertEqual((None, None, None), self.sent_headers())
+        self.assertEqual(['PUT', 'GET'], [entry[0] for entry in self.glance.log])
+
+    def test_named_store_that_does_not_exist_is_an_error_before_any_byte(self):
+        self.assertRaises(exceptions.StoreNotUsable, self.upload, Wish(Named('nope', 'x')))
+        self.assertEqual([], self.glance.requests('PUT', '/file'))
+
+    def test_left_to_the_filter_when_it_announces_itself(self):
+        self.glance.headers['X-OpenStack-Multistore-Hooks'] = 'base-image-ref'
+        base_image = self.base('cheap')
+        self.upload(Wish(base_image=base_image))
+        self.assertEqual((None, base_image, None), self.sent_headers())
+        self.assertEqual([], self.glance.requests('GET', base_image))
+
+    def test_deleted_base_image_is_a_warning_and_the_default_store(self):
+        image_id = self.upload(Wish(base_image='11111111-2222-3333-4444-555555555555'))
+        self.assertEqual(['fast'], self.glance.where(image_id))
+        self.assertIn("WARNING Uploading image %s to Glance's default store" % image_id, self.log)
+
+    def test_base_image_of_another_project_is_as_good_as_deleted(self):
+        image_id = self.upload(Wish(base_image=self.glance.add_image(['cheap'], owner='p2')))
+        self.assertEqual(['fast'], self.glance.where(image_id))
+
+    def test_glance_that_cannot_be_asked_is_a_warning_and_the_default_store(self):
+        self.glance.faults.append(fake.Fault('GET', '/v2/info/stores', 500))
+        image_id = self.upload(Wish(base_image=self.base('cheap')))
+        self.assertEqual(['fast'], self.glance.where(image_id))
+        self.assertIn('WARNING', self.log)
+
+    def test_retry_sends_everything_again_from_where_the_data_began(self):
+        self.glance.faults.append(fake.Fault('PUT', '/file', 503, after=100000))
+        data = io.BytesIO(b'skipped' + b'x' * 300000)
+        data.seek(7)
+        image_id = self.upload(Wish(), data, attempts=2)
+        self.assertEqual(b'x' * 300000, self.glance.data['fast', image_id])
+
+    def test_retry_of_data_that_cannot_go_back_fails(self):
+        for data, why in ((Pipe(b'x' * 300000), 'Illegal seek'), (OneWay(b'x' * 300000), 'no way back')):
+            self.glance.faults.append(fake.Fault('PUT', '/file', 503, after=100000))
+            error = self.assertRaises(exceptions.CannotSendAgain, self.upload, Wish(), data, attempts=2)
+            self.assertIn(why, str(error))
+            self.assertEqual({}, self.glance.data)
+
+    def test_data_that_cannot_go_back_can_be_sent_once(self):
+        image_id = self.upload(Wish(), Pipe(b'once'))
+        self.assertEqual(b'once', self.glance.data['fast', image_id])
+
+    def test_retry_before_anything_was_read_needs_no_way_back(self):
+        body = uploading.CountedBody(Pipe(b'once'))
+        body.rewind()
+        body.rewind()
+        self.assertEqual(b'once', body.read())
+
+    def test_text_is_sent_as_bytes(self):
+        image_id = self.upload(Wish(), '')
+        self.assertEqual(b'', self.glance.data['fast', image_id])
+
+    def test_image_that_is_shorter_than_what_was_sent_is_deleted_and_an_error(self):
+        image_id = self.queued()
+        error = self.assertRaises(exceptions.NotAsSent, uploading.upload, Truncating(self.images()),
+                                  image_id, b'snapshot', placement.decide(Wish()))
+        self.assertIn('8 bytes were sent, and Glance has 4 bytes', str(error))
+        self.assertIn('It was deleted.', str(error))
+        self.assertNotIn(image_id, self.glance.images)
+
+    def test_image_that_is_not_active_is_an_error(self):
+        image_id = self.queued()
+        self.assertRaises(exceptions.NotAsSent, uploading.upload, Losing(self.images()), image_id, b'',
+                          placement.decide(Wish()))
+
+    def test_damaged_image_that_cannot_be_deleted_is_named(self):
+        self.glance.faults.append(fake.Fault('DELETE', '/v2/images', 409))
+        image_id = self.queued()
+        error = self.assertRaises(exceptions.NotAsSent, uploading.upload, Truncating(self.images()),
+                                  image_id, b'snapshot', placement.decide(Wish()))
+        self.assertIn('delete it by hand', str(error))
+        self.assertIn(image_id, self.log)
+
+    def test_upload_that_cannot_be_checked_is_a_warning_and_no_loss(self):
+        self.glance.faults.append(fake.Fault('GET', '/v2/images/', 500))
+        image_id = self.upload(Wish())
+        self.assertEqual(['fast'], self.glance.where(image_id))
+        self.assertIn('WARNING Image %s was uploaded, but' % image_id, self.log)
+
+    def test_image_that_glance_put_elsewhere_is_a_warning(self):
+        image_id = self.queued()
+        uploading.upload(Misplacing(self.images()), image_id, b'snapshot',
+                         placement.Placement('cheap', None, 'x'))
+        self.assertIn('was meant for the store cheap, but Glance put it into fast', self.log)
+
+
+class RefusalTest(UploadTestCase):
+    """The base image's store is listed, and refuses."""
+
+    stores = {'fast': fake.FILE, 'off': fake.DISABLED, 'full': fake.FULL}
+
+    def test_inferred_store_that_refuses_is_replaced_by_the_default_once(self):
+        for store in ('off', 'full'):
+            base_image = self.base(store)
+            image_id = self.upload(Wish(base_image=base_image))
+            self.assertEqual(b'snapshot', self.glance.data['fast', image_id])
+            self.assertIn('refused by the store %s' % store, self.log)
+            self.assertEqual(('fast', None, None), self.sent_headers())
+
+    def test_store_that_vanished_meanwhile_is_replaced_by_the_default(self):
+        image_id = self.queued()
+        uploading.upload(self.images(), image_id, b'snapshot',
+                         placement.Placement('gone', None, 'x', otherwise='fast'))
+        self.assertEqual(['fast'], self.glance.where(image_id))
+
+    def test_default_store_that_refuses_too_is_an_error(self):
+        self.glance.stores['fast'] = fake.FULL
+        self.assertRaises(api.TooLarge, self.upload, Wish(base_image=self.base('off')))
+        self.assertEqual(2, len(self.glance.requests('PUT', '/file')))
+
+    def test_named_store_that_refuses_is_an_error(self):
+        self.assertRaises(api.Gone, self.upload, Wish(Named('off', 'x')))
+        self.assertEqual(1, len(self.glance.requests('PUT', '/file')))
+
+    def test_other_errors_are_not_tried_in_another_store(self):
+        self.glance.faults.append(fake.Fault('PUT', '/file', 403))
+        self.assertRaises(api.Forbidden, self.upload, Wish(base_image=self.base('off')))
+        self.assertEqual(1, len(self.glance.requests('PUT', '/file')))
+
+
+class Passing:
+    """An ImageApi that passes everything on."""
+
+    def __init__(self, images):
+        self._images = images
+
+    def __getattr__(self, name):
+        return getattr(self._images, name)
+
+
+class Truncating(Passing):
+    """Loses what comes after four bytes."""
+
+    def upload(self, image_id, body, *unused):
+        self._images.upload(image_id, uploading.CountedBody(body.read()[:4]))
+
+
+class Losing(Passing):
+    """Loses everything."""
+
+    def upload(self, image_id, body, *unused):
+        body.read()
+
+
+class Misplacing(Passing):
+    """Uses the default store, whatever was asked for."""
+
+    def upload(self, image_id, body, *unused):
+        self._images.upload(image_id, body)
