@@ -32,3 +32,13 @@ class CannotSendAgain(MultistoreError):
 
     msg_fmt = _('The upload cannot be tried again: %(sent)d bytes of its data were read already, '
                 'and it cannot go back to its beginning (%(why)s).')
+
+
+class CopyFailed(MultistoreError):
+    """An image did not come into a store."""
+
+    msg_fmt = _('Image %(image_id)s is not in the store %(store)s: %(why)s.')
+
+
+class ImageGone(CopyFailed):
+    """The image that was to be copied does not exist, or not any more."""

@@ -9,6 +9,7 @@ from typing import Any
 from typing import List
 from typing import Tuple
 
+from keystoneauth1 import loading
 from oslo_config import cfg
 
 from multistore_hooks import placement
@@ -45,6 +46,41 @@ no such store, or it is read-only, a snapshot fails at once with an error that n
 Unset (the default), a snapshot goes to the store of its base image.
 """),
     _RESOLVE,
+    cfg.StrOpt(
+        'glance_rbd_pool', default='images',
+        help="""
+The pool of the Glance store ``[libvirt] images_rbd_glance_store_name`` in this compute's Ceph cluster.
+
+It is ``rbd_store_pool`` of that store in glance-api.conf. Used to find an image whose locations Glance does not
+show, and to see without asking Glance that a copy has come to its end. Nova's Ceph user must be allowed to
+read it, which cloning from it needs anyway.
+"""),
+]
+
+# Nova's own, of Victoria and later, registered here where a release lacks them, so that one configuration
+# is right for all. Their names, groups and defaults are Nova's.
+NOVA_COPY_OPTS = [
+    cfg.StrOpt(
+        'images_rbd_glance_store_name', default='',
+        help="""
+The Glance store that is in this compute's own Ceph cluster.
+
+If it is set, an image that is not there is copied there by Glance, and then cloned, before an instance boots
+from it. Needs ``images_type = rbd``, ``copy-image`` among Glance's ``enabled_import_methods``, and credentials in
+``[multistore_hooks]`` that Glance's policy ``copy_image`` accepts.
+"""),
+    cfg.IntOpt(
+        'images_rbd_glance_copy_poll_interval', default=15, min=1,
+        help="""
+The longest time, in seconds, between two looks at a copy that is going on.
+
+The first looks are closer together: a tenth of the time waited so far.
+"""),
+    cfg.IntOpt(
+        'images_rbd_glance_copy_timeout', default=600, min=1,
+        help="""
+How long, in seconds, an instance waits for a copy of its image before it gives up.
+"""),
 ]
 
 CINDER_OPTS = [
@@ -89,6 +125,10 @@ Where a snapshot of a server goes when its base image is in several stores: see 
 def register_nova_opts(conf: cfg.ConfigOpts) -> None:
     """Register what nova-compute reads."""
     conf.register_opts(NOVA_OPTS, group=GROUP)
+    loading.register_auth_conf_options(conf, GROUP)
+    for option in NOVA_COPY_OPTS:
+        if option.dest not in conf.libvirt:
+            conf.register_opt(option, group='libvirt')
 
 
 def register_cinder_opts(conf: cfg.ConfigOpts) -> None:
@@ -105,8 +145,12 @@ _Listed = List[Tuple[str, List[Any]]]
 
 
 def list_nova_opts() -> _Listed:
-    """Return the options for nova.conf, as oslo.config's generator wants them."""
-    return [(GROUP, copy.deepcopy(NOVA_OPTS))]
+    """Return the options for nova.conf, as oslo.config's generator wants them.
+
+    Those of ``[libvirt]`` are left out: from Victoria on Nova lists them itself.
+    """
+    credentials = loading.get_auth_common_conf_options() + loading.get_auth_plugin_conf_options('password')
+    return [(GROUP, copy.deepcopy(NOVA_OPTS) + credentials)]
 
 
 def list_cinder_opts() -> _Listed:

@@ -78,6 +78,8 @@ class Image(NamedTuple):
     #: Where Glance is copying it to, and where its last copy failed (Ussuri and later).
     importing_to: Tuple[str, ...]
     failed_import: Tuple[str, ...]
+    #: The task that holds the image's lock (Ussuri's last and later), or None.
+    import_task: Optional[str]
     #: Everything Glance answered, untouched.
     record: Mapping[str, Any]
 
@@ -91,7 +93,24 @@ class Image(NamedTuple):
                    stores=split_commas(record.get('stores')),
                    importing_to=split_commas(record.get('os_glance_importing_to_stores')),
                    failed_import=split_commas(record.get('os_glance_failed_import')),
+                   import_task=record.get('os_glance_import_task') or None,
                    record=record)
+
+
+class Task(NamedTuple):
+    """What Glance tells of an import (GET /v2/images/{id}/tasks, Wallaby and later)."""
+
+    id: str
+    status: str
+    message: str
+
+    @classmethod
+    def newest(cls, answer: Mapping[str, Any]) -> 'Optional[Task]':
+        """Return the task of the answer that was made last, or None."""
+        tasks = sorted(answer.get('tasks', ()), key=lambda task: str(task.get('created_at', '')))
+        if not tasks:
+            return None
+        return cls(str(tasks[-1]['id']), str(tasks[-1]['status']), str(tasks[-1].get('message') or ''))
 
 
 def split_commas(text: Optional[str]) -> Tuple[str, ...]:
@@ -213,6 +232,29 @@ class ImageApi(ImageLookup):
         :raises BadRequest: the image is in one of them, or Glance has no copy-image.
         :raises Forbidden: the policy ``copy_image`` is not for this caller.
         :raises Conflict: another import holds the lock, or a store is unknown.
+        """
+
+
+    @abc.abstractmethod
+    def import_methods(self) -> Tuple[str, ...]:
+        """Return the import methods that Glance offers; none where it cannot import.
+
+        :raises GlanceError: for any other answer than 200 and 404.
+        """
+
+    @abc.abstractmethod
+    def newest_task(self, image_id: str) -> Optional[Task]:
+        """Return Glance's newest task on an image, or None where it has or tells none.
+
+        :raises GlanceError: for any other answer than 200, 404 and 405.
+        """
+
+    @abc.abstractmethod
+    def locations(self, image_id: str) -> Tuple[str, ...]:
+        """Return the URLs of an image from the location API (2024.2 and later); none without that API.
+
+        :raises Forbidden: the policy ``fetch_image_location`` is not for this caller.
+        :raises GlanceError: for any other answer than 200, 404 and 405.
         """
 
 

@@ -14,6 +14,7 @@ from typing import Dict
 from typing import Iterable
 from typing import Mapping
 from typing import Optional
+from typing import Tuple
 
 from glanceclient import exc
 
@@ -67,6 +68,26 @@ class ClientImages(api.ImageApi):
         self._request('image_import', 'post', '/v2/images/%s/import' % image_id,
                       {'method': {'name': 'copy-image'}, 'stores': list(stores),
                        'all_stores_must_succeed': False})
+
+    def import_methods(self) -> Tuple[str, ...]:
+        body = self._get_if_there('/v2/info/import') or {}
+        return tuple(body.get('import-methods', {}).get('value', ()))
+
+    def newest_task(self, image_id: str) -> Optional[api.Task]:
+        return api.Task.newest(self._get_if_there('/v2/images/%s/tasks' % image_id) or {})
+
+    def locations(self, image_id: str) -> Tuple[str, ...]:
+        body = self._get_if_there('/v2/images/%s/locations' % image_id) or ()
+        return tuple(location['url'] for location in body)
+
+    def _get_if_there(self, path: str) -> Any:
+        """Return what Glance answers, or None where it does not know such a path or such an image."""
+        try:
+            return self._request('get', 'get', path)[1]
+        except api.GlanceError as error:
+            if error.status in (404, 405):
+                return None
+            raise
 
     def _request(self, verb: str, method: str, path: str, data: Any = None,
                  raw_headers: Optional[Dict[str, str]] = None) -> Any:

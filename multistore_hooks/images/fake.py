@@ -18,6 +18,7 @@ from typing import List
 from typing import NamedTuple
 from typing import Optional
 from typing import Tuple
+import urllib.parse
 import uuid
 
 import requests
@@ -77,6 +78,9 @@ class FakeGlance:
         self.data: Dict[Tuple[str, str], bytes] = {}
         self.faults: List[Fault] = []
         self.log: List[Tuple[str, str, Dict[str, str]]] = []
+        self.tasks: Dict[str, List[Dict[str, Any]]] = {}
+        self.import_methods = ['glance-direct', 'web-download', 'copy-image']
+        self.pool: Optional[str] = None  # if set, the location API answers RBD URLs with it, to admins
         self.headers: Dict[str, str] = {}  # added to what discovery answers, as a filter would
 
     # -- what a test says
@@ -157,12 +161,15 @@ class FakeGlance:
         if (method, path) == ('POST', '/v2/images'):
             record = json.loads(environ['wsgi.input'].read().decode('utf-8'))
             return 201, self.images[self.add_image(owner=context.project_id, **record)]
+        if (method, path) == ('GET', '/v2/info/import'):
+            return 200, {'import-methods': {'type': 'array', 'value': list(self.import_methods)}}
         found = re.match(r'^/v2/images/([^/]+)(/[a-z]+)?$', path)
         if not found:
             raise _Answer(404, 'Not Found')
         image = self._visible(found.group(1), context)
         handler = {('GET', None): self._show, ('DELETE', None): self._delete, ('PUT', '/file'): self._upload,
                    ('GET', '/file'): self._download, ('POST', '/import'): self._import,
+                   ('GET', '/tasks'): self._tasks, ('GET', '/locations'): self._locations,
                    }.get((method, found.group(2)))
         if handler is None:
             raise _Answer(405, 'Method Not Allowed')
@@ -173,7 +180,7 @@ class FakeGlance:
         context = environ.get('webob.adhoc_attrs', {}).get('context')
         if context is not None:
             return context  # type: ignore[no-any-return]
-        token = requests.compat.unquote(headers.get('x-auth-token', 'admin:admin:admin'))
+        token = urllib.parse.unquote(headers.get('x-auth-token', 'admin:admin:admin'))
         user, project, roles = token.split(':')
         return Context(user, project, roles.split(','))
 
@@ -248,17 +255,34 @@ class FakeGlance:
                 raise _Answer(400, "Image is already present at store '%s'" % store)
         if image.get('os_glance_import_task'):
             raise _Answer(409, 'Image has active task')
-        image.update(os_glance_import_task=str(uuid.uuid4()), os_glance_failed_import='',
+        task = str(uuid.uuid4())
+        image.update(os_glance_import_task=task, os_glance_failed_import='',
                      os_glance_importing_to_stores=','.join(wanted))
+        self.tasks.setdefault(image['id'], []).append(
+            {'id': task, 'status': 'processing', 'message': 'Copied 0 MiB',
+             'created_at': '%06d' % len(self.log)})
         if self.copies_at_once:
             self.finish_copies()
         return 202, None
+
+    def _tasks(self, image: Dict[str, Any], *unused: Any) -> Tuple[int, Any]:
+        return 200, {'tasks': self.tasks.get(image['id'], [])}
+
+    def _locations(self, image: Dict[str, Any], headers: Dict[str, str], environ: Dict[str, Any],
+                   context: Context) -> Tuple[int, Any]:
+        if self.pool is None:
+            raise _Answer(404, 'Not Found')
+        if not context.is_admin:
+            raise _Answer(403, 'You are not authorized to complete fetch_image_location action.')
+        return 200, [{'url': 'rbd://%s/%s/%s/snap' % (store, self.pool, image['id']),
+                      'metadata': {'store': store}} for store in self.where(image['id'])]
 
     def _end_copy(self, image: Dict[str, Any], store: str) -> None:
         if self.stores[store] == FILE:
             self.data[store, image['id']] = self.data[self.where(image['id'])[0], image['id']]
             self._list_stores(image['id'])
         else:
+            self.tasks[image['id']][-1].update(status='failure', message='Task failed due to Internal Error')
             failed = [name for name in image['os_glance_failed_import'].split(',') if name]
             image['os_glance_failed_import'] = ','.join(failed + [store])
 
@@ -280,7 +304,7 @@ class SocketlessAdapter(requests.adapters.BaseAdapter):
 
     def send(self, request: Any, *unused: Any, **unused_too: Any) -> requests.Response:
         path, _mark, query = request.path_url.partition('?')
-        environ: Dict[str, Any] = {'REQUEST_METHOD': request.method, 'PATH_INFO': requests.compat.unquote(path),
+        environ: Dict[str, Any] = {'REQUEST_METHOD': request.method, 'PATH_INFO': urllib.parse.unquote(path),
                                    'QUERY_STRING': query, 'SCRIPT_NAME': '', 'SERVER_NAME': 'glance',
                                    'SERVER_PORT': '80', 'SERVER_PROTOCOL': 'HTTP/1.1',
                                    'wsgi.url_scheme': 'http', 'wsgi.input': _Input(request.body)}

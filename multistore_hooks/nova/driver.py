@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova's libvirt driver, whose snapshots follow their base image.
+"""Nova's libvirt driver, whose snapshots follow their base image, and which has cold images copied and cloned.
 
 ``compute_driver = multistore.LibvirtDriver``, once the patch has added the file ``nova/virt/multistore.py``
 (``multistore-hooks patch apply nova``). Train and later. Snapshot, backup, shelve and cross-cell resize all
@@ -12,18 +12,20 @@ from nova import conf
 from nova.virt.libvirt import driver
 
 from multistore_hooks.nova import image_api
+from multistore_hooks.nova import rbd
 from multistore_hooks import options
 
 CONF = conf.CONF
 
 
 class LibvirtDriver(driver.LibvirtDriver):
-    """Nova's own driver with an image API that places uploads."""
+    """Nova's own driver, with an image API that places uploads and an RBD backend that copies, then clones."""
 
     def __init__(self, virtapi: Any, read_only: bool = False) -> None:
-        super().__init__(virtapi, read_only)
         options.register_nova_opts(CONF)
+        super().__init__(virtapi, read_only)
         self._image_api = image_api.API()
+        self.image_backend.BACKEND['rbd'] = rbd.Rbd
 
     def snapshot(self, context: Any, instance: Any, image_id: str, update_task_state: Any) -> None:
         """Take a snapshot of an instance into the image that was made for it.
@@ -32,9 +34,25 @@ class LibvirtDriver(driver.LibvirtDriver):
 
         :raises nova.exception.ImageBadRequest: ``snapshot_store`` cannot be used.
         """
-        # The store that is near would be [libvirt] images_rbd_glance_store_name, of Victoria and later.
-        near = None
-        if CONF.libvirt.images_type == 'rbd':
-            near = getattr(CONF.libvirt, 'images_rbd_glance_store_name', None)
-        with self._image_api.placed(context, image_id, instance.image_ref or None, near or None):
+        with self._image_api.placed(context, image_id, instance.image_ref or None, _near()):
             super().snapshot(context, instance, image_id, update_task_state)
+
+    def cache_image(self, context: Any, image_id: str) -> bool:
+        """Get an image ready for boots: into this site's store if there is one, else as Nova does.
+
+        Nova's API for it (``openstack aggregate cache image``) came with Ussuri.
+
+        :returns: whether there was something to do.
+        :raises nova.exception.ImageUnacceptable: the image did not get into the store.
+        """
+        store = _near()
+        if store and rbd.cloneable(context, image_id):
+            return rbd.ensure_in_store(context, image_id, store, rbd.rbd_driver())
+        return super().cache_image(context, image_id)  # type: ignore[no-any-return]
+
+
+def _near() -> Any:
+    """Return the store in this compute's own Ceph cluster, or None."""
+    if CONF.libvirt.images_type != 'rbd':
+        return None
+    return CONF.libvirt.images_rbd_glance_store_name or None

@@ -13,13 +13,17 @@ from typing import Iterator
 from typing import Optional
 from typing import Tuple
 
+import glanceclient.exc
+from keystoneauth1 import loading
 from nova import conf
+from nova import context as nova_context
 from nova import exception
 from nova.image import glance
 
 from multistore_hooks import exceptions
 from multistore_hooks.images import api
 from multistore_hooks.images import client
+from multistore_hooks import options
 from multistore_hooks import placement as placements
 from multistore_hooks import uploading
 
@@ -60,6 +64,21 @@ class API(NovaAPI):
         finally:
             del self._placements[image_id]
 
+    def update(self, context: Any, id_or_uri: Any, image_info: Any, data: Any = None,
+               purge_props: bool = False) -> Any:
+        """Update an image as Nova does; a refused location leads to the upload, not to a lost snapshot.
+
+        :raises nova.exception.ImageUnacceptable: Glance refused the location of a direct snapshot.
+        """
+        try:
+            return super().update(context, id_or_uri, image_info, data=data, purge_props=purge_props)
+        except (exception.ImageNotAuthorized, exception.ImageBadRequest,
+                glanceclient.exc.HTTPConflict) as error:
+            if 'location' not in image_info:
+                raise
+            raise exception.ImageUnacceptable(
+                image_id=id_or_uri, reason='Glance refuses its location: %s' % error) from error
+
     def _get_session(self, _context: Any) -> Any:
         return glance.GlanceImageServiceV2(client=_PlacingClient(self._placements))
 
@@ -78,6 +97,8 @@ class _PlacingClient(glance.GlanceClientWrapper):
 
     def call(self, context: Any, version: int, method: str, controller: Optional[str] = None,
              args: Any = None, kwargs: Any = None) -> Any:
+        if method == 'add_location':
+            args = self._with_store(args)
         if method != 'upload' or controller is not None:
             return super().call(context, version, method, controller=controller, args=args, kwargs=kwargs)
         image_id, data = args
@@ -86,7 +107,15 @@ class _PlacingClient(glance.GlanceClientWrapper):
             uploading.upload(images_for(context), image_id, data, placement, snapshot=True)
         except api.GlanceError as error:
             raise error.original or error  # Nova translates what its own client raises
+        except exceptions.MultistoreError as error:
+            raise exception.NovaException(str(error)) from error  # its text reaches the user
         return None
+
+    def _with_store(self, args: Any) -> Any:
+        """Return the arguments of ``add_location`` with the store of a direct snapshot, where Nova has none."""
+        image_id, url, metadata = args
+        near = CONF.libvirt.images_rbd_glance_store_name if CONF.libvirt.images_type == 'rbd' else None
+        return image_id, url, metadata or ({'store': near} if near else {})
 
 
 class _HandedClients(glance.GlanceClientWrapper):
@@ -94,6 +123,15 @@ class _HandedClients(glance.GlanceClientWrapper):
 
     def _create_onetime_client(self, context: Any, version: int) -> client.Handed:
         return client.Handed(super()._create_onetime_client(context, version))
+
+
+def privileged(context: Any) -> Any:
+    """Return a context with the rights of ``[multistore_hooks]`` credentials; without those, the same."""
+    auth = loading.load_auth_from_conf_options(CONF, options.GROUP)
+    if auth is None:
+        return context
+    return nova_context.RequestContext(user_auth_plugin=auth, request_id=context.request_id,
+                                       global_request_id=context.global_id)
 
 
 def images_for(context: Any) -> client.ClientImages:
