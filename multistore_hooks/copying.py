@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Get this image into this store: what to do next, how to wait, and one flight for all who want the same.
+"""Get this image into this store: what to do next, how to wait, and one flight for all who want
+the same.
 
-The specification is "Libvirt RBD image backend support for glance multistore" (Nova, Victoria); copy-image came
-with Glance Ussuri. Glance copies on its own after it accepted the request; its only lock is per image, not per
-store, so two sites that want one image have to take turns.
+The specification is "Libvirt RBD image backend support for glance multistore" (Nova, Victoria);
+copy-image came with Glance Ussuri. Glance copies on its own after it accepted the request; its
+only lock is per image, not per store, so two sites that want one image have to take turns.
 """
 
 import abc
@@ -31,7 +32,8 @@ METHOD = 'copy-image'
 MOST_ASKS = 3
 #: Seconds that a copy may take to show in the image's record after Glance accepted it.
 APPEARS_WITHIN = 5
-#: Seconds between two looks: at Glance by the one who leads, at the site's own cluster by the others.
+#: Seconds between two looks: at Glance by the one who leads, at the site's own cluster by the
+#: others.
 SHORTEST_WAIT = 0.6
 GLIMPSE_EVERY = 0.25
 
@@ -48,7 +50,8 @@ class Step(enum.Enum):
 class Memory(NamedTuple):
     """What one wait has seen so far."""
 
-    #: At the first look the store was listed as failed already: an earlier try's, until a copy is seen.
+    #: At the first look the store was listed as failed already: an earlier try's, until a copy is
+    #: seen.
     failed_before: Optional[bool] = None
     seen_importing: bool = False
     asks: int = 0
@@ -73,8 +76,8 @@ def decide(image: api.Image, store: str, memory: Memory, now: float) -> Step:
     if store in image.stores:
         return Step.DONE
     if image.import_task:
-        # Ours before it shows, or another store's: the lock is per image. What is listed as failed meanwhile
-        # may be an earlier try's, which Glance clears only when it starts.
+        # Ours before it shows, or another store's: the lock is per image. What is listed as failed
+        # meanwhile may be an earlier try's, which Glance clears only when it starts.
         return Step.WAIT
     just_asked = memory.asked_at is not None and now - memory.asked_at < APPEARS_WITHIN
     if store in image.failed_import:
@@ -203,7 +206,8 @@ class Copy:
     def _ask(self) -> None:
         if self._memory.asks >= MOST_ASKS:
             raise self._failed('Glance was asked %d times: %s' % (
-                self._memory.asks, self._refusal or 'it agreed, and nothing came of it%s' % self._task_says()))
+                self._memory.asks,
+                self._refusal or 'it agreed, and nothing came of it%s' % self._task_says()))
         try:
             if not self._memory.asks:
                 self._check()
@@ -260,7 +264,8 @@ class Copy:
         leading = self._site.lead()
         pause = delay(self._waited(), interval) if leading else max(interval, SHORTEST_WAIT)
         until = self._clock.monotonic() + pause * random.uniform(0.8, 1.2)
-        # What the cluster shows and Glance does not confirm may be the rest of a failed copy: ask less often.
+        # What the cluster shows and Glance does not confirm may be the rest of a failed copy: ask
+        # less often.
         believe_at = self._clock.monotonic() + GLIMPSE_EVERY * 2 ** self._hints
         self._tell_progress()
         while True:
@@ -283,7 +288,7 @@ class Copy:
         now = self._clock.monotonic()
         if now - self._progress_at >= self._limits.interval and self._site.lead():
             self._progress_at = now
-            LOG.info('Waiting for image %(image)s in the store %(store)s for %(seconds)d seconds now%(says)s.',
+            LOG.info('Waiting for image %(image)s in the store %(store)s, %(seconds)d seconds now%(says)s.',
                      {'image': self._image_id, 'store': self._store, 'seconds': self._waited(),
                       'says': self._task_says()})
 
@@ -327,7 +332,7 @@ class SingleFlight:
         self._lock = threading.Lock()
 
     def run(self, key: Tuple[str, str], function: Callable[[], bool], timeout: float) -> bool:
-        """Run the function, or wait for one that is running under the same key; both get the one result.
+        """Run the function, or wait for one that runs under the same key, and share its result.
 
         :param timeout: seconds, after which one who waits for another gives up.
         :raises: what the function raised.

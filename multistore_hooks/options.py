@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every option of the library, and the lists that oslo.config's generator and Sphinx read.
 
-All are in the group ``[multistore_hooks]`` of the configuration file of the service that the hook runs in.
+All are in the group ``[multistore_hooks]`` of the configuration file of the service that the hook
+runs in.
 """
 
 import copy
@@ -23,12 +24,12 @@ Who finds out in which store the base image is, when an image is uploaded.
 
 Possible values:
 
-* ``auto``: Glance, if the filter of this library is in its pipeline (it says so itself); otherwise this
-  service, with the user's own rights.
-* ``always``: this service, which names the store that it found. Glance then stores the image there and
-  nowhere else, whatever its filter would do.
-* ``never``: nobody here. The header X-OpenStack-Base-Image-Ref is sent all the same; a Glance without
-  the filter ignores it and uses its default store.
+* ``auto``: Glance, if the filter of this library is in its pipeline (it says so itself); otherwise
+  this service, with the user's own rights.
+* ``always``: this service, which names the store that it found. Glance then stores the image there
+  and nowhere else, whatever its filter would do.
+* ``never``: nobody here. The header X-OpenStack-Base-Image-Ref is sent all the same; a Glance
+  without the filter ignores it and uses its default store.
 
 Related options: a store that is named (``snapshot_store``, ``upload_store``, a volume type's
 ``image_service:store_id``) comes before the base image's.
@@ -40,8 +41,8 @@ NOVA_OPTS = [
         help="""
 The Glance store for all snapshots, backups and shelved servers of this compute service.
 
-The id of a store as ``GET /v2/info/stores`` lists it. The base image's store is then ignored. If there is
-no such store, or it is read-only, a snapshot fails at once with an error that names it.
+The id of a store as ``GET /v2/info/stores`` lists it. The base image's store is then ignored. If
+there is no such store, or it is read-only, a snapshot fails at once with an error that names it.
 
 Unset (the default), a snapshot goes to the store of its base image.
 """),
@@ -49,25 +50,27 @@ Unset (the default), a snapshot goes to the store of its base image.
     cfg.StrOpt(
         'glance_rbd_pool', default='images',
         help="""
-The pool of the Glance store ``[libvirt] images_rbd_glance_store_name`` in this compute's Ceph cluster.
+The pool of the Glance store ``[libvirt] images_rbd_glance_store_name`` in this compute's Ceph
+cluster.
 
-It is ``rbd_store_pool`` of that store in glance-api.conf. Used to find an image whose locations Glance does not
-show, and to see without asking Glance that a copy has come to its end. Nova's Ceph user must be allowed to
-read it, which cloning from it needs anyway.
+It is ``rbd_store_pool`` of that store in glance-api.conf. Used to find an image whose locations
+Glance does not show, and to see without asking Glance that a copy has come to its end. Nova's Ceph
+user must be allowed to read it, which cloning from it needs anyway.
 """),
 ]
 
-# Nova's own, of Victoria and later, registered here where a release lacks them, so that one configuration
-# is right for all. Their names, groups and defaults are Nova's.
+# Nova's own, of Victoria and later, registered here where a release lacks them, so that one
+# configuration is right for all. Their names, groups and defaults are Nova's.
 NOVA_COPY_OPTS = [
     cfg.StrOpt(
         'images_rbd_glance_store_name', default='',
         help="""
 The Glance store that is in this compute's own Ceph cluster.
 
-If it is set, an image that is not there is copied there by Glance, and then cloned, before an instance boots
-from it. Needs ``images_type = rbd``, ``copy-image`` among Glance's ``enabled_import_methods``, and credentials in
-``[multistore_hooks]`` that Glance's policy ``copy_image`` accepts.
+If it is set, an image that is not there is copied there by Glance, and then cloned, before an
+instance boots from it. Needs ``images_type = rbd``, ``copy-image`` among Glance's
+``enabled_import_methods``, and credentials in ``[multistore_hooks]`` that Glance's policy
+``copy_image`` accepts.
 """),
     cfg.IntOpt(
         'images_rbd_glance_copy_poll_interval', default=15, min=1,
@@ -89,9 +92,9 @@ CINDER_OPTS = [
         help="""
 The Glance store for volumes that are uploaded as images, where the volume type does not name one.
 
-The id of a store as ``GET /v2/info/stores`` lists it. A volume type's ``image_service:store_id`` comes first,
-the base image's store is ignored. If there is no such store, or it is read-only, an upload fails at once
-with an error that names it.
+The id of a store as ``GET /v2/info/stores`` lists it. A volume type's ``image_service:store_id``
+comes first, the base image's store is ignored. If there is no such store, or it is read-only, an
+upload fails at once with an error that names it.
 
 Unset (the default), the image goes to the store of its base image.
 """),
@@ -108,8 +111,8 @@ Where the image of an uploaded volume goes when its base image is in several sto
 
 Possible values:
 
-* ``all``: into one of them, and when that has succeeded, Glance is asked to copy it into the others. This
-  needs ``copy-image`` among ``enabled_import_methods``.
+* ``all``: into one of them, and when that has succeeded, Glance is asked to copy it into the
+  others. This needs ``copy-image`` among ``enabled_import_methods``.
 * ``primary``: into one of them.
 
 Can be set in the filter's section of the paste file too, which then comes first.
@@ -117,7 +120,8 @@ Can be set in the filter's section of the paste file too, which then comes first
     cfg.StrOpt(
         'colocate_snapshots', default=PRIMARY, choices=[ALL, PRIMARY],
         help="""
-Where a snapshot of a server goes when its base image is in several stores: see ``colocate_volumes``.
+Where a snapshot of a server goes when its base image is in several stores: see
+``colocate_volumes``.
 """),
 ]
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which store does this upload go to? One pure decision, and the reason for it.
 
-In this order: a store that the operator named; the store of the base image; Glance's default store. From the
-specifications "Support multiple stores of Glance" (Nova, Ussuri), "Support Glance multiple stores" (Cinder,
-Train) and "Copy volume to image in multiple stores of glance" (Cinder, Ussuri).
+In this order: a store that the operator named; the store of the base image; Glance's default
+store. From the specifications "Support multiple stores of Glance" (Nova, Ussuri), "Support Glance
+multiple stores" (Cinder, Train) and "Copy volume to image in multiple stores of glance" (Cinder,
+Ussuri).
 """
 
 from typing import NamedTuple
@@ -153,7 +154,8 @@ def _named(wish: Wish, named: Named, stores: Union[api.Stores, Unknown, None]) -
     if isinstance(stores, api.Stores):
         check_named(named, stores)
         return Placement(named.store, wish.base_image, 'named by %s' % named.by, named=True)
-    # Glance refuses an unknown store by itself; not asking it at all would lose the upload for nothing.
+    # Glance refuses an unknown store by itself; not asking it at all would lose the upload for
+    # nothing.
     why = stores.why if isinstance(stores, Unknown) else 'not asked'
     return Placement(named.store, wish.base_image, "named by %s, unchecked because Glance's stores "
                      'are not known (%s)' % (named.by, why), named=True, fallback=True)

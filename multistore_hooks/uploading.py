@@ -22,8 +22,8 @@ T = TypeVar('T')
 class CountedBody(api.Body):
     """What a service hands over as data, made to start again from where it began, and counted.
 
-    Stock Nova and Cinder send a file again from where the first attempt stopped, and report the empty or
-    truncated image as a success.
+    Stock Nova and Cinder send a file again from where the first attempt stopped, and report the
+    empty or truncated image as a success.
 
     :param data: bytes, or a file object; one that cannot seek can be sent once.
     """
@@ -77,9 +77,10 @@ def upload(images: api.ImageApi, image_id: str, data: Any, placement: placements
     """Send an image's data where a placement says, and check what arrived.
 
     :param data: bytes or a file object.
-    :param snapshot: it is a server's snapshot, which Glance's filter may treat unlike a volume's image.
-    :raises GlanceError: Glance refused it; nothing but the service's own retries is tried again, except
-        that an image for an inferred store which refuses it goes to the default store.
+    :param snapshot: it is a server's snapshot, which Glance's filter may treat unlike a volume's
+        image.
+    :raises GlanceError: Glance refused it; nothing but the service's own retries is tried again,
+        except that an image for an inferred store which refuses it goes to the default store.
     :raises CannotSendAgain: a second attempt was due and the data cannot go back.
     :raises NotAsSent: Glance has the image, but not what was sent; it was deleted.
     """

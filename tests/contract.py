@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an ImageApi and the Glance behind it do: one suite for the fake and for a real Glance.
 
-Stores of the Glance under test: rbd (default), ceph1-rbd, 'odd %2B name', web (read-only), off (listed, but takes
-nothing), full (takes nothing more).
+Stores of the Glance under test: rbd (default), ceph1-rbd, 'odd %2B name', web (read-only), off
+(listed, but takes nothing), full (takes nothing more).
 """
 
 import io

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The paste filter that gives X-OpenStack-Base-Image-Ref its meaning.
 
-Cinder has sent that header since Ussuri, and no release of Glance reads it. Stock Nova sends nothing, but writes
-the id of the base image into the snapshot's record (``base_image_ref``). In glance-api-paste.ini, after ``context``
-and before the application::
+Cinder has sent that header since Ussuri, and no release of Glance reads it. Stock Nova sends
+nothing, but writes the id of the base image into the snapshot's record (``base_image_ref``). In
+glance-api-paste.ini, after ``context`` and before the application::
 
     [filter:base_image]
     paste.filter_factory = multistore_hooks.glance.base_image_filter:filter_factory
 
-All it knows, it asks of the application behind it by WSGI sub-requests, with the caller's own context: it uses
-nothing of Glance's insides but ``context.elevated()``, and so one filter serves every release.
+All it knows, it asks of the application behind it by WSGI sub-requests, with the caller's own
+context: it uses nothing of Glance's insides but ``context.elevated()``, and so one filter serves
+every release.
 """
 
 import re
@@ -198,8 +199,8 @@ def _copy(images: subrequests.SubrequestImages, image_id: str, store: Optional[s
 def filter_factory(global_conf: Dict[str, str], **local_conf: str) -> Callable[..., BaseImageFilter]:
     """Return what paste.deploy builds the filter with.
 
-    :param local_conf: ``colocate_volumes`` and ``colocate_snapshots`` of the filter's own section come before
-        glance-api.conf; ``colocate`` stands for both.
+    :param local_conf: ``colocate_volumes`` and ``colocate_snapshots`` of the filter's own section
+        come before glance-api.conf; ``colocate`` stands for both.
     :raises ValueError: an unknown name or value.
     """
     options.register_glance_opts(CONF)

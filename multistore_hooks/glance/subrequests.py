@@ -50,8 +50,8 @@ class SubrequestImages(api.ImageLookup):
     def copy(self, image_id: str, stores: Iterable[str]) -> None:
         """Ask for a copy as images.api.ImageApi.copy does, with the rights of Glance itself.
 
-        The caller was allowed to upload the image, and where its base image is was the operator's decision;
-        the policy ``copy_image`` is for administrators by default (Victoria and later).
+        The caller was allowed to upload the image, and where its base image is was the operator's
+        decision; the policy ``copy_image`` is for administrators by default (Victoria and later).
         """
         self._request('POST', '/v2/images/%s/import' % image_id,
                       {'method': {'name': 'copy-image'}, 'stores': list(stores),
@@ -73,7 +73,7 @@ class SubrequestImages(api.ImageLookup):
 
 
 def fresh(environ: Dict[str, Any], elevated: bool = False) -> Dict[str, Any]:
-    """Return a copy of a request's environment for the application to work on; it changes what it is given.
+    """Return a copy of a request's environment: the application changes what it is given.
 
     Glance's context travels in it as an attribute of the webob request.
     """

@@ -15,10 +15,12 @@ from typing import Optional
 from typing import Tuple
 from typing import Type
 
-# The response header by which the filter says, on GET /v2/info/stores, that uploads follow their base image.
+# The response header by which the filter says, on GET /v2/info/stores, that uploads follow their
+# base image.
 FILTER_HEADER = 'X-OpenStack-Multistore-Hooks'
 FILTER_TOKEN = 'base-image-ref'
-# In the same header of an upload: it is a server's snapshot. A volume's upload, stock Cinder's too, says nothing.
+# In the same header of an upload: it is a server's snapshot. A volume's upload, stock Cinder's
+# too, says nothing.
 SNAPSHOT = 'snapshot'
 
 STORE_HEADER = 'X-Image-Meta-Store'
@@ -121,8 +123,8 @@ def split_commas(text: Optional[str]) -> Tuple[str, ...]:
 class GlanceError(Exception):
     """Glance answered an error.
 
-    ``status`` is the HTTP status, or None where the client library does not tell. ``original`` is what the
-    service's own client raised, for seams whose callers expect just that.
+    ``status`` is the HTTP status, or None where the client library does not tell. ``original`` is
+    what the service's own client raised, for seams whose callers expect just that.
     """
 
     status: Optional[int] = None
@@ -227,13 +229,14 @@ class ImageApi(ImageLookup):
 
     @abc.abstractmethod
     def copy(self, image_id: str, stores: Iterable[str]) -> None:
-        """Ask Glance to copy an image to more stores (copy-image, Ussuri and later); it goes on after the answer.
+        """Ask Glance to copy an image to more stores (copy-image, Ussuri and later).
+
+        The copy goes on after the answer.
 
         :raises BadRequest: the image is in one of them, or Glance has no copy-image.
         :raises Forbidden: the policy ``copy_image`` is not for this caller.
         :raises Conflict: another import holds the lock, or a store is unknown.
         """
-
 
     @abc.abstractmethod
     def import_methods(self) -> Tuple[str, ...]:
@@ -251,7 +254,7 @@ class ImageApi(ImageLookup):
 
     @abc.abstractmethod
     def locations(self, image_id: str) -> Tuple[str, ...]:
-        """Return the URLs of an image from the location API (2024.2 and later); none without that API.
+        """Return the URLs of an image from the location API (2024.2 and later), if there is one.
 
         :raises Forbidden: the policy ``fetch_image_location`` is not for this caller.
         :raises GlanceError: for any other answer than 200, 404 and 405.

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """ImageApi over the glanceclient that a service hands over.
 
-The service keeps its own session, endpoints and retries: a seam gives ``run(verb, function)``, which calls
-``function(glanceclient)`` once for each attempt under the service's own rules. Requests go through the
-client's ``http_client``, which has been the same since Train, whereas its methods lack arguments there.
+The service keeps its own session, endpoints and retries: a seam gives ``run(verb, function)``,
+which calls ``function(glanceclient)`` once for each attempt under the service's own rules.
+Requests go through the client's ``http_client``, which has been the same since Train, whereas its
+methods lack arguments there.
 """
 
 import copy
@@ -26,7 +27,8 @@ Run = Callable[[str, Callable[[Any], Any]], Any]
 class Handed:
     """Stands for a glanceclient in a service's retry loop, and runs our function with the real one.
 
-    The loop calls ``getattr(client.images, verb)(function)``; the verb is there for its log lines only.
+    The loop calls ``getattr(client.images, verb)(function)``; the verb is there for its log lines
+    only.
     """
 
     def __init__(self, client: Any) -> None:
@@ -64,7 +66,8 @@ class ClientImages(api.ImageApi):
         self._request('delete', 'delete', '/v2/images/%s' % image_id)
 
     def copy(self, image_id: str, stores: Iterable[str]) -> None:
-        # Not client.images.image_import: Train's glanceclient does not know its argument ``stores``.
+        # Not client.images.image_import: Train's glanceclient does not know its argument
+        # ``stores``.
         self._request('image_import', 'post', '/v2/images/%s/import' % image_id,
                       {'method': {'name': 'copy-image'}, 'stores': list(stores),
                        'all_stores_must_succeed': False})
@@ -115,10 +118,11 @@ class ClientImages(api.ImageApi):
 
 
 def carrying(http_client: Any, headers: Mapping[str, str]) -> Any:
-    """Return a copy of a glanceclient's http_client that adds these headers, as they are, to its requests.
+    """Return a copy of a glanceclient's http_client that adds headers, as they are, to requests.
 
-    Headers given to a request are percent-encoded by glanceclient, and Glance does not decode them: a store
-    named ``my store`` would be unknown. What was handed to us is not changed, others may be using it.
+    Headers given to a request are percent-encoded by glanceclient, and Glance does not decode
+    them: a store named ``my store`` would be unknown. What was handed to us is not changed, others
+    may be using it.
     """
     clone = copy.copy(http_client)
     if hasattr(http_client, 'additional_headers'):  # a keystoneauth adapter

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Glance in memory, with Glance's true shapes, for tests and examples.
 
-It is a WSGI application: behind ``SocketlessAdapter`` the real glanceclient talks to it, and the Glance filter can
-stand before it. One suite of behaviour (tests/contract.py) runs against it and against a real Glance, so
-that it cannot drift.
+It is a WSGI application: behind ``SocketlessAdapter`` the real glanceclient talks to it, and the
+Glance filter can stand before it. One suite of behaviour (tests/contract.py) runs against it and
+against a real Glance, so that it cannot drift.
 """
 
 import http.client
@@ -62,7 +62,8 @@ class _Answer(Exception):
 class FakeGlance:
     """A Glance with several stores, as WSGI application.
 
-    :param stores: kind by store id, in Glance's order; empty: a Glance with one store and no discovery.
+    :param stores: kind by store id, in Glance's order; empty: a Glance with one store and no
+        discovery.
     :param default: the default store.
     :param copies_at_once: a copy ends with its request; otherwise with :meth:`finish_copies`.
 

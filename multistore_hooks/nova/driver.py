@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova's libvirt driver, whose snapshots follow their base image, and which has cold images copied and cloned.
+"""Nova's libvirt driver, whose snapshots follow their base image, and which has cold images copied
+and cloned.
 
-``compute_driver = multistore.LibvirtDriver``, once the patch has added the file ``nova/virt/multistore.py``
-(``multistore-hooks patch apply nova``). Train and later. Snapshot, backup, shelve and cross-cell resize all
-come through ``snapshot``.
+``compute_driver = multistore.LibvirtDriver``, once the patch has added the file
+``nova/virt/multistore.py`` (``multistore-hooks patch apply nova``). Train and later. Snapshot,
+backup, shelve and cross-cell resize all come through ``snapshot``.
 """
 
 from typing import Any
@@ -19,7 +20,7 @@ CONF = conf.CONF
 
 
 class LibvirtDriver(driver.LibvirtDriver):
-    """Nova's own driver, with an image API that places uploads and an RBD backend that copies, then clones."""
+    """Nova's own driver; its image API places uploads, its RBD backend copies, then clones."""
 
     def __init__(self, virtapi: Any, read_only: bool = False) -> None:
         options.register_nova_opts(CONF)

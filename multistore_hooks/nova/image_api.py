@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nova's image API, whose uploads follow a placement.
 
-Nova's way of an upload is API.update -> GlanceImageServiceV2.update -> ``call('upload')`` of its client
-wrapper, since Victoria in a native thread. Only that last call is replaced: Nova's translations of errors, its
-threads and its endpoints stay its own, in every release from Train on.
+Nova's way of an upload is API.update -> GlanceImageServiceV2.update -> ``call('upload')`` of its
+client wrapper, since Victoria in a native thread. Only that last call is replaced: Nova's
+translations of errors, its threads and its endpoints stay its own, in every release from Train on.
 """
 
 import contextlib
@@ -47,7 +47,8 @@ class API(NovaAPI):
                near: Optional[str]) -> Iterator[None]:
         """Decide where an image goes, for the uploads of it inside the ``with`` block.
 
-        :param base_image: the image that the instance was made from; None if it boots from a volume.
+        :param base_image: the image that the instance was made from; None if it boots from a
+            volume.
         :param near: the store in this compute's own Ceph cluster, or None.
         :raises nova.exception.ImageBadRequest: the store that the operator named cannot be used.
         """
@@ -66,7 +67,7 @@ class API(NovaAPI):
 
     def update(self, context: Any, id_or_uri: Any, image_info: Any, data: Any = None,
                purge_props: bool = False) -> Any:
-        """Update an image as Nova does; a refused location leads to the upload, not to a lost snapshot.
+        """Update an image as Nova does; a refused location leads to the upload instead.
 
         :raises nova.exception.ImageUnacceptable: Glance refused the location of a direct snapshot.
         """
@@ -112,7 +113,7 @@ class _PlacingClient(glance.GlanceClientWrapper):
         return None
 
     def _with_store(self, args: Any) -> Any:
-        """Return the arguments of ``add_location`` with the store of a direct snapshot, where Nova has none."""
+        """Return the arguments of ``add_location`` with the store of a direct snapshot."""
         image_id, url, metadata = args
         near = CONF.libvirt.images_rbd_glance_store_name if CONF.libvirt.images_type == 'rbd' else None
         return image_id, url, metadata or ({'store': near} if near else {})

@@ -38,8 +38,8 @@ class Rbd(imagebackend.Rbd):
     def clone(self, context: Any, image_id_or_uri: str, *args: Any, **kwargs: Any) -> Any:
         """Clone an image into the instance's disk, after it was copied to this site if need be.
 
-        :raises nova.exception.ImageUnacceptable: it cannot be cloned here; Nova then downloads it, or refuses
-            to ([workarounds] never_download_image_if_on_rbd).
+        :raises nova.exception.ImageUnacceptable: it cannot be cloned here; Nova then downloads it,
+            or refuses to ([workarounds] never_download_image_if_on_rbd).
         :raises nova.exception.ImageNotFound: it does not exist.
         """
         store = CONF.libvirt.images_rbd_glance_store_name
@@ -84,9 +84,10 @@ class Rbd(imagebackend.Rbd):
         return None
 
     def create_image(self, prepare_template: Any, base: str, size: Any, *args: Any, **kwargs: Any) -> Any:
-        """Make the instance's disk. A base file of an earlier download does not stand in a clone's way.
+        """Make the instance's disk; an earlier download does not stand in a clone's way.
 
-        Nova does not even try to clone where such a file is, and imports a whole copy of it for every disk.
+        Nova does not even try to clone where such a file is, and imports a whole copy of it for
+        every disk.
         """
         image_id, context = kwargs.get('image_id'), kwargs.get('context')
         if (CONF.libvirt.images_rbd_glance_store_name and image_id and context
@@ -116,7 +117,7 @@ def rbd_driver() -> Any:
 
 
 def ensure_in_store(context: Any, image_id: str, store: str, driver: Any) -> bool:
-    """Wait until an image is in this site's store; have it copied if need be, and tell whether it was.
+    """Wait until an image is in this site's store; tell whether it had to be copied there.
 
     :param driver: Nova's RBDDriver of this compute's cluster.
     :raises nova.exception.ImageUnacceptable: it did not get there; the reason is in the text.

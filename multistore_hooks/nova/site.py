@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the computes of one Ceph cluster see and agree on without asking Glance.
 
-While a copy goes on, one compute of the site asks Glance, the one that holds a RADOS lock; the others watch for
-Glance's snapshot of the image in their own cluster. So a hundred computes do not poll Glance across a WAN.
+While a copy goes on, one compute of the site asks Glance, the one that holds a RADOS lock; the
+others watch for Glance's snapshot of the image in their own cluster. So a hundred computes do not
+poll Glance across a WAN.
 """
 
 import time
@@ -22,7 +23,8 @@ rbd_utils = imagebackend.rbd_utils
 #: The snapshot that Glance makes, and protects, when all of an image is written.
 SNAPSHOT = 'snap'
 _LOCK = 'multistore_hooks'
-#: Seconds for which a leader that died is still believed to live, and between two tries to follow it.
+#: Seconds for which a leader that died is still believed to live, and between two tries to follow
+#: it.
 _LEASE, _RETRY = 20, 1.0
 
 

@@ -14,7 +14,8 @@ class TestCase(testtools.TestCase):
 
     def setUp(self):
         super().setUp()
-        self._log = self.useFixture(fixtures.FakeLogger('multistore_hooks', format='%(levelname)s %(message)s'))
+        self._log = self.useFixture(fixtures.FakeLogger(
+            'multistore_hooks', format='%(levelname)s %(message)s'))
 
     @property
     def log(self):

@@ -212,7 +212,7 @@ class CopyTest(base.FakeGlanceTestCase):
 
     def test_unknown_store_is_told_before_anything_is_asked_for(self):
         said = self.fail(store='nope')
-        self.assertIn("images_rbd_glance_store_name names the Glance store 'nope', which does not exist", said)
+        self.assertIn("images_rbd_glance_store_name names the Glance store 'nope', which", said)
         self.assertEqual(0, self.asks())
 
     def test_glance_without_copy_image_is_told_before_anything_is_asked_for(self):

@@ -258,8 +258,9 @@ class OtherRequestsTest(FilterTestCase):
 
     def test_everything_else_passes_untouched(self):
         base_image = self.base('cheap')
-        for method, path in (('GET', '/v2/images/%s' % base_image), ('GET', '/v2/images/%s/file' % base_image),
-                             ('PUT', '/v2/images/%s/stage' % base_image), ('DELETE', '/v2/images/' + base_image)):
+        image = '/v2/images/' + base_image
+        for method, path in (('GET', image), ('GET', image + '/file'), ('PUT', image + '/stage'),
+                             ('DELETE', image)):
             del self.glance.log[:]
             seen = []
             pipeline = base_image_filter.BaseImageFilter(
