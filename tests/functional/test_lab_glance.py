@@ -257,6 +257,7 @@ class LifeTest(testtools.TestCase):
         starter = subprocess.Popen([sys.executable, '-c', code, self.root], cwd=lab.CHECKOUT,
                                    stdout=subprocess.PIPE, universal_newlines=True)
         self.addCleanup(starter.wait)
+        self.addCleanup(starter.kill)
         self.addCleanup(starter.stdout.close)
         pid = int(starter.stdout.readline())
         self.assertTrue(_group_is_there(pid))
@@ -291,6 +292,8 @@ class LifeTest(testtools.TestCase):
             [sys.executable, '-m', 'tests.lab.glance', '--root', self.root, '--stores',
              'a:file,b:file', '--default', 'b'], cwd=lab.CHECKOUT, stdout=subprocess.PIPE,
             universal_newlines=True)
+        self.addCleanup(running.wait)
+        self.addCleanup(running.kill)
         self.addCleanup(running.stdout.close)
         url = running.stdout.readline().split()[0]
         connection = http.client.HTTPConnection(url[len('http://'):], timeout=20)

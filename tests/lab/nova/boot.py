@@ -10,20 +10,23 @@ comes in, one line goes out:
      "state_dir": "/tmp/empty-directory", "ceph_modules": "/a/directory/for/sys.path",
      "ceph": {"conf": "/path/ceph.conf", "user": "openstack", "pool": "vms"},
      "conf": {"libvirt": {"images_rbd_glance_store_name": "dcn1"}},
-     "parallel": 4, "operations": [{"operation": "boot", "image_ref": "UUID", "name": "one"}]}
+     "parallel": 4,
+     "operations": [{"operation": "boot", "image_ref": "UUID", "name": "one"}]}
 
     {"nova": "34.0.0", "start_seconds": 1.2, "start_log": [], "results": [
        {"operation": "boot", "name": "one", "disk": "vms/UUID_disk", "outcome": "clone",
-        "parent": "images/UUID@snap", "error": null, "started": 1700000000.1, "cloned": 1700000004.8,
-        "ended": 1700000005.0, "seconds": 4.9}],
+        "parent": "images/UUID@snap", "error": null, "seconds": 4.9,
+        "started": 1700000000.1, "cloned": 1700000004.8, "ended": 1700000005.0}],
      "requests": [{"at": 1700000000.2, "verb": "POST", "path": "/v2/images/UUID/import",
                    "status": 202, "seconds": 0.05}],
      "log": [{"at": 1700000000.3, "level": "INFO", "logger": "nova...", "text": "..."}],
      "base_files": []}
 
-With ``"wait": true`` the host starts, says so in a first line without results, and then waits for
-further lines, {"operations": [...], "parallel": n}, or an empty one for those of the document;
-each starts its operations, and is answered by one line. The end of the input ends the host. ``tests.lab.nova.boot_run`` speaks it.
+With ``"wait": true`` the host starts, says so in a first line without results, and then takes
+further lines, {"operations": [...], "parallel": n}, each answered by one line. With
+``"hold": true`` in such a line the host does what nova-api does, answers {"held": n}, and starts
+the operations when the next line comes, whatever is in it: so that many hosts start at the same
+moment. The end of the input ends the host. ``tests.lab.nova.boot_run`` speaks all that.
 
 Operations:
 
@@ -35,10 +38,11 @@ Operations:
 
 ``parallel`` of them run at the same time (1). ``token`` may also be given with an operation.
 
-``outcome`` is what librbd says of the disk afterwards: clone, flat, or none; for cache_image what
-the manager answers. Times are seconds since the epoch: ``cloned`` when Nova's RBDDriver was asked
-for the clone; ``requests`` are those that go through keystoneauth. What a server's creation
-needs of Glance before the host is called is not among them.
+``outcome`` is what librbd says of the disk when all operations have ended: clone, flat, or none;
+for cache_image it is what the manager answers. Times are seconds since the epoch: ``cloned`` is
+when Nova's RBDDriver was asked for the clone. ``requests`` are those that go through keystoneauth,
+from ``started`` on: what nova-api needs of Glance before the host is called is not among them.
+``base_files`` are the names in Nova's image cache.
 """
 
 import json
@@ -81,16 +85,17 @@ def _serve(document: Document, output: typing.TextIO) -> None:
     greeting = {'nova': host.version, 'start_seconds': round(time.monotonic() - started, 3),
                 'start_log': host.records.take()}
     if not document.get('wait'):
-        _say(output, dict(greeting, **_run(host, document)))
+        result = host.run(host.prepare(document['operations']), document.get('parallel', 1))
+        _say(output, dict(greeting, **result))
         return
     _say(output, greeting)
     for line in iter(sys.stdin.readline, ''):
-        _say(output, _run(host, json.loads(line) if line.strip() else document))
-
-
-def _run(host: typing.Any, wanted: Document) -> Document:
-    result: Document = host.run(wanted['operations'], wanted.get('parallel', 1))
-    return result
+        wanted = json.loads(line)
+        prepared = host.prepare(wanted['operations'])
+        if wanted.get('hold'):
+            _say(output, {'held': len(prepared)})
+            sys.stdin.readline()
+        _say(output, host.run(prepared, wanted.get('parallel', 1)))
 
 
 def _say(output: typing.TextIO, result: Document) -> None:

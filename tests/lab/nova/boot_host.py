@@ -21,6 +21,8 @@ from tests.lab.nova import service
 CONF = conf.CONF
 Wanted = typing.Dict[str, typing.Any]
 Result = typing.Dict[str, typing.Any]
+# An operation, and its server or the error that nova-api would have given.
+Prepared = typing.Tuple[Wanted, typing.Any]
 
 
 class Host(service.Compute):
@@ -34,22 +36,27 @@ class Host(service.Compute):
         self._kept = boot_records.keep()
         self._servers = boot_servers.Servers(self._manager, self._context_of)
 
-    def run(self, wanted: typing.List[Wanted], parallel: int) -> Result:
+    def prepare(self, wanted: typing.Sequence[Wanted]) -> typing.List[Prepared]:
+        """Do what nova-api does before a host is called; an error of it is kept for the result."""
+        return [(one, self._prepare(one)) for one in wanted]
+
+    def run(self, prepared: typing.Sequence[Prepared], parallel: int) -> Result:
         """Run operations, so many at a time; return what came of them."""
-        # What nova-api does comes first, so that the hosts' own work starts at the same moment.
-        prepared = [(one, self._prepare(one)) for one in wanted]
         self._kept.take()
         self.records.take()
         results: typing.List[typing.Optional[Result]] = [None] * len(prepared)
         waiting = list(enumerate(prepared))
 
         def work() -> None:
-            while waiting:
-                number, (one, server) = waiting.pop(0)
+            while True:
+                try:
+                    number, (one, server) = waiting.pop(0)
+                except IndexError:
+                    return
                 results[number] = self._operate(one, server)
 
         # Green threads where Nova has patched the standard library, as in production.
-        threads = [threading.Thread(target=work) for _ in range(min(parallel, len(wanted)))]
+        threads = [threading.Thread(target=work) for _ in range(min(parallel, len(prepared)))]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -59,7 +66,6 @@ class Host(service.Compute):
         return dict(self._kept.take(), results=results, base_files=self._base_files())
 
     def _prepare(self, wanted: Wanted) -> typing.Any:
-        """Return the server, or the error that nova-api would have given."""
         try:
             return self._servers.prepare(wanted)
         except Exception as error:

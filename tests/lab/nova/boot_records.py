@@ -31,8 +31,8 @@ class Records(logging.Handler):
         if record.name.startswith(REQUESTS):
             self._note_request(record.created, record.getMessage())
         elif record.name.startswith(CHATTY) or record.levelno >= logging.WARNING:
-            line = {'at': record.created, 'level': record.levelname, 'logger': record.name,
-                    'text': record.getMessage()}
+            line: Line = {'at': record.created, 'level': record.levelname, 'logger': record.name,
+                          'text': record.getMessage()}
             if record.exc_info and record.exc_info[0]:
                 line['text'] += ' [%s]' % record.exc_info[0].__name__
             self._lines.append(line)

@@ -105,6 +105,19 @@ class Host:
         self.ready()
         self._write({'operations': list(operations), 'parallel': parallel})
 
+    def hold(self, operations: typing.Sequence[Operation], parallel: int = 1) -> None:
+        """Prepare operations; ``held`` waits until they are ready, ``go`` starts them."""
+        self.ready()
+        self._write({'operations': list(operations), 'parallel': parallel, 'hold': True})
+
+    def held(self) -> None:
+        """Wait until the operations are prepared."""
+        self._read()
+
+    def go(self) -> None:
+        """Start what is held; ``results`` waits for it."""
+        self._write(None)
+
     def results(self) -> Result:
         """Wait until the operations have ended; return what came of them.
 
@@ -172,8 +185,10 @@ def run_all(hosts: typing.Sequence[Host],
 
     :raises tests.lab.nova.run.LabError: one did not start, or died.
     """
-    for host in hosts:
-        host.ready()
     for host, wanted in zip(hosts, operations):
-        host.start(wanted, parallel)
+        host.hold(wanted, parallel)
+    for host in hosts:
+        host.held()
+    for host in hosts:
+        host.go()
     return [host.results() for host in hosts]

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every target sets itself up: virtual environments in .venvs/, made once and reused.
+PYTHON ?= python3
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
+
+test: ## lint, unit tests on every Python there is, functional tests, documentation
+	@$(PYTHON) tools/run_tests.py
+
+lint: ## flake8 with hacking, mypy, reno, doc8, bashate, shellcheck
+	@$(PYTHON) tools/run_tests.py lint
+
+unit: ## unit tests on every Python there is (ONLY=unit-3.11 for one)
+	@$(PYTHON) tools/run_tests.py unit $(if $(ONLY),--only $(ONLY))
+
+functional: ## tests against the real services
+	@$(PYTHON) tools/run_tests.py functional
+
+docs: ## the documentation, into doc/build/html
+	@$(PYTHON) tools/run_tests.py docs
+
+demo: ## the main job on a real Glance, with Nova's and Cinder's own code
+	@$(PYTHON) tools/env.py services -- python -m tools.demo
+
+bench: ## stock code beside ours, into benchmarks/results
+	@$(PYTHON) tools/env.py services -- python -m benchmarks
+
+clean: ## remove the environments and everything built
+	rm -rf .venvs .stestr .tox .mypy_cache .hypothesis .coverage build dist doc/build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help test lint unit functional docs demo bench clean
