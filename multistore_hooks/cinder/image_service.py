@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cinder's image service for one upload, which goes where it was placed.
 
-Whatever a driver does with a volume, it ends in ``image_service.update(context, image_id, {}, data)``, in every
-release from Train on. Only that is replaced; everything else is asked of Cinder's own image service.
+Whatever a driver does with a volume, it ends in ``image_service.update(context, image_id, {}, data)``, and a
+clone that becomes the image in ``image_service.add_location(...)``, in every release from Train on. Only
+these two are replaced; everything else is asked of Cinder's own image service.
 """
 
 from typing import Any
@@ -10,38 +11,37 @@ from typing import Optional
 
 from cinder import exception
 from cinder.image import glance
+from cinder import objects
 import glanceclient.exc
-from oslo_config import cfg
 from oslo_log import log as logging
-from oslo_utils import uuidutils
 
+from multistore_hooks.cinder import images as cinder_images
+from multistore_hooks.cinder import wishes
 from multistore_hooks import exceptions
 from multistore_hooks.images import api
-from multistore_hooks.images import client
 from multistore_hooks import placement as placements
 from multistore_hooks import uploading
 
-CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
-
-STORE_KEY = 'image_service:store_id'
 
 
 class PlacedImageService:
     """Stands before Cinder's image service.
 
-    :param image_service: what Cinder's manager handed to the driver.
-    :raises cinder.exception.ImageUnacceptable: the store that the volume type or ``upload_store`` names
-        cannot be used; nothing has been done with the volume then.
+    :param image_service: what Cinder's manager handed on.
+    :raises StoreNotUsable: the store that the volume type or ``upload_store`` names does not exist or is
+        read-only; nothing has been done with the volume then.
     """
 
     def __init__(self, context: Any, volume: Any, image_service: Any, image_id: str) -> None:
         self._service = image_service
-        self._images = images_for(context)
-        try:
-            self._placement = uploading.place(self._images, wish_for(volume))
-        except exceptions.StoreNotUsable as error:
-            raise exception.ImageUnacceptable(image_id=image_id, reason=str(error)) from error
+        self._volume = volume
+        self._image_id = image_id
+        self._images = cinder_images.images_for(context)
+        self._wish = wishes.wish_for(volume)
+        self._placement = uploading.place(self._images, self._wish)
+        self._clone_store = self._placement.store
+        self._lost: Optional[Exception] = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._service, name)
@@ -49,61 +49,151 @@ class PlacedImageService:
     def update(self, context: Any, image_id: str, image_meta: Any, data: Any = None,
                purge_props: bool = True, store_id: Optional[str] = None,
                base_image_ref: Optional[str] = None) -> Any:
-        """Upload the data, if there is any, then update the record as Cinder does.
+        """Upload the data, if there is any, then update the record, if there is anything to update.
 
         ``store_id`` and ``base_image_ref`` (Ussuri and later) repeat what the placement was made from.
+
+        :raises MultistoreError: what arrived is not what was sent, or it cannot be sent again.
+        :raises cinder.exception.CinderException: what Cinder raises for Glance's answer.
         """
         if data is not None:
             self._upload(image_id, data)
+            if not image_meta:
+                return image_meta  # nothing is left that could fail after a success
         return self._service.update(context, image_id, image_meta, purge_props=purge_props)
 
     def _upload(self, image_id: str, data: Any) -> None:
         try:
             uploading.upload(self._images, image_id, data, self._placement)
+        except api.STORE_REFUSED as error:
+            if self._wish.named:
+                raise _refused(self._wish.named, error) from error
+            raise _as_cinder_does(image_id, error) from error
         except api.GlanceError as error:
             raise _as_cinder_does(image_id, error) from error
-        except exceptions.MultistoreError as error:
-            raise exception.ImageCopyFailure(reason=str(error)) from error
+
+    # -- A clone of the volume as the image (option image_upload_use_cinder_backend)
+
+    def takes_clone(self) -> bool:
+        """Tell whether a clone would be in the store where the image belongs, as far as that is known.
+
+        False: the image has to be uploaded. Where Glance co-locates, an upload comes to all the stores of a
+        base image that is in several; a clone is in one.
+        """
+        placement = self._placement
+        if self._wish.base_image and placement.store is None and self._wish.resolve == placements.AUTO:
+            placement = uploading.place(self._images, self._wish._replace(resolve=placements.ALWAYS))
+            if placement.store and self._is_colocated(self._wish.base_image):
+                return self._uploaded('Glance co-locates it with its base image')
+        self._clone_store = placement.store
+        if placement.store is None:
+            return True  # Glance goes by the volume's type, as always
+        stores = self._images.volume_stores()
+        if stores is None:
+            return True  # it will say so if it does not take it
+        if placement.store not in stores:
+            return self._uploaded('the store %s does not keep images on volumes' % placement.store)
+        volume_type = wishes.type_of(self._volume)
+        if stores[placement.store] not in (None, volume_type and volume_type.name):
+            return self._uploaded('the store %s is for volumes of the type %s' % (
+                placement.store, stores[placement.store]))
+        return True
+
+    def _is_colocated(self, base_image: str) -> bool:
+        return len(placements.writable(self._images.image(base_image).stores,
+                                       self._images.stores())) > 1
+
+    def _uploaded(self, why: str) -> bool:
+        LOG.info('Image %(image)s does not become a clone of volume %(volume)s, but is uploaded: %(why)s.',
+                 {'image': self._image_id, 'volume': self._volume.id, 'why': why})
+        return False
+
+    def add_location(self, context: Any, image_id: str, url: str, metadata: Any) -> Any:
+        """Make a clone of the volume the image's data.
+
+        Cinder's manager deletes the clone when it gets one of three exceptions, and keeps it for any other:
+        so the outcome is found out first, whatever the answer was.
+
+        :param url: ends with the id of the clone.
+        :raises cinder.exception.ImageUnacceptable: it is not, and the clone is of no use.
+        :raises cinder.exception.GlanceConnectionFailed: it may be, and Glance can neither tell nor delete the
+            image: the clone must stay.
+        """
+        clone = url.rsplit('/', 1)[-1]
+        refusal: Optional[Exception] = None
+        try:
+            self._images.add_volume(image_id, clone, self._clone_store)
+        except Exception as error:
+            refusal = error
+        try:
+            image = self._images.accepted(image_id)
+        except Exception as error:
+            raise self._give_up(image_id, clone, error) from error
+        if image is not None:
+            self._log_clone(image, clone)
+            return image.record
+        if refusal is not None and not isinstance(refusal, api.GlanceError):
+            # No answer: Glance may still be at it, and the image become active without its clone.
+            raise self._give_up(image_id, clone, refusal) from refusal
+        raise exception.ImageUnacceptable(image_id=image_id,
+                                          reason=refusal or 'Glance could not use the volume')
+
+    def _give_up(self, image_id: str, clone: str, error: Exception) -> Exception:
+        """Delete the image, whose state is not known; return what becomes of the clone, as an exception."""
+        try:
+            self._images.delete(image_id)
+        except api.NotFound:
+            LOG.debug('Image %s is gone already.', image_id)
+        except Exception:
+            LOG.exception('Volume %(clone)s may be the data of image %(image)s: Glance can neither tell nor '
+                          'delete the image. Look at both, and delete what is of no use.',
+                          {'clone': clone, 'image': image_id})
+            return exception.GlanceConnectionFailed(reason=error)
+        self._lost = exception.GlanceConnectionFailed(reason=error)
+        return exception.ImageUnacceptable(image_id=image_id, reason=error)
+
+    def check_lost(self) -> None:
+        """Raise the reason if the image was given up with the clone, and so cannot be uploaded either."""
+        if self._lost is not None:
+            raise self._lost
+
+    def _log_clone(self, image: api.Image, clone: str) -> None:
+        found = {'image': image.id, 'clone': clone, 'store': self._clone_store,
+                 'stores': ', '.join(image.stores) or 'a store that Glance does not tell'}
+        LOG.info('Image %(image)s is active on the volume %(clone)s, in %(stores)s.', found)
+        if self._clone_store and image.stores and self._clone_store not in image.stores:
+            LOG.warning('Image %(image)s was meant for the store %(store)s, but Glance put it into %(stores)s, '
+                        "which is for volumes of the clone's type.", found)
 
 
-def wish_for(volume: Any) -> placements.Wish:
-    """Return what is known of a volume's upload before Glance is asked."""
-    return placements.Wish(named=_named(volume), base_image=_base_image(volume),
-                           resolve=CONF.multistore_hooks.resolve_base_image)
+def placed(context: Any, volume: Any, image_service: Any, image_id: str) -> Any:
+    """Return an image service that places an upload.
+
+    One that does so already is returned as it is, and so is one that is not Cinder's own: what it stands
+    for is not the Glance that we would ask.
+
+    :raises StoreNotUsable: see PlacedImageService.
+    """
+    if isinstance(image_service, glance.GlanceImageService):
+        return PlacedImageService(context, volume, image_service, image_id)
+    return image_service
 
 
-def _named(volume: Any) -> Optional[placements.Named]:
-    volume_type = volume.volume_type  # None: before Train, and for what was made then
-    store = (volume_type.extra_specs or {}).get(STORE_KEY) if volume_type else None
-    if store:
-        return placements.Named(store, "The volume type '%s' (%s)" % (volume_type.name, STORE_KEY))
-    store = CONF.multistore_hooks.upload_store
-    return placements.Named(store, '[multistore_hooks] upload_store') if store else None
+def typed(volume: Any) -> Any:
+    """Return the volume, with an empty type if it has none: Ussuri and later look into it blindly."""
+    if wishes.type_of(volume) is not None:
+        return volume
+    volume = volume.obj_clone()
+    volume.volume_type = objects.VolumeType(extra_specs={})
+    volume.obj_reset_changes(['volume_type'])
+    return volume
 
 
-def _base_image(volume: Any) -> Optional[str]:
-    image_id = (volume.glance_metadata or {}).get('image_id')
-    if not image_id:
-        return None
-    if not uuidutils.is_uuid_like(image_id):
-        # A user can set it (os-set_image_metadata), and it would go into a header and a path.
-        LOG.warning('Volume %(volume)s has the image_id %(image)r, which is no UUID: its image goes to no '
-                    "base image's store.", {'volume': volume.id, 'image': image_id[:80]})
-        return None
-    return str(image_id)
-
-
-def images_for(context: Any) -> client.ClientImages:
-    """Return the library's view of the Glance that Cinder would use, with the rights of this context."""
-    clients = _HandedClients()
-    return client.ClientImages(lambda verb, function: clients.call(context, verb, function))
-
-
-class _HandedClients(glance.GlanceClientWrapper):
-    """Cinder's client wrapper, which hands each attempt's client to our function."""
-
-    def _create_onetime_client(self, *args: Any, **kwargs: Any) -> client.Handed:
-        return client.Handed(super()._create_onetime_client(*args, **kwargs))
+def _refused(named: placements.Named, error: api.GlanceError) -> exceptions.StoreNotUsable:
+    why = {api.Gone.status: 'takes no images, as Glance is configured',
+           api.TooLarge.status: 'is full, or a quota is used up'}.get(error.status, 'refused the image')
+    return exceptions.StoreNotUsable(named_by=named.by, store=named.store, why=why,
+                                     there_are='Glance says: %s' % error)
 
 
 def _as_cinder_does(image_id: str, error: api.GlanceError) -> BaseException:

@@ -2,17 +2,49 @@
 """Cinder's volume manager, whose uploads follow the volume type and the base image.
 
 ``[DEFAULT] volume_manager = multistore_hooks.cinder.manager.VolumeManager`` in cinder.conf, no patch.
-Train and later; every backend and every driver.
+Train and later; every backend and every driver, and both ways of uploading.
 """
 
 from typing import Any
 from typing import Optional
 
 from cinder.volume import manager
+from oslo_utils import excutils
+
+from multistore_hooks.cinder import image_service as image_services
+from multistore_hooks.cinder import images
 
 
 class VolumeManager(manager.VolumeManager):
-    """Cinder's own manager; only the driver that it loads is told to place uploads."""
+    """Cinder's own manager; what it hands the image service to, gets one that places uploads."""
 
     def __init__(self, volume_driver: Optional[str] = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(volume_driver or 'multistore_hooks.cinder.driver.load', *args, **kwargs)
+
+    def copy_volume_to_image(self, context: Any, volume_id: str, image_meta: Any) -> Any:
+        """Upload a volume as Cinder does; when that fails, no record without data stays behind.
+
+        Cinder's own clean-up leaves it when the driver is not initialised, when the image is protected, and
+        when Glance fails once more.
+        """
+        try:
+            return super().copy_volume_to_image(context, volume_id, image_meta)
+        except Exception:
+            with excutils.save_and_reraise_exception():
+                images.images_for(context).discard(image_meta['id'])
+
+    def _clone_image_volume_and_add_location(self, ctx: Any, volume: Any, image_service: Any,
+                                             image_meta: Any) -> Any:
+        """Make a clone of the volume the image, if it would be in the right store; tell whether it is.
+
+        :raises StoreNotUsable: the named store cannot be used; no clone was made.
+        """
+        service = image_services.placed(ctx, volume, image_service, image_meta['id'])
+        placed = service if isinstance(service, image_services.PlacedImageService) else None
+        if placed and not placed.takes_clone():
+            return False
+        done = super()._clone_image_volume_and_add_location(
+            ctx, image_services.typed(volume), service, image_meta)
+        if placed:
+            placed.check_lost()
+        return done

@@ -2,8 +2,8 @@
 """The daemons of a lab's cluster: started by this process, stopped by their recorded numbers.
 
 Run as a program, ``python -m tests.lab.ceph_daemons DIRECTORY`` waits until its standard input
-is closed with nothing having been said, and then stops whatever runs with the configuration in that directory: so daemons do
-not outlive a process that started them and was killed.
+is closed without a word, and then stops whatever runs with the configuration in that directory:
+so daemons do not outlive a process that started them and was killed.
 """
 
 import os

@@ -107,7 +107,7 @@ class TestParse(testtools.TestCase):
         (b'diff --git a/nova/x b/nova/x\nBinary files a/nova/x and b/nova/x differ\n', ''),
         (EDIT.replace(b'+new', b'+n\0ew'), 'binary'),
         (EDIT.replace(b'\n', b'\r\n'), ''),
-        (EDIT + EDIT, 'two places'),
+        (EDIT + EDIT, ''),  # in which words depends on the release of unidiff
         (EDIT + b'and more text\n', 'not understood'),
         (EDIT + b'\n', 'empty or broken'),
         (EDIT.replace(b'+++ b/nova/x.py\n', b''), ''),
