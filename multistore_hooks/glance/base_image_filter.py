@@ -120,7 +120,8 @@ class BaseImageFilter:
     def _send_placed(self, environ: Dict[str, Any], image_id: str,
                      placement: placements.Placement) -> Tuple[webob.Response, Optional[str]]:
         """Send an upload to its store; where that refuses it unread, to the default store."""
-        body = _Watched(environ['wsgi.input'])
+        # Behind uWSGI Glance reads a chunked body past wsgi.input: then nobody can tell what was read.
+        body = _Watched(environ['wsgi.input'], touched='uwsgi.version' in environ)
         response = self._send(environ, body, placement.store)
         if response.status_code not in _REFUSED or placement.otherwise is None:
             return response, placement.store
@@ -166,9 +167,9 @@ class _Lookups(subrequests.SubrequestImages):
 class _Watched:
     """A request body that knows whether anybody has read of it."""
 
-    def __init__(self, body: Any) -> None:
+    def __init__(self, body: Any, touched: bool = False) -> None:
         self._body = body
-        self.touched = False
+        self.touched = touched
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith('read') or name == '__iter__':
