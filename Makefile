@@ -6,6 +6,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
 
 test: ## lint, unit tests on every Python there is, functional tests, documentation
+	@tools/packages
 	@$(PYTHON) tools/run_tests.py
 
 lint: ## flake8 with hacking, mypy, reno, doc8, bashate, shellcheck
