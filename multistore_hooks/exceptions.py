@@ -2,6 +2,8 @@
 """What can go wrong in a hook, apart from what Glance itself answers (images.api.GlanceError)."""
 
 from typing import Any
+from typing import Dict
+from typing import Type
 
 from multistore_hooks.i18n import _
 
@@ -13,6 +15,14 @@ class MultistoreError(Exception):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(self.msg_fmt % kwargs)
+        self.kwargs = kwargs
+
+    def __reduce__(self) -> Any:
+        return _make, (type(self), self.kwargs)
+
+
+def _make(cls: Type[MultistoreError], kwargs: Dict[str, Any]) -> MultistoreError:
+    return cls(**kwargs)
 
 
 class StoreNotUsable(MultistoreError):

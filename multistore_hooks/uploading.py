@@ -2,6 +2,7 @@
 """An upload that follows a placement: headers, going back on a retry, checked afterwards."""
 
 import io
+import time
 from typing import Any
 from typing import Callable
 from typing import Optional
@@ -17,6 +18,9 @@ from multistore_hooks import placement as placements
 LOG = logging.getLogger(__name__)
 
 T = TypeVar('T')
+
+#: Seconds before each look at what arrived: a replica of Glance's database may lag behind the upload.
+LOOKS = (0, 0.5, 1, 2, 4)
 
 
 class CountedBody(api.Body):
@@ -82,7 +86,7 @@ def upload(images: api.ImageApi, image_id: str, data: Any, placement: placements
     :raises GlanceError: Glance refused it; nothing but the service's own retries is tried again,
         except that an image for an inferred store which refuses it goes to the default store.
     :raises CannotSendAgain: a second attempt was due and the data cannot go back.
-    :raises NotAsSent: Glance has the image, but not what was sent; it was deleted.
+    :raises NotAsSent: Glance has the image, but not what was sent; nobody will boot from it.
     """
     body = CountedBody(data)
     log = LOG.warning if placement.fallback else LOG.info
@@ -90,11 +94,11 @@ def upload(images: api.ImageApi, image_id: str, data: Any, placement: placements
         {'image': image_id, 'where': placement.where, 'reason': placement.reason})
     try:
         images.upload(image_id, body, placement.store, placement.base_image, snapshot)
-    except api.STORE_REFUSED as error:
-        if placement.otherwise is None:
+    except api.GlanceError as error:
+        if placement.otherwise is None or not api.store_may_refuse(error.status):
             raise
-        LOG.warning('Image %(image)s was refused by %(where)s (%(error)s): uploading it to the default '
-                    'store %(default)s.', {'image': image_id, 'where': placement.where,
+        LOG.warning('Image %(image)s was refused, perhaps by %(where)s (%(error)s): uploading it to the '
+                    'default store %(default)s.', {'image': image_id, 'where': placement.where,
                                            'error': error, 'default': placement.otherwise})
         # Without the base image, or the filter would choose the same store again.
         images.upload(image_id, body, placement.otherwise)
@@ -104,14 +108,20 @@ def upload(images: api.ImageApi, image_id: str, data: Any, placement: placements
 
 def _check(images: api.ImageApi, image_id: str, sent: int,
            placement: placements.Placement) -> None:
-    image = _ask(lambda: images.image(image_id))
+    for pause in LOOKS:
+        time.sleep(pause)
+        image = _ask(lambda: images.image(image_id))
+        if isinstance(image, placements.Unknown) or (image.status, image.size) == ('active', sent):
+            break
     if isinstance(image, placements.Unknown):
         LOG.warning('Image %(image)s was uploaded, but Glance cannot be asked whether it is complete '
                     '(%(why)s).', {'image': image_id, 'why': image.why})
         return
     if image.status != 'active' or image.size != sent:
         raise exceptions.NotAsSent(
-            image_id=image_id, what_now=_discard(images, image_id),
+            image_id=image_id,
+            # An image that is not active can be booted by nobody, and the service deletes it.
+            what_now=_discard(images, image_id) if image.status == 'active' else 'It was left to itself.',
             why='%d bytes were sent, and Glance has %s bytes with the status %s'
                 % (sent, image.size, image.status))
     LOG.info('Image %(image)s is active with %(size)d bytes in %(stores)s.',

@@ -40,7 +40,6 @@ LOG = logging.getLogger(__name__)
 
 _FILE = re.compile(r'^/v2/images/([^/]+)/file$')
 _STORES = '/v2/info/stores'
-_REFUSED = tuple(error.status for error in api.STORE_REFUSED)
 
 #: How long the stores are believed to stay the same, in seconds: Glance reads them at its start.
 STORES_LIFETIME = 60
@@ -91,10 +90,11 @@ class BaseImageFilter:
         if placement.store is None:
             return self._send(environ)
 
+        # Looked up before the upload, which may take hours and must not fail for it afterwards.
+        wanted = placements.writable(images.image(base_image).stores, images.stores())
         response, store = self._send_placed(environ, image_id, placement)
         if response.status_code < 300 and colocate == options.ALL:
-            others = placements.writable(images.image(base_image).stores, images.stores())
-            _copy(images, image_id, store, [other for other in others
+            _copy(images, image_id, store, [other for other in wanted
                                             if other not in (store, placement.store)])
         return response
 
@@ -123,7 +123,7 @@ class BaseImageFilter:
         # Behind uWSGI Glance reads a chunked body past wsgi.input: then nobody can tell what was read.
         body = _Watched(environ['wsgi.input'], touched='uwsgi.version' in environ)
         response = self._send(environ, body, placement.store)
-        if response.status_code not in _REFUSED or placement.otherwise is None:
+        if placement.otherwise is None or not api.store_may_refuse(response.status_code):
             return response, placement.store
         refused = {'image': image_id, 'where': placement.where, 'status': response.status,
                    'default': placement.otherwise}

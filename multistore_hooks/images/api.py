@@ -175,8 +175,14 @@ class TooLarge(GlanceError):
 _BY_STATUS: Dict[Optional[int], Type[GlanceError]] = {
     error.status: error for error in (BadRequest, Forbidden, NotFound, Conflict, Gone, TooLarge)}
 
-#: Answers by which Glance refuses an upload because of the store it was to go to.
-STORE_REFUSED = (BadRequest, Gone, TooLarge)
+
+def store_may_refuse(status: Optional[int]) -> bool:
+    """Tell whether an upload that was answered so might succeed in another store.
+
+    400: no such store; 410: it takes nothing; 413: it is full; 500 and more: its driver failed. After each
+    Glance puts the image back to ``queued``.
+    """
+    return status in (400, 410, 413) or (status is not None and status >= 500)
 
 
 def error_for(status: Optional[int], message: str,
@@ -216,7 +222,7 @@ class ImageApi(ImageLookup):
         :param store: sent, as it is, as X-Image-Meta-Store (Rocky and later).
         :param base_image: sent as X-OpenStack-Base-Image-Ref (specification of Ussuri).
         :param snapshot: tells the filter that it is a server's snapshot and not a volume.
-        :raises GlanceError: Glance refused it; see STORE_REFUSED.
+        :raises GlanceError: Glance refused it; see :func:`store_may_refuse`.
         :raises CannotSendAgain: a second attempt was due and the body cannot go back.
         """
 

@@ -6,6 +6,7 @@ import testtools
 
 from multistore_hooks.images import client
 from multistore_hooks.images import fake
+from multistore_hooks import uploading
 from tests import contract
 
 
@@ -14,6 +15,7 @@ class TestCase(testtools.TestCase):
 
     def setUp(self):
         super().setUp()
+        self.useFixture(fixtures.MockPatchObject(uploading, 'LOOKS', (0, 0, 0)))
         self._log = self.useFixture(fixtures.FakeLogger(
             'multistore_hooks', format='%(levelname)s %(message)s'))
 

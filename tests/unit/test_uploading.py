@@ -139,6 +139,12 @@ class UploadTest(UploadTestCase):
         image_id = self.queued()
         self.assertRaises(exceptions.NotAsSent, uploading.upload, Losing(self.images()), image_id, b'',
                           placement.decide(Wish()))
+        self.assertEqual('queued', self.glance.images[image_id]['status'])
+
+    def test_image_that_becomes_active_late_is_as_good_as_any(self):
+        image_id = self.queued()
+        uploading.upload(Lagging(self.images()), image_id, b'snapshot', placement.decide(Wish()))
+        self.assertEqual(b'snapshot', self.glance.data['fast', image_id])
 
     def test_damaged_image_that_cannot_be_deleted_is_named(self):
         self.glance.faults.append(fake.Fault('DELETE', '/v2/images', 409))
@@ -171,13 +177,18 @@ class RefusalTest(UploadTestCase):
             base_image = self.base(store)
             image_id = self.upload(Wish(base_image=base_image))
             self.assertEqual(b'snapshot', self.glance.data['fast', image_id])
-            self.assertIn('refused by the store %s' % store, self.log)
+            self.assertIn('refused, perhaps by the store %s' % store, self.log)
             self.assertEqual(('fast', None, None), self.sent_headers())
 
     def test_store_that_vanished_meanwhile_is_replaced_by_the_default(self):
         image_id = self.queued()
         uploading.upload(self.images(), image_id, b'snapshot',
                          placement.Placement('gone', None, 'x', otherwise='fast'))
+        self.assertEqual(['fast'], self.glance.where(image_id))
+
+    def test_store_whose_driver_fails_is_replaced_by_the_default(self):
+        self.glance.faults.append(fake.Fault('PUT', '/file', 500))
+        image_id = self.upload(Wish(base_image=self.base('off')))
         self.assertEqual(['fast'], self.glance.where(image_id))
 
     def test_default_store_that_refuses_too_is_an_error(self):
@@ -217,6 +228,17 @@ class Losing(Passing):
 
     def upload(self, image_id, body, *unused):
         body.read()
+
+
+class Lagging(Passing):
+    """Shows an image as it was before, once."""
+
+    looks = 0
+
+    def image(self, image_id):
+        self.looks += 1
+        image = self._images.image(image_id)
+        return image._replace(status='saving', size=None) if self.looks == 1 else image
 
 
 class Misplacing(Passing):

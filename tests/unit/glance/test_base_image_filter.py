@@ -235,6 +235,13 @@ class ColocateTest(FilterTestCase):
         self.assertEqual(['reliable'], self.glance.where(image_id))
         self.assertIn('WARNING Image %s is in reliable, but Glance does not copy it' % image_id, self.log)
 
+    def test_nothing_is_asked_after_the_upload_but_for_the_copy(self):
+        base_image = self.base('cheap', 'reliable')
+        self.filter._stores = (0, None)
+        image_id = self.follow(base_image)
+        after = self.asked()[self.asked().index('PUT /v2/images/%s/file' % image_id) + 1:]
+        self.assertEqual(['POST /v2/images/%s/import' % image_id], after)
+
     def test_store_that_refused_the_upload_gets_no_copy(self):
         self.glance.stores['off'] = fake.DISABLED
         self.glance.default = 'cheap'
