@@ -28,14 +28,19 @@ from multistore_hooks import placement
 LOG = logging.getLogger(__name__)
 
 METHOD = 'copy-image'
+#: Answers of 4xx that are not about the request: it took too long, there were too many.
+BUSY = (408, 429)
 #: How many times a copy that Glance accepted, and that came to nothing, is asked for.
 MOST_ASKS = 3
 #: Seconds that a copy may take to show in the image's record after Glance accepted it.
 APPEARS_WITHIN = 5
-#: Seconds between two looks: at Glance by the one who leads, at the site's own cluster by the
-#: others.
+#: Seconds between two looks at first: at Glance by the one who leads, at the site's own cluster by
+#: all. Both grow with the time waited, so that the end is noticed within a tenth of it.
 SHORTEST_WAIT = 0.6
 GLIMPSE_EVERY = 0.25
+LONGEST_GLIMPSE = 2
+#: How many of the operator's intervals lie between two looks at Glance by one who does not lead.
+FOLLOWERS_PATIENCE = 4
 
 
 class Step(enum.Enum):
@@ -51,9 +56,12 @@ class Memory(NamedTuple):
     """What one wait has seen so far."""
 
     #: At the first look the store was listed as failed already: an earlier try's, until a copy is
-    #: seen.
+    #: seen. Or an earlier try had left it listed as being copied to.
     failed_before: Optional[bool] = None
+    left_before: bool = False
     seen_importing: bool = False
+    #: This Glance shows its lock for as long as an import goes on (all but Ussuri's first).
+    locks: bool = False
     asks: int = 0
     #: When Glance last accepted our request.
     asked_at: Optional[float] = None
@@ -62,8 +70,20 @@ class Memory(NamedTuple):
 def remember(memory: Memory, image: api.Image, store: str) -> Memory:
     """Return what is known after one more look at the image."""
     if memory.failed_before is None:
-        memory = memory._replace(failed_before=store in image.failed_import)
-    return memory._replace(seen_importing=memory.seen_importing or store in image.importing_to)
+        memory = memory._replace(failed_before=store in image.failed_import,
+                                 left_before=left_over(image, store))
+    return memory._replace(locks=memory.locks or bool(image.import_task),
+                           seen_importing=memory.seen_importing or (
+                               store in image.importing_to and not left_over(image, store)))
+
+
+def left_over(image: api.Image, store: str) -> bool:
+    """Tell whether a store is listed as being copied to, while nothing holds the image's lock.
+
+    So ends a copy that fails before it comes to the store (no staging space, say): Glance never
+    clears that entry.
+    """
+    return store in image.importing_to and not image.import_task
 
 
 def decide(image: api.Image, store: str, memory: Memory, now: float) -> Step:
@@ -71,7 +91,8 @@ def decide(image: api.Image, store: str, memory: Memory, now: float) -> Step:
 
     Stores are compared as whole names: stock Nova takes ``dcn1`` for copied when ``dcn10`` is.
     """
-    if store in image.importing_to:
+    ended_early = memory.locks and left_over(image, store)
+    if store in image.importing_to and not ended_early:
         return Step.WAIT
     if store in image.stores:
         return Step.DONE
@@ -80,12 +101,20 @@ def decide(image: api.Image, store: str, memory: Memory, now: float) -> Step:
         # meanwhile may be an earlier try's, which Glance clears only when it starts.
         return Step.WAIT
     just_asked = memory.asked_at is not None and now - memory.asked_at < APPEARS_WITHIN
-    if store in image.failed_import:
-        if not memory.failed_before or memory.seen_importing:
+    failed = store in image.failed_import
+    if failed or ended_early:
+        before = memory.failed_before if failed else memory.left_before
+        if not before or memory.seen_importing:
             return Step.FAILED
         if memory.asked_at is not None:
             return Step.WAIT if just_asked else Step.FAILED
     return Step.WAIT if just_asked else Step.ASK
+
+
+def refused(error: Exception) -> bool:
+    """Tell whether trying again is of no use: an answer of 4xx, by Glance or by Keystone."""
+    status = getattr(error, 'status', None) or getattr(error, 'http_status', None)
+    return isinstance(status, int) and 400 <= status < 500 and status not in BUSY
 
 
 def delay(waited: float, interval: float) -> float:
@@ -150,6 +179,7 @@ class Copy:
         self._last: Optional[api.Image] = None
         self._trouble = self._refusal = ''
         self._hints = 0
+        self._probed = self._asked_for_locks = False
         self._progress_at = self._started
 
     def run(self) -> bool:
@@ -169,9 +199,14 @@ class Copy:
                     return waited_for_it
                 if step is Step.FAILED:
                     raise self._failed('Glance reports that the copy failed%s' % self._task_says())
+                if not waited_for_it:
+                    LOG.debug('Image %(image)s is not in the store %(store)s yet: %(next)s.',
+                              {'image': self._image_id, 'store': self._store, 'next': step.value})
                 waited_for_it = True
                 if step is Step.ASK and self._site.lead():
                     self._ask()
+                elif self._lock_may_be_left() and self._site.lead():
+                    self._probe()
                 self._wait()
         finally:
             self._site.resign()
@@ -182,12 +217,9 @@ class Copy:
             image = self._images.image(self._image_id)
         except api.NotFound as error:
             raise exceptions.ImageGone(image_id=self._image_id, store=self._store, why=error)
-        except api.GlanceError as error:
-            if error.status is not None and error.status < 500:
+        except Exception as error:  # Glance's or, after its own retries, the service's: no connection
+            if refused(error):
                 raise self._failed('Glance does not show the image: %s' % error)
-            self._in_trouble(error)
-            return Step.WAIT
-        except Exception as error:  # the service's own: no connection, after its own retries
             self._in_trouble(error)
             return Step.WAIT
         self._trouble = ''
@@ -195,6 +227,10 @@ class Copy:
         if image.status != 'active':
             raise self._failed('the status of the image is %s' % image.status)
         self._memory = remember(self._memory, image, self._store)
+        if left_over(image, self._store) and not self._memory.locks and not self._asked_for_locks:
+            # Every Glance that tells its tasks shows its locks too.
+            self._asked_for_locks = True
+            self._memory = self._memory._replace(locks=self._newest_task() is not None)
         return decide(image, self._store, self._memory, self._clock.monotonic())
 
     def _in_trouble(self, error: Exception) -> None:
@@ -216,6 +252,7 @@ class Copy:
             self._asker.copy(self._image_id, [self._store])
         except api.Conflict as error:
             LOG.debug('Image %s is busy: %s', self._image_id, error)
+            self._refusal = str(error)
         except api.BadRequest as error:
             # It is there already, most likely: another look tells.
             LOG.debug('Glance does not copy image %s: %s', self._image_id, error)
@@ -228,19 +265,43 @@ class Copy:
                 'change the policy' % error)
         except api.NotFound as error:
             raise exceptions.ImageGone(image_id=self._image_id, store=self._store, why=error)
-        except api.GlanceError as error:
-            if error.status is not None and error.status < 500:
-                raise self._failed('Glance refuses the copy: %s' % error)
-            self._refusal = str(error)
-            self._memory = self._memory._replace(asks=self._memory.asks + 1)
         except exceptions.MultistoreError:
             raise
         except Exception as error:
-            self._in_trouble(error)
+            if refused(error):
+                raise self._failed('Glance refuses the copy: %s' % error)
+            if isinstance(error, api.GlanceError):
+                self._refusal = str(error)
+                self._memory = self._memory._replace(asks=self._memory.asks + 1)
+            else:
+                self._in_trouble(error)
         else:
-            self._refusal = ''
-            self._memory = self._memory._replace(asks=self._memory.asks + 1, seen_importing=False,
-                                                 asked_at=self._clock.monotonic())
+            self._accepted()
+
+    def _accepted(self) -> None:
+        self._refusal = ''
+        self._memory = self._memory._replace(asks=self._memory.asks + 1, seen_importing=False,
+                                             asked_at=self._clock.monotonic())
+
+    def _lock_may_be_left(self) -> bool:
+        """Tell whether to ask although another copy holds the lock.
+
+        A Glance that was killed leaves its lock. After an hour Glance does not honour it any more,
+        but finds that out only when it is asked; until then it answers 409, which is no harm.
+        """
+        return (self._last is not None and bool(self._last.import_task) and not self._memory.asks
+                and not self._probed and self._waited() >= self._limits.interval)
+
+    def _probe(self) -> None:
+        self._probed = True
+        try:
+            self._asker.copy(self._image_id, [self._store])
+        except Exception as error:
+            LOG.debug('Image %s is busy, as it seemed: %s', self._image_id, error)
+        else:
+            LOG.warning('Glance gave up the lock of image %(image)s, left by its task %(task)s.',
+                        {'image': self._image_id, 'task': self._last and self._last.import_task})
+            self._accepted()
 
     def _check(self) -> None:
         """Find out what would make every request fail, while nothing has been asked for."""
@@ -262,11 +323,11 @@ class Copy:
         """Wait until the next look is due; who does not lead watches the site's own cluster meanwhile."""
         interval = self._limits.interval
         leading = self._site.lead()
-        pause = delay(self._waited(), interval) if leading else max(interval, SHORTEST_WAIT)
+        # The end of the one who leads, good or bad, is seen by its lock: no need to ask Glance as well.
+        pause = delay(self._waited(), interval) if leading else FOLLOWERS_PATIENCE * max(interval, 1)
         until = self._clock.monotonic() + pause * random.uniform(0.8, 1.2)
-        # What the cluster shows and Glance does not confirm may be the rest of a failed copy: ask
-        # less often.
-        believe_at = self._clock.monotonic() + GLIMPSE_EVERY * 2 ** self._hints
+        glimpse_every = min(max(GLIMPSE_EVERY, self._waited() / 20), LONGEST_GLIMPSE)
+        seen = False
         self._tell_progress()
         while True:
             now = self._clock.monotonic()
@@ -276,11 +337,14 @@ class Copy:
                                    % (self._limits.timeout, self._why_so_long()))
             if now >= until:
                 return
-            self._clock.sleep(min(GLIMPSE_EVERY, until - now, left))
-            if now >= believe_at and self._site.holds():
+            self._clock.sleep(min(glimpse_every, until - now, left))
+            if not seen and self._site.holds():
+                seen = True
+                # Glance lists the store a moment after it made the snapshot. And if it does not, this
+                # may be the rest of a failed copy: then it is asked less and less.
+                until = min(until, self._clock.monotonic() + GLIMPSE_EVERY * 2 ** self._hints)
                 self._hints += 1
-                return
-            if not leading and self._site.lead():
+            elif not leading and self._site.lead():
                 return
 
     def _tell_progress(self) -> None:
@@ -294,12 +358,16 @@ class Copy:
 
     def _task_says(self) -> str:
         """Return what Glance's newest task on the image tells, if anything."""
+        task = self._newest_task()
+        return ' (its task %s is %s: %s)' % (task.id, task.status, task.message) if task else ''
+
+    def _newest_task(self) -> Optional[api.Task]:
         try:
-            task = self._images.newest_task(self._image_id)
+            # A task is shown to the one who started it.
+            return self._asker.newest_task(self._image_id)
         except Exception as error:
             LOG.debug('Glance does not tell its tasks: %s', error)
-            return ''
-        return ' (its task %s is %s: %s)' % (task.id, task.status, task.message) if task else ''
+            return None
 
     def _why_so_long(self) -> str:
         why = ''
@@ -308,6 +376,8 @@ class Copy:
         if self._last is not None and self._last.import_task:
             why += '; the task %s holds the lock of the image' % self._last.import_task
             why += ', and copies to %s' % ', '.join(self._last.importing_to or ('no store',))
+        elif self._refusal:
+            why += '; to the last request Glance answered: %s' % self._refusal
         return why
 
     def _waited(self) -> float:

@@ -13,6 +13,7 @@ from typing import Any
 from typing import Callable
 from typing import Dict
 from typing import Iterable
+from typing import List
 from typing import Mapping
 from typing import Optional
 from typing import Tuple
@@ -40,10 +41,14 @@ class Handed:
 
 
 class ClientImages(api.ImageApi):
-    """ImageApi on a service's glanceclient; ``run`` is described above."""
+    """ImageApi on a service's glanceclient; ``run`` is described above.
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    :param patience: tells how many seconds an attempt may take; None: what the service has
+        configured, which by default is for ever. For keystoneauth's sessions only.
+    """
+
+    def __init__(self, run: Run, patience: Optional[Callable[[], float]] = None) -> None:
+        self._run, self._patience = run, patience
 
     def stores(self) -> api.Stores:
         try:
@@ -68,9 +73,12 @@ class ClientImages(api.ImageApi):
     def copy(self, image_id: str, stores: Iterable[str]) -> None:
         # Not client.images.image_import: Train's glanceclient does not know its argument
         # ``stores``.
+        wanted = list(stores)
+        # Of several, one that fails shall not take the others with it. But a task whose stores may
+        # fail ends well when its only one has failed, and says nothing of why.
         self._request('image_import', 'post', '/v2/images/%s/import' % image_id,
-                      {'method': {'name': 'copy-image'}, 'stores': list(stores),
-                       'all_stores_must_succeed': False})
+                      {'method': {'name': 'copy-image'}, 'stores': wanted,
+                       'all_stores_must_succeed': len(wanted) == 1})
 
     def import_methods(self) -> Tuple[str, ...]:
         body = self._get_if_there('/v2/info/import') or {}
@@ -94,19 +102,20 @@ class ClientImages(api.ImageApi):
 
     def _request(self, verb: str, method: str, path: str, data: Any = None,
                  raw_headers: Optional[Dict[str, str]] = None) -> Any:
+        unavailable: List[exc.HTTPException] = []
+
         def once(client: Any) -> Any:
-            http = client.http_client
-            kwargs = {}
-            if isinstance(data, api.Body):
-                data.rewind()
-                kwargs['headers'] = {'Content-Type': 'application/octet-stream'}
-            if data is not None:
-                kwargs['data'] = data
-            if raw_headers:
-                http = carrying(http, raw_headers)
+            http = carrying(client.http_client, raw_headers) if raw_headers else client.http_client
+            kwargs: Dict[str, Any] = {} if data is None else {'data': data}
+            if self._patience is not None:
+                kwargs['timeout'] = self._patience()
+            del unavailable[:]
             try:
+                if isinstance(data, api.Body):
+                    return _send(http, path, data, kwargs)
                 return getattr(http, method)(path, **kwargs)
-            except exc.HTTPServiceUnavailable:
+            except exc.HTTPServiceUnavailable as error:
+                unavailable.append(error)
                 raise  # the service's own loop knows it, and tries again
             except exc.HTTPException as error:
                 raise _typed(error) from error
@@ -115,6 +124,27 @@ class ClientImages(api.ImageApi):
             return self._run(verb, once)
         except exc.HTTPException as error:
             raise _typed(error) from error
+        except Exception as error:
+            if unavailable:  # the service gave up, and has its own exception for that
+                raise api.error_for(503, str(error), error) from error
+            raise
+
+
+def _send(http: Any, path: str, body: api.Body, kwargs: Dict[str, Any]) -> Any:
+    """PUT a body. After a 401 keystoneauth would send what is left of it: so that is done here."""
+    def put(**more: Any) -> Any:
+        body.rewind()
+        # A fresh dictionary: glanceclient adds to it.
+        return http.put(path, headers={'Content-Type': 'application/octet-stream'}, **dict(kwargs, **more))
+
+    if not hasattr(http, 'invalidate'):  # not on keystoneauth
+        return put()
+    try:
+        return put(allow_reauth=False)
+    except exc.HTTPUnauthorized:
+        if not http.invalidate():
+            raise
+        return put(allow_reauth=False)
 
 
 def carrying(http_client: Any, headers: Mapping[str, str]) -> Any:

@@ -8,6 +8,7 @@ translations of errors, its threads and its endpoints stay its own, in every rel
 
 import contextlib
 from typing import Any
+from typing import Callable
 from typing import Dict
 from typing import Iterator
 from typing import Optional
@@ -19,6 +20,7 @@ from nova import conf
 from nova import context as nova_context
 from nova import exception
 from nova.image import glance
+from oslo_log import log as logging
 
 from multistore_hooks import exceptions
 from multistore_hooks.images import api
@@ -33,6 +35,7 @@ except ImportError:
     from nova.image.api import API as NovaAPI
 
 CONF = conf.CONF
+LOG = logging.getLogger(__name__)
 
 
 class API(NovaAPI):
@@ -59,11 +62,20 @@ class API(NovaAPI):
         try:
             self._placements[image_id] = uploading.place(images_for(context), wish)
         except exceptions.StoreNotUsable as error:
+            self._discard(context, image_id)
             raise exception.ImageBadRequest(image_id=image_id, response=str(error)) from error
         try:
             yield
         finally:
             del self._placements[image_id]
+
+    def _discard(self, context: Any, image_id: str) -> None:
+        """Delete the record that was made for a snapshot; Nova does not when it shelves a server."""
+        try:
+            self.delete(context, image_id)
+        except Exception as error:
+            LOG.warning('The record of image %(image)s, which got no data, could not be deleted: %(error)s',
+                        {'image': image_id, 'error': error})
 
     def update(self, context: Any, id_or_uri: Any, image_info: Any, data: Any = None,
                purge_props: bool = False) -> Any:
@@ -132,11 +144,14 @@ def privileged(context: Any) -> Any:
     if auth is None:
         return context
     return nova_context.RequestContext(user_auth_plugin=auth, request_id=context.request_id,
-                                       global_request_id=context.global_id)
+                                       global_request_id=context.global_id, overwrite=False)
 
 
-def images_for(context: Any) -> client.ClientImages:
-    """Return the library's view of the Glance that Nova would use, with the rights of this context."""
+def images_for(context: Any, patience: Optional[Callable[[], float]] = None) -> client.ClientImages:
+    """Return the library's view of the Glance that Nova would use, with the rights of this context.
+
+    :param patience: see ``ClientImages``.
+    """
     clients = _HandedClients()
     return client.ClientImages(
-        lambda verb, function: clients.call(context, 2, verb, args=(function,)))
+        lambda verb, function: clients.call(context, 2, verb, args=(function,)), patience)

@@ -6,6 +6,7 @@ With ``[libvirt] images_rbd_glance_store_name`` unset it is Nova's own, in every
 
 import inspect
 import os
+import time
 from typing import Any
 from typing import Optional
 
@@ -25,7 +26,10 @@ LOG = logging.getLogger(__name__)
 
 #: A copy that was there and is gone again is waited for once more: Glance's own race can undo one.
 TRIES = 2
+#: How long one attempt of a request may take. To take an import on, Glance first connects to the store.
+REQUEST_SECONDS = 30
 
+rbd_utils = imagebackend.rbd_utils
 _flights = copying.SingleFlight()
 # Train and Ussuri do not copy at all; what Victoria and later do is ours to do.
 _WITHOUT_COPY = ({'copy_to_store': False}
@@ -47,41 +51,43 @@ class Rbd(imagebackend.Rbd):
             return super().clone(context, image_id_or_uri, *args, **kwargs)
         for number in range(TRIES):
             try:
-                return self._clone_from_here(context, image_id_or_uri, store)
+                return super().clone(context, image_id_or_uri, **_WITHOUT_COPY)
             except exception.ImageUnacceptable:
-                if number == TRIES - 1 or not cloneable(context, image_id_or_uri):
+                image = _raw_image(context, image_id_or_uri)
+                if image is None:
+                    raise
+                location = self._hidden_location(context, image, store)
+                if location is not None:
+                    return self.driver.clone(location, self.rbd_name)
+                if number == TRIES - 1:
                     raise
             ensure_in_store(context, image_id_or_uri, store, self.driver)
         return None  # not reached
 
-    def _clone_from_here(self, context: Any, image_id: str, store: str) -> Any:
-        """Clone the image if it is in this compute's cluster, whether Glance shows its locations or not."""
-        try:
-            return super().clone(context, image_id, **_WITHOUT_COPY)
-        except exception.ImageUnacceptable:
-            location = self._hidden_location(context, image_id, store)
-            if location is None:
-                raise
-        LOG.debug('Image %(image)s has the location %(url)s, which Glance hides.',
-                  {'image': image_id, 'url': location['url']})
-        return self.driver.clone(location, self.rbd_name)
-
-    def _hidden_location(self, context: Any, image_id: str, store: str) -> Any:
+    def _hidden_location(self, context: Any, image: api.Image, store: str) -> Any:
         """Return a location in this cluster that image records do not show (OSSN-0065), or None."""
-        image = image_api.images_for(context).image(image_id)
-        if image.record.get('disk_format') != 'raw' or store not in image.stores:
+        if store not in image.stores:
             return None
-        urls = list(_locations(context, image_id))
+        urls = list(_locations(context, image.id))
         urls.append('rbd://%s/%s/%s/%s' % (self.driver.get_fsid(), CONF.multistore_hooks.glance_rbd_pool,
-                                           image_id, sites.SNAPSHOT))
+                                           image.id, sites.SNAPSHOT))
         for url in urls:
-            if self.driver.is_cloneable({'url': url}, image.record):
+            if self._is_cloneable(url, image):
+                LOG.debug('Image %(image)s has the location %(url)s, which Glance hides.',
+                          {'image': image.id, 'url': url})
                 return {'url': url}
         LOG.warning("Glance has image %(image)s in the store %(store)s, but it is not in this compute's Ceph "
                     'cluster, or not in the pool %(pool)s. Check [libvirt] images_rbd_glance_store_name and '
                     '[multistore_hooks] glance_rbd_pool.',
-                    {'image': image_id, 'store': store, 'pool': CONF.multistore_hooks.glance_rbd_pool})
+                    {'image': image.id, 'store': store, 'pool': CONF.multistore_hooks.glance_rbd_pool})
         return None
+
+    def _is_cloneable(self, url: str, image: api.Image) -> bool:
+        try:
+            return bool(self.driver.is_cloneable({'url': url}, image.record))
+        except rbd_utils.rados.Error as error:  # no such pool, say, or none for this Ceph user
+            LOG.debug('%(url)s cannot be looked at: %(error)s', {'url': url, 'error': error})
+            return False
 
     def create_image(self, prepare_template: Any, base: str, size: Any, *args: Any, **kwargs: Any) -> Any:
         """Make the instance's disk; an earlier download does not stand in a clone's way.
@@ -113,7 +119,7 @@ class Rbd(imagebackend.Rbd):
 
 def rbd_driver() -> Any:
     """Return Nova's RBDDriver of this compute's cluster; it reads [libvirt] by itself in every release."""
-    return imagebackend.rbd_utils.RBDDriver()
+    return rbd_utils.RBDDriver()
 
 
 def ensure_in_store(context: Any, image_id: str, store: str, driver: Any) -> bool:
@@ -126,33 +132,53 @@ def ensure_in_store(context: Any, image_id: str, store: str, driver: Any) -> boo
     limits = copying.Limits(timeout=CONF.libvirt.images_rbd_glance_copy_timeout,
                             interval=CONF.libvirt.images_rbd_glance_copy_poll_interval)
 
+    deadline = time.monotonic() + limits.timeout
+
+    def patience() -> float:
+        return min(max(deadline - time.monotonic(), 1), REQUEST_SECONDS)
+
     def wait() -> bool:
+        try:
+            privileged = image_api.privileged(context)
+        except Exception as error:  # keystoneauth's, of many kinds
+            raise exceptions.CopyFailed(
+                image_id=image_id, store=store,
+                why='the credentials in [multistore_hooks] cannot be used: %s' % error) from error
         return copying.Copy(
-            image_api.images_for(context), image_api.images_for(image_api.privileged(context)), image_id,
-            store, limits, sites.CephSite(driver, CONF.multistore_hooks.glance_rbd_pool, image_id)).run()
+            image_api.images_for(context, patience), image_api.images_for(privileged, patience),
+            image_id, store, limits,
+            sites.CephSite(driver, CONF.multistore_hooks.glance_rbd_pool, image_id)).run()
 
     try:
         return _flights.run((image_id, store), wait, limits.timeout + limits.interval)
     except exceptions.ImageGone as error:
         raise exception.ImageNotFound(image_id=image_id) from error
     except exceptions.CopyFailed as error:
+        # Nova itself says nothing when it downloads in place of a clone.
+        LOG.warning('%s', error)
         raise exception.ImageUnacceptable(image_id=image_id, reason=str(error)) from error
 
 
 def cloneable(context: Any, image_id: str) -> bool:
-    """Tell whether an image can be cloned wherever it is: an ISO, say, can be copied and never cloned."""
+    """Tell whether an image can be cloned, wherever it is."""
+    return _raw_image(context, image_id) is not None
+
+
+def _raw_image(context: Any, image_id: str) -> Optional[api.Image]:
+    """Return an image, or None if it cannot be cloned wherever it is: an ISO could be copied in vain."""
     try:
-        record: Optional[Any] = image_api.images_for(context).image(image_id).record
-    except api.GlanceError:
-        return False
-    return bool(record and record.get('disk_format') == 'raw')
+        image = image_api.images_for(context).image(image_id)
+    except api.GlanceError as error:
+        LOG.debug('Glance does not show the image %(image)s: %(error)s', {'image': image_id, 'error': error})
+        return None
+    return image if image.record.get('disk_format') == 'raw' else None
 
 
 def _locations(context: Any, image_id: str) -> Any:
     """Return what the location API tells, which by default is for administrators and services."""
     try:
         return image_api.images_for(image_api.privileged(context)).locations(image_id)
-    except api.GlanceError as error:
+    except Exception as error:  # Glance's or Keystone's: there is another way
         LOG.debug('Glance does not tell the locations of image %(image)s: %(error)s',
                   {'image': image_id, 'error': error})
         return ()

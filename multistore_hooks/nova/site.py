@@ -8,6 +8,7 @@ poll Glance across a WAN.
 
 import time
 from typing import Any
+from typing import Dict
 from typing import Optional
 import uuid
 
@@ -23,9 +24,12 @@ rbd_utils = imagebackend.rbd_utils
 #: The snapshot that Glance makes, and protects, when all of an image is written.
 SNAPSHOT = 'snap'
 _LOCK = 'multistore_hooks'
-#: Seconds for which a leader that died is still believed to live, and between two tries to follow
-#: it.
+#: Seconds for which a leader that died is still believed to live, and between two tries to follow it.
 _LEASE, _RETRY = 20, 1.0
+#: Flags of RADOS locks: take it or, if it is ours, renew it; only renew it.
+_TAKE_OR_RENEW, _RENEW = 1, 2
+#: Without limits librados waits for a cluster that is away for as long as it takes.
+_LIMITS = {'client_mount_timeout': '5', 'rados_osd_op_timeout': '5', 'rados_mon_op_timeout': '5'}
 
 
 class CephSite(copying.Site):
@@ -39,8 +43,8 @@ class CephSite(copying.Site):
         self._driver, self._pool, self._image_id = driver, pool, image_id
         self._object = '%s.copy.%s' % (_LOCK, image_id)
         self._cookie = uuid.uuid4().hex
-        self._images: Optional[Any] = None
-        self._locks: Optional[Any] = None
+        self._cluster: Optional[Any] = None
+        self._pools: Dict[str, Any] = {}
         self._leads = self._broken = False
         self._renew_at = 0.0
 
@@ -48,9 +52,8 @@ class CephSite(copying.Site):
         if self._broken:
             return False
         try:
-            if self._images is None:
-                self._images = rbd_utils.RADOSClient(self._driver, self._pool)
-            rbd_utils.rbd.Image(self._images.ioctx, self._image_id, snapshot=SNAPSHOT, read_only=True).close()
+            rbd_utils.rbd.Image(self._open(self._pool), self._image_id, snapshot=SNAPSHOT,
+                                read_only=True).close()
         except rbd_utils.rbd.ImageNotFound:
             return False
         except Exception as error:
@@ -65,10 +68,7 @@ class CephSite(copying.Site):
         if now < self._renew_at:
             return self._leads
         try:
-            if self._locks is None:
-                self._locks = rbd_utils.RADOSClient(self._driver)
-            # Flag 1 renews a lock of the same cookie.
-            self._locks.ioctx.lock_exclusive(self._object, _LOCK, self._cookie, duration=_LEASE, flags=1)
+            self._lock(_TAKE_OR_RENEW)
         except (rbd_utils.rados.ObjectBusy, rbd_utils.rados.ObjectExists):
             self._leads, self._renew_at = False, now + _RETRY
             return False
@@ -80,14 +80,34 @@ class CephSite(copying.Site):
         return True
 
     def resign(self) -> None:
-        locks, self._locks = self._locks, None
-        images, self._images = self._images, None
         try:
-            if locks is not None and self._leads:
-                locks.ioctx.remove_object(self._object)  # and the lock with it
+            if self._leads and self._cluster is not None:
+                self._lock(_RENEW)  # it may have expired, and be another's by now
+                self._open(self._driver.pool).remove_object(self._object)  # and the lock with it
         except Exception as error:
-            LOG.debug('The lock %(object)s stays until it expires: %(error)s',
+            LOG.debug('The lock %(object)s is left alone: %(error)s',
                       {'object': self._object, 'error': error})
-        for connection in (locks, images):
-            if connection is not None:
-                connection.__exit__(None, None, None)
+        for pool in self._pools.values():
+            pool.close()
+        if self._cluster is not None:
+            self._cluster.shutdown()
+        self._cluster, self._pools = None, {}
+
+    def _lock(self, flags: int) -> None:
+        self._open(self._driver.pool).lock_exclusive(
+            self._object, _LOCK, self._cookie, duration=_LEASE, flags=flags)
+
+    def _open(self, pool: str) -> Any:
+        """Return a pool of the cluster, to which it connects if it has not yet."""
+        if self._cluster is None:
+            cluster = rbd_utils.rados.Rados(rados_id=self._driver.rbd_user,
+                                            conffile=self._driver.ceph_conf, conf=_LIMITS)
+            try:
+                cluster.connect()
+            except Exception:
+                cluster.shutdown()
+                raise
+            self._cluster = cluster
+        if pool not in self._pools:
+            self._pools[pool] = self._cluster.open_ioctx(pool)
+        return self._pools[pool]

@@ -107,6 +107,13 @@ class WithoutFilterTest(SnapshotTestCase):
         self.assertEqual([], self.glance.requests('PUT', image_id + '/file$'))
         self.assertEqual(404, self.glance.request('GET', '/v2/images/' + image_id).status)
 
+    def test_shelving_into_a_store_that_does_not_exist_leaves_no_record(self):
+        # Nova itself deletes the record when a snapshot fails, and leaves it when a shelve does.
+        result, = nova_runs.compute(self.glance, OURS, self.operation(self.base('rbd'), 'shelve'),
+                                    multistore_hooks={'snapshot_store': 'nope'})
+        self.assertIn("'nope', which does not exist", result['error'])
+        self.assertEqual(404, self.glance.request('GET', '/v2/images/' + result['image_id']).status)
+
     def test_dedicated_store_that_is_read_only_is_one_clear_error_before_any_byte(self):
         error, image_id = self.fail(OURS, self.base('rbd'), multistore_hooks={'snapshot_store': 'web'})
         self.assertIn("'web', which is read-only", error)
@@ -199,7 +206,13 @@ class RetryTest(SnapshotTestCase):
         image_id, = self.snapshot(OURS, self.base_image, glance={'num_retries': '1'})
         self.assertIsIn({'rbd'}, image_id)
 
-    def test_without_retries_it_is_an_error_and_leaves_nothing(self):
+    def test_store_that_stays_unavailable_is_replaced_by_the_default(self):
+        self.glance.fault('PUT', '/file$', at='body', after_bytes=1 << 20)
+        image_id, = self.snapshot(OURS, self.base_image, glance={'num_retries': '1'})
+        self.assertIsIn({'fast'}, image_id)
+
+    def test_glance_that_stays_unavailable_is_an_error_and_leaves_nothing(self):
+        self.glance.fault('PUT', '/file$', at='body', after_bytes=1 << 20)
         error, image_id = self.fail(OURS, self.base_image, glance={'num_retries': '0'})
         self.assertIn('GlanceConnectionFailed', error)
         self.assertEqual(404, self.glance.request('GET', '/v2/images/' + image_id).status)

@@ -66,11 +66,36 @@ class DecideTest(testtools.TestCase):
         memory = copying.remember(Memory(), image(importing='dcn1'), 'dcn1')
         self.assertIs(Step.FAILED, self.decide(image(failed='dcn1'), memory))
 
+    def test_entry_that_an_early_failure_leaves_behind_is_no_copy(self):
+        locks = Memory(locks=True)
+        self.assertIs(Step.ASK, self.decide(image(importing='dcn1'), locks))
+        self.assertIs(Step.WAIT, self.decide(image(importing='dcn1', task='t'), locks))
+        self.assertIs(Step.DONE, self.decide(image('dcn1', importing='dcn1'), locks))
+        # The first Ussuri had no locks: there it is a copy.
+        self.assertIs(Step.WAIT, self.decide(image(importing='dcn1')))
+
+    def test_early_failure_of_our_copy_is_ours(self):
+        new = Memory(locks=True, failed_before=False, asks=1, asked_at=99)
+        self.assertIs(Step.FAILED, self.decide(image(importing='dcn1'), new))
+        again = new._replace(left_before=True)
+        self.assertIs(Step.WAIT, self.decide(image(importing='dcn1'), again))
+        self.assertIs(Step.FAILED, self.decide(image(importing='dcn1'), again, now=105))
+
     def test_copy_that_does_not_show_at_once_is_waited_for(self):
         self.assertIs(Step.WAIT, self.decide(image(), Memory(asks=1, asked_at=96)))
 
     def test_copy_that_vanished_is_asked_for_again(self):
         self.assertIs(Step.ASK, self.decide(image(), Memory(asks=1, asked_at=94)))
+
+
+class RefusedTest(testtools.TestCase):
+
+    def test_answers_that_will_not_change(self):
+        keystone = Exception('wrong password')
+        keystone.http_status = 401
+        self.assertEqual([True, True, False, False, False, False], [copying.refused(error) for error in (
+            api.error_for(413, ''), keystone, api.error_for(503, ''), api.error_for(429, ''),
+            api.error_for(None, ''), OSError(404, ''))])
 
 
 class DelayTest(testtools.TestCase):
@@ -265,6 +290,38 @@ class CopyTest(base.FakeGlanceTestCase):
         self.record['os_glance_import_task'] = 'left-by-a-killed-glance'
         self.assertIn('left-by-a-killed-glance holds the lock of the image, and copies to no store',
                       self.fail(timeout=50))
+
+    def test_refusal_that_looks_like_a_lock_is_told_in_the_end(self):
+        self.glance.faults.append(fake.Fault('POST', '/import', 409, times=9999))
+        self.assertIn('Glance answered: HTTP 409', self.fail(timeout=50))
+
+    def test_lock_that_was_left_is_asked_about_once(self):
+        self.record.update(os_glance_import_task='left', os_glance_importing_to_stores='dcn1')
+        self.fail(timeout=100)
+        self.assertEqual(1, self.asks())
+
+    def test_lock_that_glance_gives_up_is_taken_over(self):
+        self.record.update(os_glance_import_task='left', os_glance_importing_to_stores='dcn1')
+        self.glance.faults.append(fake.Fault('POST', '/import', 202))
+        self.clock.at(25, lambda: self.record.update(
+            stores='file1,dcn1', os_glance_import_task=None, os_glance_importing_to_stores=''))
+        self.assertTrue(self.copy())
+        self.assertEqual(1, self.log.count('WARNING Glance gave up the lock'))
+
+    def test_who_may_not_ask_goes_on_waiting_for_anothers_copy(self):
+        self.images(contract.ADMIN).copy(self.image_id, ['dcn1'])
+        self.clock.at(40, self.glance.finish_copies)
+        self.assertTrue(self.copy(asker=contract.MEMBER))
+
+    def test_copy_that_ends_before_it_came_to_the_store(self):
+        def end():
+            self.record.pop('os_glance_import_task', None)
+            self.glance.tasks[self.image_id][-1].update(status='failure', message='no space left')
+        self.clock.at(3, end)
+        self.assertIn('no space left', self.fail())
+        self.clock.at(self.clock.now + 4, self.glance.finish_copies)
+        self.assertTrue(self.copy())
+        self.assertEqual(2, self.asks())
 
     def test_copy_that_vanishes_is_asked_for_again_but_not_for_ever(self):
         def undo():
