@@ -8,6 +8,7 @@ only lock is per image, not per store, so two sites that want one image have to 
 """
 
 import abc
+import copy
 import enum
 import random
 import threading
@@ -198,7 +199,8 @@ class Copy:
                                  {'image': self._image_id, 'store': self._store, 'seconds': self._waited()})
                     return waited_for_it
                 if step is Step.FAILED:
-                    raise self._failed('Glance reports that the copy failed%s' % self._task_says())
+                    raise self._failed('Glance lists the store in os_glance_failed_import, glance-api logged why%s'
+                                       % self._task_says())
                 if not waited_for_it:
                     LOG.debug('Image %(image)s is not in the store %(store)s yet: %(next)s.',
                               {'image': self._image_id, 'store': self._store, 'next': step.value})
@@ -260,17 +262,19 @@ class Copy:
             self._memory = self._memory._replace(asks=self._memory.asks + 1)
         except api.Forbidden as error:
             raise self._failed(
-                'Glance does not allow it (%s): its policy copy_image is for administrators by default. Give '
-                '[multistore_hooks] in nova.conf credentials that it accepts (auth_type and so on), or '
-                'change the policy' % error)
+                'Glance does not allow it (%s): its policy copy_image is for administrators by default. '
+                'Admit service_roles:service there and set [service_user] send_service_user_token, or give '
+                '[multistore_hooks] in nova.conf credentials that it accepts' % error)
         except api.NotFound as error:
-            raise exceptions.ImageGone(image_id=self._image_id, store=self._store, why=error)
+            self._look()  # raises, if it is gone
+            raise self._failed('who asks for copies may not see it (%s): the credentials in '
+                               '[multistore_hooks] need the rights of an administrator' % error)
         except exceptions.MultistoreError:
             raise
         except Exception as error:
             if refused(error):
                 raise self._failed('Glance refuses the copy: %s' % error)
-            if isinstance(error, api.GlanceError):
+            if isinstance(error, api.GlanceError) and error.status != 503:
                 self._refusal = str(error)
                 self._memory = self._memory._replace(asks=self._memory.asks + 1)
             else:
@@ -415,8 +419,12 @@ class SingleFlight:
         if first:
             try:
                 flight.result = function()
-            except BaseException as error:
+            except Exception as error:
                 flight.error = error
+                raise
+            except BaseException:  # this thread was ended, and with it the wait
+                flight.error = exceptions.CopyFailed(image_id=key[0], store=key[1],
+                                                     why='the wait for it was ended from outside')
                 raise
             finally:
                 with self._lock:
@@ -427,5 +435,6 @@ class SingleFlight:
             raise exceptions.CopyFailed(image_id=key[0], store=key[1], why='another wait in this process did '
                                         'not end within %d seconds' % timeout)
         if flight.error is not None:
-            raise flight.error
+            # Its own for each: they get a traceback each.
+            raise copy.copy(flight.error) from flight.error
         return flight.result

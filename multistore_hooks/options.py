@@ -69,8 +69,9 @@ The Glance store that is in this compute's own Ceph cluster.
 
 If it is set, an image that is not there is copied there by Glance, and then cloned, before an
 instance boots from it. Needs ``images_type = rbd``, ``copy-image`` among Glance's
-``enabled_import_methods``, and credentials in ``[multistore_hooks]`` that Glance's policy
-``copy_image`` accepts.
+``enabled_import_methods``, and a policy ``copy_image`` in Glance that accepts
+``service_roles:service`` (with ``[service_user] send_service_user_token``) or the credentials in
+``[multistore_hooks]``.
 """),
     cfg.IntOpt(
         'images_rbd_glance_copy_poll_interval', default=15, min=1,
@@ -80,9 +81,9 @@ The longest time, in seconds, between two looks at a copy that is going on.
 The first looks are closer together: a tenth of the time waited so far.
 """),
     cfg.IntOpt(
-        'images_rbd_glance_copy_timeout', default=600, min=1,
+        'images_rbd_glance_copy_timeout', default=600, min=0,
         help="""
-How long, in seconds, an instance waits for a copy of its image before it gives up.
+How long, in seconds, an instance waits for a copy of its image before it gives up. 0: a day.
 """),
 ]
 

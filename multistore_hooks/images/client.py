@@ -73,12 +73,11 @@ class ClientImages(api.ImageApi):
     def copy(self, image_id: str, stores: Iterable[str]) -> None:
         # Not client.images.image_import: Train's glanceclient does not know its argument
         # ``stores``.
-        wanted = list(stores)
-        # Of several, one that fails shall not take the others with it. But a task whose stores may
-        # fail ends well when its only one has failed, and says nothing of why.
+        # Otherwise Glance, when a store fails, keeps the whole image in its staging area, and undoes a
+        # copy that another request has made meanwhile.
         self._request('image_import', 'post', '/v2/images/%s/import' % image_id,
-                      {'method': {'name': 'copy-image'}, 'stores': wanted,
-                       'all_stores_must_succeed': len(wanted) == 1})
+                      {'method': {'name': 'copy-image'}, 'stores': list(stores),
+                       'all_stores_must_succeed': False})
 
     def import_methods(self) -> Tuple[str, ...]:
         body = self._get_if_there('/v2/info/import') or {}

@@ -11,6 +11,7 @@ from typing import Any
 from typing import Callable
 from typing import Dict
 from typing import Iterator
+from typing import List
 from typing import Optional
 from typing import Tuple
 
@@ -36,6 +37,8 @@ except ImportError:
 
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)
+
+_credentials: List[Any] = []
 
 
 class API(NovaAPI):
@@ -128,7 +131,9 @@ class _PlacingClient(glance.GlanceClientWrapper):
         """Return the arguments of ``add_location`` with the store of a direct snapshot."""
         image_id, url, metadata = args
         near = CONF.libvirt.images_rbd_glance_store_name if CONF.libvirt.images_type == 'rbd' else None
-        return image_id, url, metadata or ({'store': near} if near else {})
+        # Nova puts it into the pool of its parent, which may be another store's.
+        in_near = near and str(url).split('/')[3:4] == [CONF.multistore_hooks.glance_rbd_pool]
+        return image_id, url, metadata or ({'store': near} if in_near else {})
 
 
 class _HandedClients(glance.GlanceClientWrapper):
@@ -140,9 +145,12 @@ class _HandedClients(glance.GlanceClientWrapper):
 
 def privileged(context: Any) -> Any:
     """Return a context with the rights of ``[multistore_hooks]`` credentials; without those, the same."""
-    auth = loading.load_auth_from_conf_options(CONF, options.GROUP)
-    if auth is None:
+    if not CONF.multistore_hooks.auth_type:
         return context
+    if not _credentials:
+        # Kept: the plugin holds a token, which the next request can use too.
+        _credentials.append(loading.load_auth_from_conf_options(CONF, options.GROUP))
+    auth = _credentials[0]
     return nova_context.RequestContext(user_auth_plugin=auth, request_id=context.request_id,
                                        global_request_id=context.global_id, overwrite=False)
 

@@ -8,6 +8,7 @@ import inspect
 import os
 import time
 from typing import Any
+from typing import Iterator
 from typing import Optional
 
 from nova import conf
@@ -24,10 +25,12 @@ from multistore_hooks.nova import site as sites
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
-#: A copy that was there and is gone again is waited for once more: Glance's own race can undo one.
-TRIES = 2
+#: One as it is, one after the copy, and one more: Glance's own race can undo a copy.
+CLONE_TRIES = 3
 #: How long one attempt of a request may take. To take an import on, Glance first connects to the store.
 REQUEST_SECONDS = 30
+
+A_DAY = 24 * 3600
 
 rbd_utils = imagebackend.rbd_utils
 _flights = copying.SingleFlight()
@@ -49,7 +52,7 @@ class Rbd(imagebackend.Rbd):
         store = CONF.libvirt.images_rbd_glance_store_name
         if not store or '/' in str(image_id_or_uri):
             return super().clone(context, image_id_or_uri, *args, **kwargs)
-        for number in range(TRIES):
+        for number in range(CLONE_TRIES):
             try:
                 return super().clone(context, image_id_or_uri, **_WITHOUT_COPY)
             except exception.ImageUnacceptable:
@@ -59,7 +62,7 @@ class Rbd(imagebackend.Rbd):
                 location = self._hidden_location(context, image, store)
                 if location is not None:
                     return self.driver.clone(location, self.rbd_name)
-                if number == TRIES - 1:
+                if number == CLONE_TRIES - 1:
                     raise
             ensure_in_store(context, image_id_or_uri, store, self.driver)
         return None  # not reached
@@ -68,10 +71,7 @@ class Rbd(imagebackend.Rbd):
         """Return a location in this cluster that image records do not show (OSSN-0065), or None."""
         if store not in image.stores:
             return None
-        urls = list(_locations(context, image.id))
-        urls.append('rbd://%s/%s/%s/%s' % (self.driver.get_fsid(), CONF.multistore_hooks.glance_rbd_pool,
-                                           image.id, sites.SNAPSHOT))
-        for url in urls:
+        for url in self._hidden_urls(context, image.id):
             if self._is_cloneable(url, image):
                 LOG.debug('Image %(image)s has the location %(url)s, which Glance hides.',
                           {'image': image.id, 'url': url})
@@ -81,6 +81,13 @@ class Rbd(imagebackend.Rbd):
                     '[multistore_hooks] glance_rbd_pool.',
                     {'image': image.id, 'store': store, 'pool': CONF.multistore_hooks.glance_rbd_pool})
         return None
+
+    def _hidden_urls(self, context: Any, image_id: str) -> Iterator[str]:
+        """Yield where the image may be: the cluster itself can tell sooner than Glance."""
+        yield 'rbd://%s/%s/%s/%s' % (self.driver.get_fsid(), CONF.multistore_hooks.glance_rbd_pool,
+                                     image_id, sites.SNAPSHOT)
+        for url in _locations(context, image_id):
+            yield url
 
     def _is_cloneable(self, url: str, image: api.Image) -> bool:
         try:
@@ -100,9 +107,10 @@ class Rbd(imagebackend.Rbd):
                 and os.path.exists(base) and not self.exists()):
             try:
                 self.clone(context, image_id)
-            except (exception.ImageUnacceptable, exception.ImageNotFound) as error:
-                LOG.info('Image %(image)s cannot be cloned (%(error)s): using the base file %(base)s.',
-                         {'image': image_id, 'error': error, 'base': base})
+            except (exception.NovaException, api.GlanceError) as error:
+                # Nova would not even have asked Glance: what ails it must not fail this boot.
+                LOG.warning('Image %(image)s cannot be cloned (%(error)s): using the base file %(base)s.',
+                            {'image': image_id, 'error': error, 'base': base})
         return super().create_image(prepare_template, base, size, *args, **kwargs)
 
     def direct_snapshot(self, context: Any, snapshot_name: str, image_format: str, image_id: str,
@@ -129,7 +137,8 @@ def ensure_in_store(context: Any, image_id: str, store: str, driver: Any) -> boo
     :raises nova.exception.ImageUnacceptable: it did not get there; the reason is in the text.
     :raises nova.exception.ImageNotFound: it does not exist.
     """
-    limits = copying.Limits(timeout=CONF.libvirt.images_rbd_glance_copy_timeout,
+    # Nova's own reading of 0 is: without limit.
+    limits = copying.Limits(timeout=max(CONF.libvirt.images_rbd_glance_copy_timeout, 0) or A_DAY,
                             interval=CONF.libvirt.images_rbd_glance_copy_poll_interval)
 
     deadline = time.monotonic() + limits.timeout
@@ -177,7 +186,8 @@ def _raw_image(context: Any, image_id: str) -> Optional[api.Image]:
 def _locations(context: Any, image_id: str) -> Any:
     """Return what the location API tells, which by default is for administrators and services."""
     try:
-        return image_api.images_for(image_api.privileged(context)).locations(image_id)
+        return image_api.images_for(image_api.privileged(context),
+                                    lambda: REQUEST_SECONDS).locations(image_id)
     except Exception as error:  # Glance's or Keystone's: there is another way
         LOG.debug('Glance does not tell the locations of image %(image)s: %(error)s',
                   {'image': image_id, 'error': error})

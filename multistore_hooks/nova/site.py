@@ -72,10 +72,8 @@ class CephSite(copying.Site):
         except (rbd_utils.rados.ObjectBusy, rbd_utils.rados.ObjectExists):
             self._leads, self._renew_at = False, now + _RETRY
             return False
-        except Exception as error:  # without a lock everybody asks Glance, which is no harm but load
+        except Exception as error:  # without a lock everybody asks Glance, which has its own
             LOG.debug('No lock on %(object)s: %(error)s', {'object': self._object, 'error': error})
-            self._leads, self._renew_at = True, float('inf')
-            return True
         self._leads, self._renew_at = True, now + _LEASE / 4
         return True
 

@@ -229,8 +229,21 @@ class CopyTest(base.FakeGlanceTestCase):
         self.assertRaises(exceptions.ImageGone, self.copy)
 
     def test_image_that_is_deleted_before_the_request(self):
-        self.glance.faults.append(fake.Fault('POST', '/import', 404))
-        self.assertRaises(exceptions.ImageGone, self.copy)
+        class Deleting:
+            def __init__(self, images, delete):
+                self.images, self.delete = images, delete
+
+            def copy(self, image_id, stores):
+                self.delete(image_id)
+                self.images.copy(image_id, stores)
+        asker = Deleting(self.images(contract.ADMIN), self.glance.images.pop)
+        self.assertRaises(exceptions.ImageGone, copying.Copy(
+            self.images(), asker, self.image_id, 'dcn1', copying.Limits(600, 15), None, self.clock).run)
+
+    def test_image_that_the_asker_may_not_see_is_not_taken_for_gone(self):
+        error = self.assertRaises(exceptions.CopyFailed, self.copy, asker='u2:p2:member')
+        self.assertFalse(isinstance(error, exceptions.ImageGone))
+        self.assertIn('may not see it', str(error))
 
     def test_image_without_data(self):
         self.assertIn('the status of the image is queued', self.fail(image_id=self.queued()))
