@@ -199,8 +199,8 @@ class Copy:
                                  {'image': self._image_id, 'store': self._store, 'seconds': self._waited()})
                     return waited_for_it
                 if step is Step.FAILED:
-                    raise self._failed('Glance lists the store in os_glance_failed_import, glance-api logged why%s'
-                                       % self._task_says())
+                    raise self._failed('Glance lists the store in os_glance_failed_import, glance-api '
+                                       'logged why%s' % self._task_says())
                 if not waited_for_it:
                     LOG.debug('Image %(image)s is not in the store %(store)s yet: %(next)s.',
                               {'image': self._image_id, 'store': self._store, 'next': step.value})

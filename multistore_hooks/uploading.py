@@ -98,8 +98,9 @@ def upload(images: api.ImageApi, image_id: str, data: Any, placement: placements
         if placement.otherwise is None or not api.store_may_refuse(error.status):
             raise
         LOG.warning('Image %(image)s was refused, perhaps by %(where)s (%(error)s): uploading it to the '
-                    'default store %(default)s.', {'image': image_id, 'where': placement.where,
-                                           'error': error, 'default': placement.otherwise})
+                    'default store %(default)s.',
+                    {'image': image_id, 'where': placement.where, 'error': error,
+                     'default': placement.otherwise})
         # Without the base image, or the filter would choose the same store again.
         images.upload(image_id, body, placement.otherwise)
         placement = placement._replace(store=placement.otherwise)

@@ -430,6 +430,28 @@ class SingleFlightTest(testtools.TestCase):
         self.assertEqual({'Image i is not in the store s: it is broken.'},
                          {str(result) for result in self.together(fail)})
 
+    def test_a_thread_that_is_ended_from_outside_does_not_end_the_others(self):
+        def killed():
+            self.slow()
+            raise GeneratorExit()
+        threads, results = [], []
+
+        def one():
+            try:
+                self.flights.run(('i', 's'), killed, 10)
+            except BaseException as error:
+                results.append(type(error))
+        for _ in range(3):
+            threads.append(threading.Thread(target=one))
+            threads[-1].start()
+        while not self.runs:
+            pass
+        threading.Timer(0.2, self.go.set).start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(sorted([GeneratorExit, exceptions.CopyFailed, exceptions.CopyFailed], key=str),
+                         sorted(results, key=str))
+
     def test_the_next_one_flies_anew(self):
         self.go.set()
         self.flights.run(('i', 's'), self.slow, 10)

@@ -165,6 +165,18 @@ class RefusedTest(FilterTestCase):
         self.assertIn('cannot be sent to the default store fast', self.log)
         self.assertEqual(1, len(self.glance.requests('PUT', '/file')))
 
+    def test_a_body_that_is_read_line_by_line_counts_as_read(self):
+        self.glance.stores['off'] = fake.FULL
+        lines = []
+
+        def iterating(environ, start_response):
+            if environ['REQUEST_METHOD'] == 'PUT':
+                lines.extend(environ['wsgi.input'])
+            return self.glance(environ, start_response)
+        self.pipeline = Context(base_image_filter.BaseImageFilter(iterating))
+        response = self.upload(self.queued(), X_OpenStack_Base_Image_Ref=self.base('off'))
+        self.assertEqual((413, [b'snapshot']), (response.status_code, lines))
+
     def test_behind_uwsgi_nothing_is_sent_again(self):
         # Glance reads a chunked body past wsgi.input there: a second try would send what is left.
         image_id = self.queued()
