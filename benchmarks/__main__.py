@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run all benchmarks, or those that are named, each in a process of its own."""
+"""Run all benchmarks, or those that are named, each in a process of its own.
+
+The JSON files go to benchmarks/results/; ``python -m benchmarks.NAME --json FILE`` for another.
+"""
 
 import os
 import subprocess

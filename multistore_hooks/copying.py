@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Get this image into this store: what to do next, how to wait, and one flight for all who want
-the same.
+"""Get this image into this store: what to do next, and how to wait.
 
 The specification is "Libvirt RBD image backend support for glance multistore" (Nova, Victoria);
 copy-image came with Glance Ussuri. Glance copies on its own after it accepted the request; its
@@ -8,17 +7,12 @@ only lock is per image, not per store, so two sites that want one image have to 
 """
 
 import abc
-import copy
 import enum
 import random
-import threading
 import time
 from typing import Any
-from typing import Callable
-from typing import Dict
 from typing import NamedTuple
 from typing import Optional
-from typing import Tuple
 
 from oslo_log import log as logging
 
@@ -37,7 +31,7 @@ MOST_ASKS = 3
 APPEARS_WITHIN = 5
 #: Seconds between two looks at first: at Glance by the one who leads, at the site's own cluster by
 #: all. Both grow with the time waited, so that the end is noticed within a tenth of it.
-SHORTEST_WAIT = 0.6
+SHORTEST_WAIT = 0.75
 GLIMPSE_EVERY = 0.25
 LONGEST_GLIMPSE = 2
 #: How many of the operator's intervals lie between two looks at Glance by one who does not lead.
@@ -199,8 +193,7 @@ class Copy:
                                  {'image': self._image_id, 'store': self._store, 'seconds': self._waited()})
                     return waited_for_it
                 if step is Step.FAILED:
-                    raise self._failed('Glance lists the store in os_glance_failed_import, glance-api '
-                                       'logged why%s' % self._task_says())
+                    raise self._failed('the copy failed, glance-api logged why%s' % self._task_says())
                 if not waited_for_it:
                     LOG.debug('Image %(image)s is not in the store %(store)s yet: %(next)s.',
                               {'image': self._image_id, 'store': self._store, 'next': step.value})
@@ -389,52 +382,3 @@ class Copy:
 
     def _failed(self, why: str) -> exceptions.CopyFailed:
         return exceptions.CopyFailed(image_id=self._image_id, store=self._store, why=why)
-
-
-class _Flight:
-    def __init__(self) -> None:
-        self.landed = threading.Event()
-        self.result = False
-        self.error: Optional[BaseException] = None
-
-
-class SingleFlight:
-    """One wait in a process for all who want the same image in the same store at the same time."""
-
-    def __init__(self) -> None:
-        self._flights: Dict[Tuple[str, str], _Flight] = {}
-        self._lock = threading.Lock()
-
-    def run(self, key: Tuple[str, str], function: Callable[[], bool], timeout: float) -> bool:
-        """Run the function, or wait for one that runs under the same key, and share its result.
-
-        :param timeout: seconds, after which one who waits for another gives up.
-        :raises: what the function raised.
-        """
-        with self._lock:
-            flight = self._flights.get(key)
-            first = flight is None
-            if flight is None:
-                flight = self._flights[key] = _Flight()
-        if first:
-            try:
-                flight.result = function()
-            except Exception as error:
-                flight.error = error
-                raise
-            except BaseException:  # this thread was ended, and with it the wait
-                flight.error = exceptions.CopyFailed(image_id=key[0], store=key[1],
-                                                     why='the wait for it was ended from outside')
-                raise
-            finally:
-                with self._lock:
-                    del self._flights[key]
-                flight.landed.set()
-            return flight.result
-        if not flight.landed.wait(timeout):
-            raise exceptions.CopyFailed(image_id=key[0], store=key[1], why='another wait in this process did '
-                                        'not end within %d seconds' % timeout)
-        if flight.error is not None:
-            # Its own for each: they get a traceback each.
-            raise copy.copy(flight.error) from flight.error
-        return flight.result

@@ -260,14 +260,17 @@ class FakeGlance:
         image.update(os_glance_import_task=task, os_glance_failed_import='',
                      os_glance_importing_to_stores=','.join(wanted))
         self.tasks.setdefault(image['id'], []).append(
-            {'id': task, 'status': 'processing', 'message': 'Copied 0 MiB',
+            {'id': task, 'status': 'processing', 'message': 'Copied 0 MiB', 'owner': context.project_id,
              'created_at': '%06d' % len(self.log)})
         if self.copies_at_once:
             self.finish_copies()
         return 202, None
 
-    def _tasks(self, image: Dict[str, Any], *unused: Any) -> Tuple[int, Any]:
-        return 200, {'tasks': self.tasks.get(image['id'], [])}
+    def _tasks(self, image: Dict[str, Any], headers: Dict[str, str], environ: Dict[str, Any],
+               context: Context) -> Tuple[int, Any]:
+        # A task is shown to the project that started it, and to no other.
+        return 200, {'tasks': [task for task in self.tasks.get(image['id'], [])
+                               if task['owner'] == context.project_id]}
 
     def _locations(self, image: Dict[str, Any], headers: Dict[str, str], environ: Dict[str, Any],
                    context: Context) -> Tuple[int, Any]:

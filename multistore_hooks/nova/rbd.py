@@ -21,6 +21,7 @@ from multistore_hooks import exceptions
 from multistore_hooks.images import api
 from multistore_hooks.nova import image_api
 from multistore_hooks.nova import site as sites
+from multistore_hooks import single_flight
 
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ REQUEST_SECONDS = 30
 A_DAY = 24 * 3600
 
 rbd_utils = imagebackend.rbd_utils
-_flights = copying.SingleFlight()
+_flights = single_flight.SingleFlight()
 # Train and Ussuri do not copy at all; what Victoria and later do is ours to do.
 _WITHOUT_COPY = ({'copy_to_store': False}
                  if 'copy_to_store' in inspect.signature(imagebackend.Rbd.clone).parameters else {})
