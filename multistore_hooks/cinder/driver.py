@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Any Cinder volume driver, whose uploads follow the volume type and the base image.
 
-``load`` mixes ``PlacesUploads`` into whatever driver cinder.conf names, for multistore_hooks.cinder.manager.
-It can also be mixed into one backend's driver by hand, for who would change that backend and nothing else::
+``load`` mixes ``PlacesUploads`` into whatever driver cinder.conf names, for
+multistore_hooks.cinder.manager. It can also be mixed into one backend's driver by hand, for who
+would change that backend and nothing else::
 
     class RBDDriver(driver.PlacesUploads, rbd.RBDDriver):
         pass
@@ -24,7 +25,7 @@ class PlacesUploads:
 
     def copy_volume_to_image(self, context: Any, volume: Any, image_service: Any,
                              image_meta: Any) -> Any:
-        """Upload a volume: the driver's own method does it, and hands the data to our image service.
+        """Upload a volume by the driver's own method, which hands the data to our image service.
 
         :raises StoreNotUsable: the named store cannot be used; nothing was done with the volume.
         """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cinder's image service for one upload, which goes where it was placed.
 
-Whatever a driver does with a volume, it ends in ``image_service.update(context, image_id, {}, data)``, and a
-clone that becomes the image in ``image_service.add_location(...)``, in every release from Train on. Only
-these two are replaced; everything else is asked of Cinder's own image service.
+Whatever a driver does with a volume, it ends in ``image_service.update(context, image_id, {},
+data)``, and a clone that becomes the image in ``image_service.add_location(...)``, in every release
+from Train on. Only these two are replaced; everything else is asked of Cinder's own image service.
 """
 
 from typing import Any
@@ -29,8 +29,8 @@ class PlacedImageService:
     """Stands before Cinder's image service.
 
     :param image_service: what Cinder's manager handed on.
-    :raises StoreNotUsable: the store that the volume type or ``upload_store`` names does not exist or is
-        read-only; nothing has been done with the volume then.
+    :raises StoreNotUsable: the store that the volume type or ``upload_store`` names does not exist
+        or is read-only; nothing has been done with the volume then.
     """
 
     def __init__(self, context: Any, volume: Any, image_service: Any, image_id: str) -> None:
@@ -51,7 +51,8 @@ class PlacedImageService:
                base_image_ref: Optional[str] = None) -> Any:
         """Upload the data, if there is any, then update the record, if there is anything to update.
 
-        ``store_id`` and ``base_image_ref`` (Ussuri and later) repeat what the placement was made from.
+        ``store_id`` and ``base_image_ref`` (Ussuri and later) repeat what the placement was made
+        from.
 
         :raises MultistoreError: what arrived is not what was sent, or it cannot be sent again.
         :raises cinder.exception.CinderException: what Cinder raises for Glance's answer.
@@ -65,20 +66,18 @@ class PlacedImageService:
     def _upload(self, image_id: str, data: Any) -> None:
         try:
             uploading.upload(self._images, image_id, data, self._placement)
-        except api.STORE_REFUSED as error:
-            if self._wish.named:
-                raise _refused(self._wish.named, error) from error
-            raise _as_cinder_does(image_id, error) from error
         except api.GlanceError as error:
+            if self._wish.named and error.status in (400, 410, 413):
+                raise _refused(self._wish.named, error) from error
             raise _as_cinder_does(image_id, error) from error
 
     # -- A clone of the volume as the image (option image_upload_use_cinder_backend)
 
     def takes_clone(self) -> bool:
-        """Tell whether a clone would be in the store where the image belongs, as far as that is known.
+        """Tell whether a clone would be in the right store, as far as that is known.
 
-        False: the image has to be uploaded. Where Glance co-locates, an upload comes to all the stores of a
-        base image that is in several; a clone is in one.
+        False: the image has to be uploaded. Where Glance co-locates, an upload comes to all the
+        stores of a base image that is in several; a clone is in one.
         """
         placement = self._placement
         if self._wish.base_image and placement.store is None and self._wish.resolve == placements.AUTO:
@@ -111,13 +110,13 @@ class PlacedImageService:
     def add_location(self, context: Any, image_id: str, url: str, metadata: Any) -> Any:
         """Make a clone of the volume the image's data.
 
-        Cinder's manager deletes the clone when it gets one of three exceptions, and keeps it for any other:
-        so the outcome is found out first, whatever the answer was.
+        Cinder's manager deletes the clone when it gets one of three exceptions, and keeps it for
+        any other: so the outcome is found out first, whatever the answer was.
 
         :param url: ends with the id of the clone.
         :raises cinder.exception.ImageUnacceptable: it is not, and the clone is of no use.
-        :raises cinder.exception.GlanceConnectionFailed: it may be, and Glance can neither tell nor delete the
-            image: the clone must stay.
+        :raises cinder.exception.GlanceConnectionFailed: it may be, and Glance can neither tell nor
+            delete the image: the clone must stay.
         """
         clone = url.rsplit('/', 1)[-1]
         refusal: Optional[Exception] = None
@@ -138,8 +137,8 @@ class PlacedImageService:
         raise exception.ImageUnacceptable(image_id=image_id,
                                           reason=refusal or 'Glance could not use the volume')
 
-    def _give_up(self, image_id: str, clone: str, error: Exception) -> Exception:
-        """Delete the image, whose state is not known; return what becomes of the clone, as an exception."""
+    def _give_up(self, image_id: str, clone: str, error: Exception) -> Any:
+        """Delete the image, whose state is unknown; return the exception that tells Cinder so."""
         try:
             self._images.delete(image_id)
         except api.NotFound:
@@ -153,7 +152,7 @@ class PlacedImageService:
         return exception.ImageUnacceptable(image_id=image_id, reason=error)
 
     def check_lost(self) -> None:
-        """Raise the reason if the image was given up with the clone, and so cannot be uploaded either."""
+        """Raise the reason if the image was given up: it cannot be uploaded either."""
         if self._lost is not None:
             raise self._lost
 
@@ -162,15 +161,15 @@ class PlacedImageService:
                  'stores': ', '.join(image.stores) or 'a store that Glance does not tell'}
         LOG.info('Image %(image)s is active on the volume %(clone)s, in %(stores)s.', found)
         if self._clone_store and image.stores and self._clone_store not in image.stores:
-            LOG.warning('Image %(image)s was meant for the store %(store)s, but Glance put it into %(stores)s, '
-                        "which is for volumes of the clone's type.", found)
+            LOG.warning('Image %(image)s was meant for the store %(store)s, but Glance put it into '
+                        "%(stores)s, which is for volumes of the clone's type.", found)
 
 
 def placed(context: Any, volume: Any, image_service: Any, image_id: str) -> Any:
     """Return an image service that places an upload.
 
-    One that does so already is returned as it is, and so is one that is not Cinder's own: what it stands
-    for is not the Glance that we would ask.
+    One that does so already is returned as it is, and so is one that is not Cinder's own: what it
+    stands for is not the Glance that we would ask.
 
     :raises StoreNotUsable: see PlacedImageService.
     """
@@ -180,7 +179,7 @@ def placed(context: Any, volume: Any, image_service: Any, image_id: str) -> Any:
 
 
 def typed(volume: Any) -> Any:
-    """Return the volume, with an empty type if it has none: Ussuri and later look into it blindly."""
+    """Return the volume, with an empty type if it has none: Cinder looks into it blindly."""
     if wishes.type_of(volume) is not None:
         return volume
     volume = volume.obj_clone()
@@ -191,7 +190,7 @@ def typed(volume: Any) -> Any:
 
 def _refused(named: placements.Named, error: api.GlanceError) -> exceptions.StoreNotUsable:
     why = {api.Gone.status: 'takes no images, as Glance is configured',
-           api.TooLarge.status: 'is full, or a quota is used up'}.get(error.status, 'refused the image')
+           api.TooLarge.status: 'is full, or a quota is used up'}.get(error.status or 0, 'refused the image')
     return exceptions.StoreNotUsable(named_by=named.by, store=named.store, why=why,
                                      there_are='Glance says: %s' % error)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cinder's volume manager, whose uploads follow the volume type and the base image.
 
-``[DEFAULT] volume_manager = multistore_hooks.cinder.manager.VolumeManager`` in cinder.conf, no patch.
-Train and later; every backend and every driver, and both ways of uploading.
+``[DEFAULT] volume_manager = multistore_hooks.cinder.manager.VolumeManager`` in cinder.conf, no
+patch. Train and later; every backend and every driver, and both ways of uploading.
 """
 
 from typing import Any
@@ -24,8 +24,8 @@ class VolumeManager(manager.VolumeManager):
     def copy_volume_to_image(self, context: Any, volume_id: str, image_meta: Any) -> Any:
         """Upload a volume as Cinder does; when that fails, no record without data stays behind.
 
-        Cinder's own clean-up leaves it when the driver is not initialised, when the image is protected, and
-        when Glance fails once more.
+        Cinder's own clean-up leaves it when the driver is not initialised, when the image is
+        protected, and when Glance fails once more.
         """
         try:
             return super().copy_volume_to_image(context, volume_id, image_meta)
@@ -35,7 +35,7 @@ class VolumeManager(manager.VolumeManager):
 
     def _clone_image_volume_and_add_location(self, ctx: Any, volume: Any, image_service: Any,
                                              image_meta: Any) -> Any:
-        """Make a clone of the volume the image, if it would be in the right store; tell whether it is.
+        """Make a clone the image if it would be in the right store; tell whether it is.
 
         :raises StoreNotUsable: the named store cannot be used; no clone was made.
         """

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The image service of one upload: what goes to Glance, and whether a clone may be the image."""
+
+import io
+
+from tests.unit.cinder import base
+
+
+class Service:
+    """Stands for Cinder's image service."""
+
+    def __init__(self):
+        self.updates = []
+
+    def update(self, context, image_id, image_meta, data=None, purge_props=True):
+        self.updates.append((image_id, image_meta, data))
+        return {'id': image_id}
+
+    def show(self, context, image_id):
+        return 'shown'
+
+
+class PlacedTestCase(base.TestCase):
+
+    def placed(self, volume, image_id=None):
+        from multistore_hooks.cinder import image_service
+        self.service = Service()
+        return image_service.PlacedImageService(None, volume, self.service,
+                                                image_id or self.queued())
+
+
+class UploadTest(PlacedTestCase):
+
+    def test_data_goes_to_the_store_and_nothing_is_asked_afterwards_that_could_fail(self):
+        image = self.queued()
+        self.placed(base.Volume.naming('cheap')).update(None, image, {}, io.BytesIO(b'data'),
+                                                        store_id='fast', base_image_ref='x')
+        self.assertEqual(['cheap'], self.glance.where(image))
+        self.assertEqual([], self.service.updates)
+
+    def test_what_else_is_to_be_updated_goes_to_cinders_own_service(self):
+        image = self.queued()
+        self.placed(base.Volume()).update(None, image, {'a': 'b'}, b'data')
+        self.assertEqual([(image, {'a': 'b'}, None)], self.service.updates)
+        self.assertEqual('shown', self.placed(base.Volume()).show(None, image))
+
+    def test_a_named_store_that_is_not_there_is_an_error_at_once(self):
+        from multistore_hooks import exceptions
+        error = self.assertRaises(exceptions.StoreNotUsable, self.placed, base.Volume.naming('x'))
+        self.assertIn("The volume type 'gold'", str(error))
+
+    def test_what_cinder_does_not_hand_over_is_left_alone(self):
+        from multistore_hooks.cinder import image_service
+        foreign = Service()
+        self.assertIs(foreign, image_service.placed(None, base.Volume(), foreign, 'x'))
+
+
+class CloneTest(PlacedTestCase):
+    """Of the stores reliable, fast and cheap, cheap keeps images on volumes of the type gold."""
+
+    volume_stores = {'cheap': 'gold'}
+
+    def takes_clone(self, volume):
+        self.cinder_images.volume_stores = lambda: self.volume_stores
+        return self.placed(volume).takes_clone()
+
+    def test_without_a_store_glance_decides(self):
+        self.assertTrue(self.takes_clone(base.Volume()))
+
+    def test_a_named_store_must_keep_volumes_of_the_type(self):
+        self.assertTrue(self.takes_clone(base.Volume.naming('cheap')))
+        self.assertFalse(self.takes_clone(base.Volume.naming('cheap', name='other')))
+        self.assertFalse(self.takes_clone(base.Volume.naming('fast')))
+        self.assertIn('the store fast does not keep images on volumes', self.log)
+
+    def test_a_store_for_any_type_takes_any(self):
+        self.volume_stores = {'cheap': None}
+        self.assertTrue(self.takes_clone(base.Volume.naming('cheap', name='other')))
+
+    def test_where_glance_does_not_tell_it_is_tried(self):
+        self.volume_stores = None
+        self.assertTrue(self.takes_clone(base.Volume.naming('fast')))
+
+    def test_a_base_image_decides_like_a_name(self):
+        self.assertFalse(self.takes_clone(base.Volume.made_from(self.base('fast'))))
+        self.volume_stores = {'cheap': None}
+        self.assertTrue(self.takes_clone(base.Volume.made_from(self.base('cheap'))))
+
+    def test_with_the_filter_a_base_image_in_several_stores_is_left_to_it(self):
+        from multistore_hooks.images import api
+        self.volume_stores = {'cheap': None, 'reliable': None}
+        self.glance.headers = {api.FILTER_HEADER: api.FILTER_TOKEN}
+        self.assertTrue(self.takes_clone(base.Volume.made_from(self.base('cheap'))))
+        self.assertFalse(self.takes_clone(base.Volume.made_from(self.base('cheap', 'reliable'))))
+        self.assertIn('Glance co-locates it', self.log)
+
+    def test_without_the_filter_it_is_not(self):
+        self.volume_stores = {'cheap': None, 'reliable': None}
+        self.assertTrue(self.takes_clone(base.Volume.made_from(self.base('cheap', 'reliable'))))
