@@ -3,7 +3,7 @@
 
 import io
 
-from tests.unit.cinder import base
+from tests.functional.cinder_units import base
 
 
 class Service:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the unit tests of the Cinder seam share; they are skipped where Cinder is not installed."""
+"""What the unit tests of the Cinder seam share."""
 
 import fixtures
 import testtools
