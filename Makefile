@@ -18,6 +18,9 @@ unit: ## unit tests on every Python there is (ONLY=unit-3.11 for one)
 functional: ## tests against the real services
 	@$(PYTHON) tools/run_tests.py functional
 
+releases: ## on every release from Train on, into doc/source/releases.rst (ONLY=nova-27 for one, FORCE=1)
+	@FORCE=$(FORCE) $(PYTHON) tools/releases.py $(ONLY)
+
 docs: ## the documentation, into doc/build/html
 	@$(PYTHON) tools/run_tests.py docs
 
@@ -31,4 +34,4 @@ clean: ## remove the environments and everything built
 	rm -rf .venvs .stestr .tox .mypy_cache .hypothesis .coverage build dist doc/build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help test lint unit functional docs demo bench clean
+.PHONY: help test lint unit functional releases docs demo bench clean

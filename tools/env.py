@@ -53,6 +53,9 @@ class Env(typing.NamedTuple):
 
 UNIT = ('requirements.txt', 'test-requirements.txt')
 RECENT = ('3.11', '3.12', '3.13')
+# Of the joint environments the constraints are all that is installed, as they are; this limits what
+# their source archives are built with.
+JOINT = ('tests/constraints-joint-build.txt',)
 ENVS: typing.Dict[str, Env] = {
     'unit-3.6-train': Env(('3.6',), 'train', UNIT, project=True),
     'unit-3.9': Env(('3.9',), 'newest-py39', UNIT, project=True),
@@ -63,6 +66,11 @@ ENVS: typing.Dict[str, Env] = {
     'docs': Env(RECENT, 'docs', ('requirements.txt', 'doc/requirements.txt'), project=True),
     'services': Env(RECENT, 'services', UNIT, ('nova==34.0.0', 'cinder==29.0.0', 'glance==33.0.0',
                                                'gunicorn'), project=True),
+    'tempest': Env(RECENT, 'tempest', packages=('tempest',), project=True),
+    # For tools/releases.py: the libraries of many releases, which themselves are not installed.
+    'joint-old': Env(('3.11',), 'joint-old', JOINT, compiler=True),
+    'joint-mid': Env(('3.11',), 'joint-mid', JOINT, compiler=True),
+    'joint-new': Env(('3.11',), 'joint-new', JOINT, compiler=True),
 }
 PROJECT_FILES = ('setup.cfg', 'setup.py', 'pyproject.toml')
 
@@ -198,6 +206,9 @@ def _build(name: str, folder: str, python: str, pinned: bool, log: typing.TextIO
     if pinned:
         limits = ['-c', os.path.join(ROOT, _constraints_file(name))]
     pip = [os.path.join(folder, 'bin', 'python'), '-m', 'pip', 'install']
+    if env.files == JOINT:
+        _build_joint(name, pip, log)
+        return
     if env.pythons == ('3.6',):
         # The one that Python 3.6 brings is too old to find its way in today's index.
         _run(name, pip + ['pip<22'], log)
@@ -208,6 +219,14 @@ def _build(name: str, folder: str, python: str, pinned: bool, log: typing.TextIO
     # Train's own packages are source archives that today's setuptools cannot build.
     old = ['--no-build-isolation'] if env.compiler else []
     _run(name, pip + limits + old + wanted, log)
+
+
+def _build_joint(name: str, pip: typing.List[str], log: typing.TextIO) -> None:
+    build = os.path.join(ROOT, JOINT[0])
+    _run(name, pip + ['-c', build, 'setuptools', 'wheel'], log)
+    # By the environment it reaches pip's builds too, which have an environment of their own.
+    _run(name, pip + ['--no-deps', '-r', os.path.join(ROOT, _constraints_file(name))], log,
+         dict(os.environ, PIP_CONSTRAINT=build))
 
 
 def _install_project(name: str, folder: str, log: typing.TextIO) -> None:
@@ -305,7 +324,8 @@ def main(arguments: typing.List[str]) -> int:
     parser = argparse.ArgumentParser(usage='%(prog)s NAME [-- COMMAND ...] | --list | --renew NAME')
     parser.add_argument('name', nargs='?', choices=list(ENVS), metavar='NAME')
     parser.add_argument('--list', action='store_true', help='names, interpreters, constraints')
-    parser.add_argument('--renew', choices=list(ENVS), metavar='NAME',
+    parser.add_argument('--renew', metavar='NAME',
+                        choices=[name for name, env in ENVS.items() if env.files != JOINT],
                         help='make it of the newest releases, write its constraints file')
     options = parser.parse_args(arguments)
     if options.list:

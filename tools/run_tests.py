@@ -3,7 +3,7 @@
 """Everything `make test` does, from a clean clone: environments, lint, tests, documentation.
 
     tools/run_tests.py                  all of it
-    tools/run_tests.py lint unit docs   some of it: lint, unit, functional, docs
+    tools/run_tests.py lint unit docs   some of it: lint, unit, functional, releases, docs
     tools/run_tests.py unit --only unit-3.11
 
 A failing step does not stop the others. A table comes at the end; the last line is
@@ -14,6 +14,7 @@ for another reason (lint, a build, a run that found no test). Exit code 0 when n
 import argparse
 import concurrent.futures
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -26,7 +27,7 @@ import typing
 
 import env
 
-KINDS = ('lint', 'unit', 'functional', 'docs')
+KINDS = ('lint', 'unit', 'functional', 'releases', 'docs')
 UNIT = [name for name in env.ENVS if name.startswith('unit-')]
 COVERAGE = 'unit-3.11'
 AT_ONCE = 2
@@ -34,7 +35,9 @@ AT_ONCE = 2
 QUIET = ['--concurrency', '1', '--no-subunit-trace']
 RUNNING = set()                 # type: typing.Set[int]
 STOPPING = threading.Event()
-PYTHON_FOLDERS = ('multistore_hooks', 'tests', 'tools', 'benchmarks', 'doc/source')
+ONE_GROUP = 'MULTISTORE_ONE_PROCESS_GROUP'
+PYTHON_FOLDERS = ('multistore_hooks', 'multistore_tempest_plugin', 'tests', 'tools', 'benchmarks',
+                  'doc/source')
 
 
 class Outcome(typing.NamedTuple):
@@ -71,10 +74,12 @@ class Shell:
         self.output.write('$ %s\n' % ' '.join(command))
         self.output.flush()
         try:
-            # A group of its own, so that it can be ended with all that it started.
+            # A group of its own, so that it can be ended with all that it started; unless this
+            # process is such a command itself.
             process = subprocess.Popen(
                 command, cwd=env.ROOT, env=dict(self.environ, **extra), stdin=subprocess.DEVNULL,
-                stdout=self.output, stderr=subprocess.STDOUT, start_new_session=True)
+                stdout=self.output, stderr=subprocess.STDOUT,
+                start_new_session=ONE_GROUP not in os.environ)
         except OSError as error:
             self.output.write('%s\n' % error)
             return 127
@@ -180,6 +185,15 @@ def functional(shell: Shell) -> Outcome:
     return stestr(shell, 'tests/functional', ['--concurrency', str(AT_ONCE)])
 
 
+def in_cinder(shell: Shell) -> Outcome:
+    # Apart from the others: Cinder makes eventlet's the threads of the process that imports it.
+    return stestr(shell, 'tests/cinder', QUIET)
+
+
+def tempest_plugin(shell: Shell) -> Outcome:
+    return stestr(shell, 'tests/tempest', QUIET)
+
+
 def stestr(shell: Shell, path: str, options: typing.List[str], **extra: str) -> Outcome:
     """Run the tests under a folder, with a results repository of the environment's own."""
     repository = os.path.join(shell.folder, 'results', path.replace('/', '-'))
@@ -203,6 +217,22 @@ def stestr(shell: Shell, path: str, options: typing.List[str], **extra: str) -> 
         note = 'stestr exit code %d' % code
     state = 'FAILED' if code or failed or note else 'ok'
     return Outcome(state, 0, note, passed, failed, skipped)
+
+
+def releases(shell: Shell) -> Outcome:
+    """Run the hooks inside the oldest and the newest release of each service; make releases runs all."""
+    counts = os.path.join(shell.folder, 'releases.json')
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(counts)
+    # Not with the environment's Python: this makes environments of its own.
+    code = shell.run([sys.executable, 'tools/releases.py', '--ends', '--counts', counts],
+                     **{ONE_GROUP: '1'})
+    try:
+        with open(counts, encoding='utf-8') as stream:
+            counted = json.load(stream)
+    except OSError:
+        return Outcome('FAILED', 0, 'exit code %d' % code)
+    return Outcome('FAILED' if code else 'ok', 0, '', **counted)
 
 
 # ---- documentation ---------------------------------------------------------------------------
@@ -229,6 +259,10 @@ def steps_of(kinds: typing.Iterable[str]) -> typing.List[Step]:
                               unit_with_coverage if name == COVERAGE else unit))
     if 'functional' in kinds:
         steps.append(Step('tests: functional', 'services', functional))
+        steps.append(Step('tests: in Cinder', 'services', in_cinder))
+        steps.append(Step('tests: tempest plugin', 'tempest', tempest_plugin))
+    if 'releases' in kinds:
+        steps.append(Step('tests: oldest and newest', 'services', releases))
     if 'docs' in kinds:
         steps.append(Step('docs', 'docs', docs))
     return steps

@@ -26,10 +26,10 @@ def patched_files():
 
 def root(python=sys.executable, nova_dir=None):
     """Return a folder with a patched Nova: the environment's own stays as it is."""
-    if python not in _roots:
-        _roots[python] = tree.overlay(nova_dir or tree.locate(python),
-                                      os.path.join(shared.folder('nova'), 'root'), patched_files())
-    return _roots[python]
+    if (python, nova_dir) not in _roots:
+        _roots[python, nova_dir] = tree.overlay(
+            nova_dir or tree.locate(python), os.path.join(shared.folder('nova'), 'root'), patched_files())
+    return _roots[python, nova_dir]
 
 
 def compute(where, driver, *operations, **conf):

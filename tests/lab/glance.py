@@ -6,7 +6,8 @@
         glance.upload(image, b'data', store='reliable')
         assert image in glance.files('reliable')
 
-It is the Glance of the running interpreter's environment, under gunicorn, one process. By hand:
+It is the Glance of the running interpreter's environment, or of another that is named, under
+gunicorn, one process. By hand:
 
     python -m tests.lab.glance --root DIR --stores a:file,b:file --default a --filter base_image
 
@@ -75,14 +76,21 @@ class Glance:
     :param faults: put the fault filter of tests/lab/faults.py in, for fault() and requests()
     :param drain: read the rest of an upload that Glance refused early, so that the client sees
         the refusal whatever the size of what it sends; False: as servers do
+    :param python: the interpreter with Glance's libraries and gunicorn
+    :param pythonpath: where an unpacked Glance is, for a release that is not installed there
+    :param eventlet: under eventlet's server instead of gunicorn: Ussuri's Glance copies there only
     """
 
     def __init__(self, root, stores=None, default=None, filters=(), conf=None, port=None,
-                 multistore=True, faults=False, drain=True):
+                 multistore=True, faults=False, drain=True, python=sys.executable, pythonpath='',
+                 eventlet=False):
         self.root = os.path.abspath(root)
         self.multistore = multistore
         self.faults = faults
         self._drain = drain
+        self._python = python
+        self._pythonpath = pythonpath
+        self._eventlet = eventlet
         self._port = port
         self._process = None
         self._lifeline = None
@@ -218,18 +226,17 @@ class Glance:
             return
         # Migrating takes longer than the rest of the start, and an empty database is always the
         # same: so one is kept in the virtual environment.
-        kept = _place_for_empty_database()
+        kept = None if self._pythonpath else _place_for_empty_database()
         if kept and os.path.exists(kept):
             shutil.copyfile(kept, database)
             return
-        command = [sys.executable, '-c', 'from glance.cmd.manage import main; main()',
-                   '--config-dir', os.path.join(self.root, 'etc'), 'db_sync']
+        command = [self._python, '-m', 'tests.lab.glance_manage', os.path.join(self.root, 'etc')]
         done = subprocess.run(command, cwd=self.root, env=self._environ(),
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT)
         if done.returncode != 0:
             _remove(database)
-            raise LabError('glance-manage db_sync failed (exit %d):\n%s' % (
+            raise LabError('making the database failed (exit %d):\n%s' % (
                 done.returncode, done.stdout.decode('utf-8', 'replace')[-3000:]))
         if kept:
             mine = '%s.%d' % (kept, os.getpid())
@@ -242,16 +249,19 @@ class Glance:
                        XDG_CACHE_HOME=os.path.join(self.root, 'cache'),
                        LAB_DRAIN='1' if self._drain else '0',
                        PYTHONWARNINGS='ignore')
-        environ['PYTHONPATH'] = os.pathsep.join([CHECKOUT, os.path.join(self.root, 'etc')])
+        environ['PYTHONPATH'] = os.pathsep.join(filter(None, [
+            self._pythonpath, CHECKOUT, os.path.join(self.root, 'etc')]))
         # A coverage run's own settings are not for Glance.
         environ.pop('PYTHON', None)
         return environ
 
     def _spawn(self, listener):
         ours, self._lifeline = os.pipe()
-        command = [sys.executable, '-m', 'gunicorn', '-k', 'gthread', '-w', '1', '--threads', '16',
+        command = [self._python, '-m', 'gunicorn', '-k', 'gthread', '-w', '1', '--threads', '16',
                    '-t', '600', '--graceful-timeout', '2', '--no-control-socket',
                    '-b', 'fd://%d' % listener.fileno(), 'tests.lab.glance_app:application']
+        if self._eventlet:
+            command = [self._python, '-m', 'tests.lab.glance_eventlet', str(listener.fileno())]
         try:
             with open(self._output, 'ab') as output:
                 self._process = subprocess.Popen(

@@ -16,6 +16,8 @@ import threading
 from sqlalchemy.engine import Engine
 from sqlalchemy import event
 
+from tests.lab import compat
+
 
 def _hang_on_to_the_starter():
     lifeline = int(os.environ['LAB_LIFELINE'])
@@ -45,6 +47,7 @@ def _glance():
     return glance
 
 
+compat.restore_removed_names()
 if 'LAB_LIFELINE' in os.environ:
     _hang_on_to_the_starter()
 # After the event above: Glance makes its database engine when it is imported.

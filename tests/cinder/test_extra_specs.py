@@ -4,7 +4,7 @@
 import webob.exc
 
 from multistore_hooks.images import fake
-from tests.functional.cinder_units import base
+from tests.cinder import base
 
 KEY = 'image_service:store_id'
 

@@ -3,7 +3,7 @@
 
 import io
 
-from tests.functional.cinder_units import base
+from tests.cinder import base
 
 
 class Service:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the volume API sees to beside the store."""
 
-from tests.functional.cinder_units import base
+from tests.cinder import base
 
 
 class PropertiesTest(base.TestCase):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a volume says about the store of its image."""
 
-from tests.functional.cinder_units import base
+from tests.cinder import base
 
 UUID = '5a1b7f4e-21aa-4dd8-8a6b-3b4a1c6d7e8f'
 

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads a service's configuration file by the service's own definitions of its options.
+
+oslo.config itself ignores what it does not know; here an option that nobody registered is a
+fault, as a value that cannot be parsed is.
+
+    python -m tests.devstack.options SERVICE FILE...
+
+prints {"values": {section: {option: value}}, "wrongs": [line]} as JSON. A process for each service:
+their definitions do not go together in one.
+"""
+
+import copy
+import importlib
+import importlib.metadata
+import json
+import sys
+
+import glance_store
+from glance_store import driver as store_driver
+from oslo_config import cfg
+
+COMMON = ('oslo.log', 'oslo.policy', 'oslo.concurrency', 'oslo.messaging', 'oslo.db',
+          'keystonemiddleware.auth_token', 'oslo.middleware.cors',
+          'oslo.middleware.http_proxy_to_wsgi')
+NAMESPACES = {
+    'nova': COMMON + ('nova.conf', 'multistore_hooks.nova'),
+    'cinder': ('keystonemiddleware.auth_token', 'oslo.messaging', 'multistore_hooks.cinder'),
+    'glance': COMMON + ('glance.api', 'multistore_hooks.glance'),
+    'import': ('glance',),
+}
+# Cinder's list of all its options wants every backup driver's libraries.
+CINDER_MODULES = ('cinder.common.config', 'cinder.volume.manager', 'cinder.volume.api',
+                  'cinder.api.common', 'cinder.image.glance', 'cinder.service', 'cinder.db.api')
+RESERVED = {'os_glance_staging_store': 'file', 'os_glance_tasks_store': 'file'}
+
+
+def load(service, paths):
+    """Return the values that the files set, parsed, and what is wrong with them, as lines.
+
+    :param service: one of NAMESPACES
+    """
+    conf = cfg.ConfigOpts()
+    if service == 'cinder':
+        conf = cfg.CONF
+        importlib.import_module('cinder.objects').register_all()
+        for module in CINDER_MODULES:
+            importlib.import_module(module)
+    for namespace in NAMESPACES[service]:
+        for group, options in _listed(namespace):
+            _register(conf, getattr(group, 'name', group), options)
+    conf([], project=service, default_config_files=list(paths))
+    if service == 'glance':
+        _register_stores(conf)
+        conf.reload_config_files()
+    values, wrongs = {}, []
+    for path in paths:
+        _read(conf, path, values, wrongs)
+    return values, wrongs
+
+
+def _listed(namespace):
+    for entry in importlib.metadata.entry_points(group='oslo.config.opts'):
+        if entry.name == namespace:
+            return entry.load()()
+    raise LookupError('no options are listed as %s' % namespace)
+
+
+def _register(conf, group, options):
+    for option in options:
+        # What is listed for samples is required nowhere but in a service that uses it.
+        option = copy.copy(option)
+        option.required = False
+        try:
+            conf.register_opt(option, group=None if group == 'DEFAULT' else group)
+        except cfg.DuplicateOptError:
+            pass    # services list some options of libraries again
+
+
+def _register_stores(conf):
+    stores = dict(conf.enabled_backends)
+    glance_store.register_opts(conf)
+    glance_store.register_store_opts(conf, reserved_stores=RESERVED)
+    for store in stores:
+        # Each store's driver does this when it is loaded.
+        conf.register_opts(store_driver._MULTI_BACKEND_OPTS, group=store)
+    conf.set_override('enabled_backends', stores)
+
+
+def _read(conf, path, values, wrongs):
+    sections = {}
+    cfg.ConfigParser(path, sections).parse()
+    for section, options in sections.items():
+        for name, texts in options.items():
+            try:
+                place = conf if section == 'DEFAULT' else conf[section]
+                values.setdefault(section, {})[name] = place[name.replace('-', '_')]
+            except (cfg.NoSuchOptError, cfg.NoSuchGroupError):
+                wrongs.append('%s: [%s] %s: no service knows this option' % (path, section, name))
+            except (cfg.ConfigFileValueError, ValueError) as error:
+                wrongs.append('%s: [%s] %s = %s: %s' % (path, section, name, texts, error))
+
+
+if __name__ == '__main__':
+    found, faults = load(sys.argv[1], sys.argv[2:])
+    json.dump({'values': found, 'wrongs': faults}, sys.stdout)

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real tempest loads the plugin, lists its tests, and skips each with a reason."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import testtools
+
+BIN = os.path.dirname(sys.executable)
+CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TESTS = 13
+FLAGS = ('snapshot', 'clone', 'volume_upload', 'type_validation')
+ALONE = """
+import unittest
+from multistore_tempest_plugin import base
+
+class Case(unittest.TestCase):
+    skipException = unittest.SkipTest
+
+    @base.needs('colocate')
+    def needs_colocate(self):
+        raise AssertionError('was run')
+
+    @base.needs('clone')
+    def needs_clone(self):
+        print('ran with clone')
+
+try:
+    Case('needs_colocate').needs_colocate()
+except unittest.SkipTest as skip:
+    print('skipped: %s' % skip)
+Case('needs_clone').needs_clone()
+"""
+
+
+class PluginTest(testtools.TestCase):
+    """In a workspace of its own."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.workspace = os.path.join(self.folder, 'workspace')
+        self.tempest('init', self.workspace, cwd=self.folder)
+
+    def tempest(self, *arguments, cwd=None, code=0):
+        # HOME: tempest keeps a list of workspaces there.
+        done = subprocess.run(
+            [os.path.join(BIN, 'tempest'), *arguments], cwd=cwd or self.workspace,
+            env=dict(os.environ, HOME=self.folder, PYTHONWARNINGS='ignore'),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            universal_newlines=True)
+        if code is not None:
+            self.assertEqual(code, done.returncode, done.stdout)
+        return done.stdout
+
+    def configure(self, text):
+        path = os.path.join(self.workspace, 'etc', 'tempest.conf')
+        with open(path, 'w', encoding='utf-8') as stream:
+            stream.write(text + '[oslo_concurrency]\nlock_path = %s\n' % self.folder)
+
+    def run_all(self):
+        """Run the plugin's tests; returns the output, which has a line for each."""
+        # Tempest ends with 1 when every test was skipped.
+        return self.tempest('run', '--regex', '^multistore_tempest_plugin', '--serial', code=None)
+
+    def test_tempest_lists_the_plugin_and_its_tests(self):
+        self.assertIn('multistore_tempest_plugin.plugin:MultistorePlugin', self.tempest('list-plugins'))
+        listed = self.tempest('run', '--list-tests', '--regex', '^multistore_tempest_plugin')
+        names = re.findall(r'^multistore_tempest_plugin\S+', listed, re.MULTILINE)
+        self.assertEqual(TESTS, len(names), listed)
+        ids = re.findall(r'id-([0-9a-f-]+)', listed)
+        self.assertEqual(TESTS, len(set(ids)), listed)
+
+    def test_a_cloud_of_one_store_skips_all_and_says_why(self):
+        self.configure('[multistore]\nstores = only\n')
+        output = self.run_all()
+        self.assertEqual(4, output.count('Needs two stores or more in [multistore] stores'), output)
+        self.assertIn(' - Failed: 0', output)
+        self.assertIn(' - Passed: 0', output)
+
+    def test_each_flag_that_is_off_skips_and_names_itself(self):
+        self.configure('[multistore]\nstores = a,b\ncompute_store = b\n')
+        output = self.run_all()
+        for flag in FLAGS:
+            self.assertRegex(
+                output, r'Needs \[multistore-feature-enabled\] %s( or \w+)? = true' % flag)
+        self.assertIn(' - Failed: 0', output)
+        self.assertIn(' - Passed: 0', output)
+
+    def test_the_options_are_in_the_sample_of_tempest(self):
+        output = subprocess.run(
+            [os.path.join(BIN, 'oslo-config-generator'), '--namespace', 'tempest.config'],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True,
+            env=dict(os.environ, HOME=self.folder)).stdout
+        for line in ('[multistore]', '[multistore-feature-enabled]', '#volume_types =', '#clone = false'):
+            self.assertIn('\n' + line, output)
+
+    def test_a_test_looks_for_its_own_flag_too(self):
+        # Not in this process: beside a checkout tempest may read metadata of an older version.
+        self.configure('[multistore-feature-enabled]\nclone = true\n')
+        done = subprocess.run(
+            [sys.executable, '-c', ALONE], cwd=self.workspace, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, universal_newlines=True,
+            env=dict(os.environ, HOME=self.folder, TEMPEST_CONFIG_DIR=self.workspace + '/etc'))
+        self.assertIn('skipped: Needs [multistore-feature-enabled] colocate = true', done.stdout)
+        self.assertIn('ran with clone', done.stdout)
+
+    def test_what_the_devstack_plugin_writes_is_known_here(self):
+        from multistore_tempest_plugin import config
+        with open(os.path.join(CHECKOUT, 'devstack', 'lib', 'multistore_tempest'),
+                  encoding='utf-8') as stream:
+            text = stream.read()
+        written = set(re.findall(r'"\$TEMPEST_CONFIG" multistore (\w+)', text))
+        self.assertEqual({option.name for option in config.OPTIONS}, written)
+        flags = re.search(r'for flag in ([\w ]+);', text).group(1).split()
+        self.assertEqual({option.name for option in config.FEATURES}, set(flags))

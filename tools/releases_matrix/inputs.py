@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a check's result depends on, as one digest: if it is the same, the check is not run again."""
+
+import hashlib
+import os
+import typing
+
+from releases_matrix import catalogue
+
+import env
+
+SUFFIXES = ('.py', '.txt', '.patch', 'series', '.json')
+PATCH = ('multistore_hooks/patching', 'multistore_hooks/cmd', 'patches', 'tools/releases_matrix/checks.py')
+STOCK = ('tests/releases/upstream.py', 'tests/releases/runner.py', 'tests/lab/compat.py')
+OURS = STOCK + ('multistore_hooks', 'patches', 'tests/releases')
+HOOKS = ('multistore_hooks', 'patches', 'tests/releases', 'tests/lab', 'tests/functional/shared.py',
+         'tests/functional/nova_runs.py', 'tests/constraints-services.txt')
+LIBRARY = ('multistore_hooks', 'tests/unit', 'tests/contract.py')
+
+
+def digest(what: typing.Iterable[str], environment: str,
+           release: typing.Optional[catalogue.Release] = None) -> str:
+    """Return a digest of files and folders of the checkout, of the environment and of the release."""
+    found = hashlib.sha256(repr(release).encode())
+    for name in sorted(set(what) | {'tests/constraints-%s.txt' % env.ENVS[environment].constraints}):
+        for path in _files(os.path.join(env.ROOT, name)):
+            found.update(os.path.relpath(path, env.ROOT).encode() + b'\0')
+            with open(path, 'rb') as stream:
+                found.update(stream.read())
+    return found.hexdigest()[:16]
+
+
+def _files(path: str) -> typing.Iterator[str]:
+    if os.path.isfile(path):
+        yield path
+    for parent, folders, files in sorted(os.walk(path)):
+        for name in sorted(files):
+            if name.endswith(SUFFIXES) and '__pycache__' not in parent:
+                yield os.path.join(parent, name)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Releases unpacked and never installed, and copies of them; all below .venvs/releases."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import typing
+import zipfile
+
+from releases_matrix import catalogue
+import run_tests
+
+import env
+
+FOLDER = os.path.join(env.VENVS, 'releases')
+
+
+class Failed(Exception):
+    """A check could not go on; the text is one line for the table."""
+
+
+def path(*parts: str) -> str:
+    """Return a path below .venvs/releases; the folder that holds it is there then."""
+    found = os.path.join(FOLDER, *parts)
+    os.makedirs(os.path.dirname(found), exist_ok=True)
+    return found
+
+
+def unpacked(release: catalogue.Release, shell: run_tests.Shell) -> str:
+    """Return the folder with the release as it is; it is fetched if it is not there yet.
+
+    :raises Failed: it cannot be fetched
+    """
+    folder = path('src', '%s-%s' % (release.project, release.version))
+    if not os.path.isdir(folder):
+        with _scratch(folder) as scratch:
+            _pip(shell, ['download', '-d', scratch], '%s==%s' % (release.project, release.version))
+            wheel, = (name for name in os.listdir(scratch) if name.endswith('.whl'))
+            with zipfile.ZipFile(os.path.join(scratch, wheel)) as archive:
+                archive.extractall(os.path.join(scratch, 'tree'))
+            os.rename(os.path.join(scratch, 'tree'), folder)
+    return folder
+
+
+def overlays(release: catalogue.Release, shell: run_tests.Shell) -> typing.List[str]:
+    """Return the folders with the packages that come before those of the environment.
+
+    :raises Failed: one cannot be fetched
+    """
+    folders = []
+    for package in release.overlays:
+        folder = path('overlays', package)
+        if not os.path.isdir(folder):
+            with _scratch(folder) as scratch:
+                _pip(shell, ['install', '--target', os.path.join(scratch, 'tree')], package)
+                os.rename(os.path.join(scratch, 'tree'), folder)
+        folders.append(folder)
+    return folders
+
+
+def _pip(shell: run_tests.Shell, command: typing.List[str], package: str) -> None:
+    # Once more, since a registry's answer can be lost.
+    for _ in range(2):
+        code = shell.run(['python', '-m', 'pip', '--disable-pip-version-check'] + command + [
+            '--no-deps', '--only-binary', ':all:', '-q', package])
+        if code == 0:
+            return
+    raise Failed('%s cannot be fetched (pip exit %d)' % (package, code))
+
+
+@contextlib.contextmanager
+def _scratch(folder: str) -> typing.Iterator[str]:
+    scratch = '%s.%d' % (folder, os.getpid())
+    os.makedirs(scratch)
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def copied(folder: str, name: str) -> typing.Iterator[str]:
+    """Give a copy of a folder, without byte code, that goes in the end."""
+    copy = path('work', name)
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(folder, copy, symlinks=True, ignore=shutil.ignore_patterns('__pycache__'))
+    try:
+        yield copy
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
+
+
+def fingerprint(folder: str) -> typing.Dict[str, typing.Tuple[typing.Any, ...]]:
+    """Return each file's content, mode, owner and time, and each folder's name."""
+    found: typing.Dict[str, typing.Tuple[typing.Any, ...]] = {}
+    for parent, folders, files in os.walk(folder):
+        for name in folders:
+            found[os.path.join(parent, name)] = ()
+        for name in files:
+            full = os.path.join(parent, name)
+            about = os.lstat(full)
+            with open(full, 'rb') as stream:
+                digest = hashlib.sha256(stream.read()).hexdigest()
+            found[full] = (digest, about.st_mode, about.st_uid, about.st_gid, about.st_mtime_ns)
+    return found
