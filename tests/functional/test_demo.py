@@ -72,7 +72,9 @@ class Run:
         self.process = subprocess.Popen(
             [sys.executable, *python, '-m', 'tools.demo'], cwd=CHECKOUT, env=environ,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            universal_newlines=True)
+            universal_newlines=True,
+            # As at a terminal: what is started in the background is told to ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
 
     def finish(self, timeout=300):
         """Return its exit code, its output and its errors."""
