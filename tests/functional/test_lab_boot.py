@@ -8,6 +8,7 @@ the same is tested elsewhere, with the same lab. Each host is a process of its o
 import hashlib
 import importlib.util
 import os
+import time
 import unittest
 
 import testtools
@@ -194,6 +195,9 @@ class StockLifeTest(BootTestCase):
         taken = ran['results'][1]
         self.assertIsNone(taken['error'])
         snapshot = taken['image_id']
+        end = time.monotonic() + 30  # Glance takes a location on after its answer (2024.2 and later)
+        while not self.glance.stores_of(snapshot) and time.monotonic() < end:
+            time.sleep(0.1)
         self.assertEqual({'dcn1'}, self.glance.stores_of(snapshot))
         self.assertEqual(self.data, self.a.read('images/%s@snap' % snapshot, len(self.data)))
         (unshelved,) = self.one.run({
