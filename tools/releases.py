@@ -23,6 +23,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 import typing
 
 from releases_matrix import catalogue
@@ -67,6 +68,8 @@ def run(jobs: typing.Dict[str, typing.Callable[[], rows.Row]]) -> typing.List[ro
             return jobs[name]()
         except sources.Failed as error:
             say('%s: FAILED: %s' % (name, error))
+        except Exception:
+            say('%s: FAILED:\n%s' % (name, traceback.format_exc()))
         return {'name': name, 'state': checks.FAILED, 'checks': {}}
 
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:

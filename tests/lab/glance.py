@@ -78,12 +78,14 @@ class Glance:
         the refusal whatever the size of what it sends; False: as servers do
     :param python: the interpreter with Glance's libraries and gunicorn
     :param pythonpath: where an unpacked Glance is, for a release that is not installed there
+    :param lock_at_begin: each transaction locks SQLite from its beginning, so that none fails in the
+        middle; False for the releases that begin one within another (28 to 30)
     :param eventlet: under eventlet's server instead of gunicorn: Ussuri's Glance copies there only
     """
 
     def __init__(self, root, stores=None, default=None, filters=(), conf=None, port=None,
                  multistore=True, faults=False, drain=True, python=sys.executable, pythonpath='',
-                 eventlet=False):
+                 eventlet=False, lock_at_begin=True):
         self.root = os.path.abspath(root)
         self.multistore = multistore
         self.faults = faults
@@ -91,6 +93,7 @@ class Glance:
         self._python = python
         self._pythonpath = pythonpath
         self._eventlet = eventlet
+        self._lock_at_begin = lock_at_begin
         self._port = port
         self._process = None
         self._lifeline = None
@@ -248,6 +251,7 @@ class Glance:
                        # stevedore keeps a cache of entry points for each path, for ever.
                        XDG_CACHE_HOME=os.path.join(self.root, 'cache'),
                        LAB_DRAIN='1' if self._drain else '0',
+                       LAB_LOCK_AT_BEGIN='1' if self._lock_at_begin else '0',
                        PYTHONWARNINGS='ignore')
         environ['PYTHONPATH'] = os.pathsep.join(filter(None, [
             self._pythonpath, CHECKOUT, os.path.join(self.root, 'etc')]))

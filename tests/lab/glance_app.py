@@ -2,7 +2,8 @@
 """WSGI entry ``tests.lab.glance_app:application``: the real glance-api, with what a lab needs.
 
 - SQLite: oslo.db begins every transaction without a lock, so two requests that read and then
-  write fail at once with "database is locked". They take the write lock at BEGIN, and wait.
+  write fail at once with "database is locked". They take the write lock at BEGIN, and wait; unless
+  LAB_LOCK_AT_BEGIN=0.
 - Early refusals: Glance answers 400 to an upload without reading the body, and the server then
   closes the connection while the client writes. With LAB_DRAIN=1 the rest is read first.
 - LAB_LIFELINE: a pipe whose other end the process that started Glance holds. When it closes,
@@ -29,9 +30,12 @@ def _hang_on_to_the_starter():
     threading.Thread(target=watch, daemon=True).start()
 
 
+_locks_at_begin = os.environ.get('LAB_LOCK_AT_BEGIN') != '0'
+
+
 @event.listens_for(Engine, 'before_cursor_execute', retval=True)
 def _lock_at_begin(conn, cursor, statement, parameters, context, executemany):
-    if statement == 'BEGIN' and conn.dialect.name == 'sqlite':
+    if statement == 'BEGIN' and conn.dialect.name == 'sqlite' and _locks_at_begin:
         statement = 'BEGIN IMMEDIATE'
     return statement, parameters
 

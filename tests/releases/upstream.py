@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run a release's own unit tests of the modules that we touch, as they are or on our classes.
 
-    python -m tests.releases.upstream nova|cinder stock|ours RESULTS
+    python -m tests.releases.upstream nova|cinder stock|ours RESULTS [TEST ...]
 
 With the release's interpreter; the release (unpacked, not installed) and this checkout in PYTHONPATH.
 Results as of ``tests.releases.runner``; the folder of RESULTS becomes the current one, since some tests
@@ -72,8 +72,8 @@ def prepare_cinder(whose: str) -> None:
 PROJECTS = {'nova': (NOVA, prepare_nova), 'cinder': (CINDER, prepare_cinder)}
 
 
-def load(modules: typing.Iterable[Module]) -> unittest.TestSuite:
-    """Import the modules and return their tests.
+def load(modules: typing.Iterable[Module], only: typing.FrozenSet[str]) -> unittest.TestSuite:
+    """Import the modules and return their tests; if there are names, those tests only.
 
     :raises ImportError: one of them cannot be imported, or is not there.
     """
@@ -84,7 +84,7 @@ def load(modules: typing.Iterable[Module]) -> unittest.TestSuite:
             raise ImportError('there is no %s' % ' or '.join(module.names))
         importlib.import_module(name)  # so that an error is told with its reason
         for test in runner.flat(unittest.defaultTestLoader.loadTestsFromName(name)):
-            if re.search(module.pattern, test.id()[len(name):]):
+            if re.search(module.pattern, test.id()[len(name):]) and (not only or test.id() in only):
                 suite.addTest(test)
     return suite
 
@@ -97,14 +97,14 @@ def _is_there(name: str) -> bool:
 
 
 def main(arguments: typing.List[str]) -> int:
-    project, whose, results = arguments
+    project, whose, results = arguments[:3]
     warnings.simplefilter('ignore')
     compat.restore_removed_names()
     os.chdir(os.path.dirname(os.path.abspath(results)))
     modules, prepare = PROJECTS[project]
     try:
         prepare(whose)
-        suite = load(modules)
+        suite = load(modules, frozenset(arguments[3:]))
     except ImportError as error:
         print('%s: %s' % (type(error).__name__, error))
         return 2

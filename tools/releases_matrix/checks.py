@@ -22,6 +22,8 @@ TRIES = 3
 # For one run of tests. In the foreground: as a part of the group that is ended with it.
 LIMIT = ['timeout', '--foreground', '-k', '10', '1800']
 TIMED_OUT = 124
+# Up to so many of upstream's tests that fail are run once more.
+AGAIN = 3
 # The release of which there is a variant with a later feature ported back.
 BACKPORTED = 'nova-20'
 UNKNOWN_RELEASE = 'unknown-release'
@@ -134,17 +136,32 @@ def _tool(place: Place, verb: str, series: str) -> typing.Tuple[typing.Dict[str,
 # ---- upstream's own tests ----------------------------------------------------------------------
 
 def upstream(place: Place, whose: str) -> typing.Tuple[Found, Statuses]:
-    """Run the release's own tests, 'stock' or on 'ours'; return the counts, and each test's status."""
+    """Run the release's own tests, 'stock' or on 'ours'; return the counts, and each test's status.
+
+    Some of them leave a thread behind that now and then disturbs another test, so those that fail
+    without a reason that we know are run once more, alone; the remark then names them.
+    """
+    statuses = _run_upstream(place, whose, [])
+    odd = [test for test in _failed(statuses) if whose == 'stock' or test not in expected_differences()]
+    if not 0 < len(odd) <= AGAIN:
+        return _counted(statuses), statuses
+    statuses.update(_run_upstream(place, whose, odd))
+    good = [test for test in odd if statuses[test] == 'ok']
+    note = 'only when run again: %s' % ', '.join(good) if good else ''
+    return _counted(statuses)._replace(note=note), statuses
+
+
+def _run_upstream(place: Place, whose: str, only: typing.List[str]) -> Statuses:
     folder = sources.path('work', place.release.name + '-' + whose, '')
     results = os.path.join(folder, 'results.tsv')
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
     code = place.shell.run(
-        LIMIT + ['python', '-m', 'tests.releases.upstream', place.release.project, whose, results],
+        LIMIT + ['python', '-m', 'tests.releases.upstream', place.release.project, whose, results] + only,
         PYTHONPATH=place.pythonpath(place.stock if whose == 'stock' else place.patched), **QUIET)
     statuses = _read(results, code)
     shutil.rmtree(folder, ignore_errors=True)
-    return _counted(statuses), statuses
+    return statuses
 
 
 def compare(stock: Statuses, ours: Statuses) -> typing.Tuple[str, ...]:

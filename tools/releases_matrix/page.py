@@ -163,6 +163,10 @@ def _remarks(table: Rows) -> str:
         if row['special']:
             by_text.setdefault(row['special'], []).append('%s %s' % (row['project'], row['version']))
     lines += _wrapped('%s: %s.' % (', '.join(names), _escaped(text)) for text, names in by_text.items())
+    # A check that passed has a remark where something was odd.
+    lines += _wrapped('%s %s, %s: %s.' % (row['project'], row['version'], name, _escaped(check['note']))
+                      for row in table for name, check in row['checks'].items()
+                      if name != 'unit' and check['state'] == checks.OK and check.get('note'))
     return '\n'.join(lines) + '\n'
 
 

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import threading
 import typing
 import zipfile
 
@@ -14,6 +15,9 @@ import run_tests
 import env
 
 FOLDER = os.path.join(env.VENVS, 'releases')
+
+# Two lines of the table may want the same package at the same time.
+_fetching = threading.Lock()
 
 
 class Failed(Exception):
@@ -33,13 +37,14 @@ def unpacked(release: catalogue.Release, shell: run_tests.Shell) -> str:
     :raises Failed: it cannot be fetched
     """
     folder = path('src', '%s-%s' % (release.project, release.version))
-    if not os.path.isdir(folder):
-        with _scratch(folder) as scratch:
-            _pip(shell, ['download', '-d', scratch], '%s==%s' % (release.project, release.version))
-            wheel, = (name for name in os.listdir(scratch) if name.endswith('.whl'))
-            with zipfile.ZipFile(os.path.join(scratch, wheel)) as archive:
-                archive.extractall(os.path.join(scratch, 'tree'))
-            os.rename(os.path.join(scratch, 'tree'), folder)
+    with _fetching:
+        if not os.path.isdir(folder):
+            with _scratch(folder) as scratch:
+                _pip(shell, ['download', '-d', scratch], '%s==%s' % (release.project, release.version))
+                wheel, = (name for name in os.listdir(scratch) if name.endswith('.whl'))
+                with zipfile.ZipFile(os.path.join(scratch, wheel)) as archive:
+                    archive.extractall(os.path.join(scratch, 'tree'))
+                os.rename(os.path.join(scratch, 'tree'), folder)
     return folder
 
 
@@ -51,10 +56,11 @@ def overlays(release: catalogue.Release, shell: run_tests.Shell) -> typing.List[
     folders = []
     for package in release.overlays:
         folder = path('overlays', package)
-        if not os.path.isdir(folder):
-            with _scratch(folder) as scratch:
-                _pip(shell, ['install', '--target', os.path.join(scratch, 'tree')], package)
-                os.rename(os.path.join(scratch, 'tree'), folder)
+        with _fetching:
+            if not os.path.isdir(folder):
+                with _scratch(folder) as scratch:
+                    _pip(shell, ['install', '--target', os.path.join(scratch, 'tree')], package)
+                    os.rename(os.path.join(scratch, 'tree'), folder)
         folders.append(folder)
     return folders
 
@@ -71,7 +77,8 @@ def _pip(shell: run_tests.Shell, command: typing.List[str], package: str) -> Non
 
 @contextlib.contextmanager
 def _scratch(folder: str) -> typing.Iterator[str]:
-    scratch = '%s.%d' % (folder, os.getpid())
+    scratch = folder + '.new'
+    shutil.rmtree(scratch, ignore_errors=True)
     os.makedirs(scratch)
     try:
         yield scratch
