@@ -5,6 +5,7 @@ import contextlib
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 import typing
@@ -41,15 +42,30 @@ class Storm(typing.NamedTuple):
 
 
 class Sites:
-    """The services; a context manager."""
+    """The services; a context manager.
 
-    def __init__(self, number: int) -> None:
+    :param number: of sites.
+    :param disks: MiB of all disks that hosts will have at a time, at the most.
+    """
+
+    def __init__(self, number: int, disks: int) -> None:
+        # No more than that: a cluster writes where it has not written before, as long as it can.
+        size = max(8 << 30, int(1.5 * (disks << 20) / number))
+        # Stock hosts keep each disk as a file besides.
+        self._need_space(number * size + (disks << 20))
         self.root = tempfile.mkdtemp(prefix='multistore-bench-')
         self._clean = contextlib.ExitStack()
         self._clean.callback(shutil.rmtree, self.root, ignore_errors=True)
         self.stores = STORES[:number]
-        self.clusters = [ceph.Ceph(os.path.join(self.root, name)) for name in self.stores]
+        self.clusters = [ceph.Ceph(os.path.join(self.root, name), size=size) for name in self.stores]
         self._fleets: typing.Dict[str, typing.List[boot_run.Host]] = {STOCK: [], OURS: []}
+
+    @staticmethod
+    def _need_space(needed: int) -> None:
+        free = shutil.disk_usage(tempfile.gettempdir()).free
+        if free < needed:
+            sys.exit('%s has %d GiB free, and %d GiB are needed: set TMPDIR, or boot fewer or smaller '
+                     'images' % (tempfile.gettempdir(), free >> 30, needed >> 30))
 
     def __enter__(self) -> 'Sites':
         try:
@@ -119,10 +135,15 @@ class Sites:
         self.forget(image)
         return copies[-1].changed - copies[0].asked
 
-    def storm(self, driver: str, number: int, mib: int, token: str = '') -> Storm:
-        """Boot a cold image on so many hosts at the same moment, and remove all of it."""
+    def storm(self, driver: str, number: int, mib: int, token: str = '', warm: bool = False) -> Storm:
+        """Boot an image on so many hosts at the same moment, and remove all of it.
+
+        :param warm: it is in every site's store already.
+        """
         hosts = self.hosts(driver, number)
         image = self.image(mib)
+        if warm:
+            self.glance.import_copy(image, self.stores)
         # Stock code asks for the copy with the user's token, and Glance's policy wants an administrator.
         token = token or (MEMBER if driver == OURS else ADMIN)
         self.glance.forget_requests()

@@ -36,7 +36,7 @@ def main():
     """Run it."""
     given = report.arguments(__doc__.splitlines()[0], times=5, sizes='64,512,1536')
     results = report.Report('copy_lag', times=given.times, poll_seconds=_sites.POLL_SECONDS)
-    with _sites.Sites(1) as sites:
+    with _sites.Sites(1, 2 * max(int(size) for size in given.sizes.split(','))) as sites:
         for mib in (int(size) for size in given.sizes.split(',')):
             found = {_sites.STOCK: [], _sites.OURS: []}
             for number in range(given.times):
