@@ -17,7 +17,6 @@ import run_tests
 import env
 
 OK, FAILED, SKIPPED = 'ok', 'FAILED', 'skipped'
-TOOL_SECONDS = 1.0
 TRIES = 3
 # For one run of tests. In the foreground: as a part of the group that is ended with it.
 LIMIT = ['timeout', '--foreground', '-k', '10', '1800']
@@ -63,7 +62,7 @@ class Place(typing.NamedTuple):
 # ---- the patch tool ----------------------------------------------------------------------------
 
 def patch(place: Place) -> Found:
-    """Every series applies, applies again to no effect, and reverts to the very files; all in a second."""
+    """Every series applies, and again to no effect, and reverts to the very files; time decides nothing."""
     before = sources.fingerprint(place.patched)
     series, slowest = [], 0.0
     for name in _series(place.release.project):
@@ -74,8 +73,6 @@ def patch(place: Place) -> Found:
         slowest = max(slowest, min(_must(place, 'apply', name) + _must(place, 'revert', name)
                                    for _ in range(TRIES)))
         series.append(name)
-    if slowest > TOOL_SECONDS:
-        raise sources.Failed('apply and revert took %.1f s, more than %.0f s' % (slowest, TOOL_SECONDS))
     if not series:
         raise sources.Failed('there is no series for this release')
     return Found(passed=len(series), more={'series': series, 'slowest': round(slowest, 2)})
