@@ -383,14 +383,14 @@ def _line(outcome: Outcome) -> str:
 
 def main(arguments: typing.List[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('kind', nargs='*', help='%s; default: all but releases' % ', '.join(KINDS))
+    parser.add_argument('kind', nargs='*', help='%s; default: all' % ', '.join(KINDS))
     parser.add_argument('--only', metavar='ENVIRONMENT', help='steps of this environment only')
     options = parser.parse_args(arguments)
     unknown = set(options.kind) - set(KINDS)
     if unknown:
         parser.error('no such kind of step: %s' % ', '.join(sorted(unknown)))
     started = time.monotonic()
-    steps = [step for step in steps_of(options.kind or tuple(kind for kind in KINDS if kind != 'releases'))
+    steps = [step for step in steps_of(options.kind or KINDS)
              if options.only in (None, step.environment)]
     if not steps:
         parser.error('no step runs in %s' % options.only)
