@@ -24,14 +24,22 @@ releases: ## on every release from Train on, into doc/source/releases.rst (ONLY=
 docs: ## the documentation, into doc/build/html
 	@$(PYTHON) tools/run_tests.py docs
 
+samples: ## sample configuration files, into build/samples
+	@mkdir -p build/samples
+	@for name in nova cinder glance-api; do $(PYTHON) tools/env.py services -- oslo-config-generator \
+	    --config-file etc/oslo-config-generator/$$name.conf || exit 1; done
+
 demo: ## the main job on a real Glance, with Nova's and Cinder's own code
 	@$(PYTHON) tools/env.py services -- python -m tools.demo
 
 bench: ## stock code beside ours, into benchmarks/results
 	@$(PYTHON) tools/env.py services -- python -m benchmarks
 
+gate: ## a real cloud with two sites, stock and with the hooks (root; GATE=short, ONLY=1,2, KEEP=1)
+	@GATE=$(GATE) ONLY=$(ONLY) KEEP=$(KEEP) $(PYTHON) -m tools.gate
+
 clean: ## remove the environments and everything built
 	rm -rf .venvs .stestr .tox .mypy_cache .hypothesis .coverage build dist doc/build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help test lint unit functional releases docs demo bench clean
+.PHONY: help test lint unit functional releases docs samples demo bench gate clean

@@ -11,7 +11,7 @@ import statistics
 import sys
 
 RESULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'results')
-VERSIONS = ('glance', 'glance-store', 'nova', 'cinder', 'python-glanceclient')
+VERSIONS = ('glance', 'glance-store', 'os-brick', 'nova', 'cinder', 'python-glanceclient')
 
 
 class Report:

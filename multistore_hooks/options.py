@@ -2,7 +2,7 @@
 """Every option of the library, and the lists that oslo.config's generator and Sphinx read.
 
 All are in the group ``[multistore_hooks]`` of the configuration file of the service that the hook
-runs in.
+runs in, apart from those of a store on Cinder volumes, which are in the store's own section.
 """
 
 import copy
@@ -13,6 +13,7 @@ from typing import Tuple
 from keystoneauth1 import loading
 from oslo_config import cfg
 
+from multistore_hooks.glance.volume_store import options as volume_store
 from multistore_hooks import placement
 
 GROUP = 'multistore_hooks'
@@ -166,3 +167,11 @@ def list_cinder_opts() -> _Listed:
 def list_glance_opts() -> _Listed:
     """Return the options for glance-api.conf, as oslo.config's generator wants them."""
     return [(GROUP, copy.deepcopy(GLANCE_OPTS))]
+
+
+def list_volume_store_opts() -> _Listed:
+    """Return the options of a store on Cinder volumes, under the name of its driver.
+
+    In glance-api.conf they stand in the section with the store's own name.
+    """
+    return [('volume', volume_store.listed())]

@@ -144,13 +144,18 @@ class MultistoreTest(manager.ScenarioTest):
         body = self.volumes_client.upload_volume(
             volume['id'], image_name=data_utils.rand_name(
                 'multistore', prefix=CONF.resource_name_prefix),
-            disk_format=CONF.volume.disk_format)['os-volume_upload_image']
+            disk_format=_first(CONF.volume.disk_format))['os-volume_upload_image']
         image_id = body['image_id']
         self.addCleanup(test_utils.call_and_ignore_notfound_exc,
                         self.admin_images.delete_image, image_id)
         waiters.wait_for_image_status(self.image_client, image_id, 'active')
         waiters.wait_for_volume_resource_status(self.volumes_client, volume['id'], 'available')
         return image_id
+
+
+def _first(formats):
+    # A list in newer releases of tempest, a string in older ones.
+    return formats if isinstance(formats, str) else formats[0]
 
 
 def _set(text):

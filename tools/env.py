@@ -65,8 +65,12 @@ ENVS: typing.Dict[str, Env] = {
     'lint': Env(RECENT, 'lint', packages=('bashate', 'doc8', 'hacking', 'mypy', 'reno')),
     'docs': Env(RECENT, 'docs', ('requirements.txt', 'doc/requirements.txt'), project=True),
     'services': Env(RECENT, 'services', UNIT, ('nova==34.0.0', 'cinder==29.0.0', 'glance==33.0.0',
-                                               'gunicorn'), project=True),
+                                               'gunicorn', 'python-openstackclient'), project=True),
     'tempest': Env(RECENT, 'tempest', packages=('tempest',), project=True),
+    # For tools/gate: a whole cloud. This project is installed there as an operator does it.
+    'gate': Env(RECENT, 'gate', packages=(
+        'nova==34.0.0', 'cinder==29.0.0', 'glance==33.0.0', 'keystone==30.0.0',
+        'openstack-placement==16.0.0', 'python-openstackclient', 'pymysql', 'gunicorn')),
     # For tools/releases.py: the libraries of many releases, which themselves are not installed.
     'joint-old': Env(('3.11',), 'joint-old', JOINT, compiler=True),
     'joint-mid': Env(('3.11',), 'joint-mid', JOINT, compiler=True),

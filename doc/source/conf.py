@@ -10,6 +10,8 @@ extensions = [
 ]
 html_theme = 'openstackdocs'
 pygments_style = 'native'
+# What no directive says the language of, has none.
+highlight_language = 'none'
 
 # The name shall be ours: the theme would take it from git's remote.
 openstackdocs_auto_name = False

@@ -81,7 +81,10 @@ class CephSite(copying.Site):
         try:
             if self._leads and self._cluster is not None:
                 self._lock(_RENEW)  # it may have expired, and be another's by now
-                self._open(self._driver.pool).remove_object(self._object)  # and the lock with it
+                self._remove()
+            elif self._cluster is not None and self.holds():
+                # Nobody needs the lock any more; one who led and was killed cannot take it away.
+                self._remove()
         except Exception as error:
             LOG.debug('The lock %(object)s is left alone: %(error)s',
                       {'object': self._object, 'error': error})
@@ -90,6 +93,9 @@ class CephSite(copying.Site):
         if self._cluster is not None:
             self._cluster.shutdown()
         self._cluster, self._pools = None, {}
+
+    def _remove(self) -> None:
+        self._open(self._driver.pool).remove_object(self._object)  # and the lock with it
 
     def _lock(self, flags: int) -> None:
         self._open(self._driver.pool).lock_exclusive(

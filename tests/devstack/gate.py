@@ -20,6 +20,7 @@ from tests.lab import ceph_glance
 from tests.lab import glance
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+CHECKOUT = os.path.dirname(os.path.dirname(HERE))
 GLANCE_URL = 'http://127.0.0.1:9/image'
 TIMEOUT_SECONDS = 300
 NOT_COMPARED = ('bin', 'calls', 'before.tar', 'after.tar', 'types', 'localrc', 'local.conf')

@@ -18,7 +18,11 @@ import sys
 
 import glance_store
 from glance_store import driver as store_driver
+from keystoneauth1 import loading
 from oslo_config import cfg
+from oslo_privsep import priv_context
+
+from multistore_hooks.glance.volume_store import options as volume_options
 
 COMMON = ('oslo.log', 'oslo.policy', 'oslo.concurrency', 'oslo.messaging', 'oslo.db',
           'keystonemiddleware.auth_token', 'oslo.middleware.cors',
@@ -84,7 +88,16 @@ def _register_stores(conf):
     for store in stores:
         # Each store's driver does this when it is loaded.
         conf.register_opts(store_driver._MULTI_BACKEND_OPTS, group=store)
+        if stores[store] == 'volume':
+            _register_credentials(conf, store)
     conf.set_override('enabled_backends', stores)
+
+
+def _register_credentials(conf, store):
+    volume_options.register_credentials(conf, store)
+    conf.register_opts(loading.get_auth_plugin_conf_options('password'), group=store)
+    # os-brick registers these when it is imported, and in the one configuration of a process.
+    conf.register_opts(priv_context.OPTS, group='privsep_osbrick')
 
 
 def _read(conf, path, values, wrongs):

@@ -4,12 +4,16 @@
 With DEVSTACK_DIR in the environment, the same with devstack's own functions.
 """
 
+import configparser
 import importlib.util
 import os
+import pwd
+import shlex
 import subprocess
 import unittest
 
 import ddt
+from oslo_rootwrap import wrapper
 import testtools
 
 from tests.devstack import gate as gates
@@ -236,6 +240,111 @@ class FilesTest(GateTestCase):
         self.assertIn('virsh secret-undefine ' + uuid, gate.calls())
 
 
+class VolumeStoresTest(GateTestCase):
+    """The kind volume: the store's section, and what root, keystone and Cinder are asked for."""
+
+    def volume_gate(self, **settings):
+        return self.gate(**dict({'MULTISTORE_STORES': 'cheap:file,gold:volume',
+                                 'CINDER_ENABLED_BACKENDS': 'lvm:lvmdriver-1,lvm:lvmdriver-2'}, **settings))
+
+    def test_the_section_is_understood_and_names_credentials_type_and_root_helper(self):
+        gate = self.volume_gate(MULTISTORE_OPTIONS_gold='zeroed_volumes=always;weight=3')
+        self.ran(gate, 'twice')
+        glance = self.loaded(gate, 'glance', GLANCE)
+        self.assertEqual({'cheap': 'file', 'gold': 'volume'}, glance.enabled_backends)
+        gold = glance.gold
+        self.assertEqual(('password', 'http://127.0.0.1/identity', 'glance', 'secret&pass', 'service'), (
+            gold.auth_type, gold.auth_url, gold.username, gold.password, gold.project_name))
+        self.assertEqual(('lvmdriver-1', 'RegionOne', 'always', 3), (
+            gold.volume_type, gold.region_name, gold.zeroed_volumes, gold.weight))
+        self.assertEqual(gate.path('data/multistore_hooks/attachments'), gold.attachment_dir)
+        self.assertEqual(0o700, os.stat(gold.attachment_dir).st_mode & 0o777)
+        self.assertEqual('sudo %s %s' % (gate.path('bin/glance-rootwrap'), self.rootwrap(gate)),
+                         gold.root_helper)
+
+    def rootwrap(self, gate):
+        return gate.path('etc/multistore-hooks/rootwrap.conf')
+
+    def test_sudo_rootwrap_and_privsep_agree_on_the_paths_of_this_machine(self):
+        gate = self.volume_gate()
+        self.ran(gate, 'twice')
+        command = self.loaded(gate, 'glance', GLANCE).privsep_osbrick.helper_command
+        config = wrapper.RootwrapConfig(self.read_ini(self.rootwrap(gate)))
+        self.assertEqual([gate.path('etc/multistore-hooks/rootwrap.d')], config.filters_path)
+        words = shlex.split(command)
+        self.assertEqual(['sudo', gate.path('bin/glance-rootwrap'), self.rootwrap(gate)], words[:3])
+        self.assertEqual(gate.path('etc/multistore-hooks/privsep.conf'), words[-1])
+        self.assertTrue(os.path.exists(words[-1]))
+        # As privsep completes the command; and with a word more it is another one.
+        asked = words[3:] + ['--privsep_context', 'os_brick.privileged.default',
+                             '--privsep_sock_path', '/tmp/tmpabcd_123/privsep.sock']
+        gate.write('bin/privsep-helper', '#!/bin/sh\n')
+        os.chmod(gate.path('bin/privsep-helper'), 0o755)
+        filters = wrapper.load_filters(config.filters_path)
+        found = wrapper.match_filter(filters, asked, config.exec_dirs)
+        self.assertEqual(gate.path('bin/privsep-helper'), found.get_command(asked)[0])
+        self.assertRaises(wrapper.NoFilterMatched, wrapper.match_filter, filters,
+                          asked + ['--config-dir', '/tmp'], config.exec_dirs)
+        rules = [line for line in gate.text('etc/sudoers.d/multistore_hooks').splitlines()
+                 if line and not line.startswith('#')]
+        user = pwd.getpwuid(os.getuid()).pw_name
+        self.assertEqual(['%s ALL = (root) NOPASSWD: %s %s *' % (
+            user, gate.path('bin/glance-rootwrap'), self.rootwrap(gate))], rules)
+        self.assertEqual(0o440, os.stat(gate.path('etc/sudoers.d/multistore_hooks')).st_mode & 0o777)
+        self.assertTrue([call for call in gate.calls() if call.startswith('visudo -c')])
+
+    @staticmethod
+    def read_ini(path):
+        parser = configparser.RawConfigParser()
+        parser.read(path)
+        return parser
+
+    def test_a_rule_that_sudo_would_not_read_is_not_installed(self):
+        gate = self.volume_gate(STACK_USER='no such user, no', VISUDO_SAYS='1')
+        outcome = gate.run('stack')
+        self.assertNotEqual(0, outcome.code)
+        self.assertIn('look at STACK_USER', outcome.output)
+        self.assertFalse(os.path.exists(gate.path('etc/sudoers.d/multistore_hooks')))
+
+    def test_glances_user_may_have_volumes_and_cinder_may_clone_them(self):
+        gate = self.volume_gate(MULTISTORE_CINDER_TYPE_gold='fast')
+        self.ran(gate, 'stack')
+        calls = [call for call in gate.calls() if call.startswith('openstack ')]
+        self.assertTrue([call for call in calls
+                         if 'role add --user glance' in call and call.endswith(' member')])
+        self.assertTrue([call for call in calls
+                         if call.endswith(' quota set --volumes -1 --gigabytes -1 service')])
+        self.assertEqual('fast', self.loaded(gate, 'glance', GLANCE).gold.volume_type)
+        self.assertEqual(['cinder'], self.loaded(gate, 'cinder', CINDER).allowed_direct_url_schemes)
+        self.assertIn('setup_develop %s cinder-store' % gates.CHECKOUT, gate.calls())
+
+    def test_without_such_a_store_root_is_asked_for_nothing(self):
+        gate = self.gate()
+        self.ran(gate, 'stack')
+        self.assertFalse(os.path.exists(gate.path('etc/multistore-hooks')))
+        self.assertFalse(os.path.exists(gate.path('etc/sudoers.d')))
+        self.assertNotIn('privsep', gate.text(GLANCE))
+        self.assertNotIn('allowed_direct_url_schemes', gate.text(CINDER))
+
+    def test_unstack_takes_all_of_it_back(self):
+        gate = self.gate()
+        gate.write('etc/sudoers.d/other', 'stays\n')
+        gate.write('etc/multistore-hooks/mine', 'stays\n')
+        gate.set(DEVSTACK_PLUGINS='', GLANCE_ENABLE_MULTIPLE_STORES='True', GLANCE_USE_IMPORT_WORKFLOW='True')
+        self.ran(gate, 'stack')
+        before = gate.state()
+        gate.set(MULTISTORE_STORES='cheap:file,gold:volume', MULTISTORE_VOLUME_TYPES='none')
+        self.ran(gate, 'stack')
+        self.assertTrue(os.path.exists(self.rootwrap(gate)))
+        for _ in range(2):
+            self.ran(gate, 'unstack')
+            after = {name: what for name, what in gate.state().items()
+                     if not name.startswith('data/multistore_hooks')}
+            self.assertEqual(before, after)
+        self.ran(gate, 'clean')
+        self.assertFalse(os.path.exists(gate.path('data/multistore_hooks')))
+
+
 class CinderAndTempestTest(GateTestCase):
     """The phases extra and test-config."""
 
@@ -457,6 +566,8 @@ class ImpossibleTest(GateTestCase):
          'put its enable_plugin line before'),
         ('volumes without Cinder', {'MULTISTORE_STORES': 'a:file,b:cinder', 'ENABLED_SERVICES': 'g-api'},
          'enable_service c-vol'),
+        ('volume stores without Cinder', {'MULTISTORE_STORES': 'a:file,b:volume',
+                                          'ENABLED_SERVICES': 'g-api'}, "take 'b:volume' out"),
         ("devstack's own volumes", {'USE_CINDER_FOR_GLANCE': 'True'}, 'USE_CINDER_FOR_GLANCE=True'),
         ('a single store', {'GLANCE_ENABLE_MULTIPLE_STORES': 'False'}, 'GLANCE_ENABLE_MULTIPLE_STORES'),
         ('S3', {'GLANCE_USE_S3': 'True'}, 'GLANCE_USE_S3'),

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real glance-api on the files that the devstack plugin wrote: the stores are there, and work.
 
-File stores, and RBD stores in two real Ceph clusters, through devstack-plugin-ceph's arrays and by
-given ceph.conf files.
+File stores; a store on volumes of a real Cinder; and RBD stores in two real Ceph clusters, through
+devstack-plugin-ceph's arrays and by given ceph.conf files.
 """
 
 import contextlib
 import importlib.util
 import os
+import sysconfig
 import unittest
 
 import testtools
@@ -15,9 +16,11 @@ import testtools
 from tests.devstack import gate as gates
 from tests.functional import shared
 from tests.lab import ceph
+from tests.lab.volume_store import lab as volume_lab
 
 MISSING = [name for name in ('glance', 'gunicorn') if not importlib.util.find_spec(name)]
 REASON = 'not installed here: %s' % ', '.join(MISSING)
+NO_VOLUMES = MISSING and REASON or volume_lab.unavailable(['loop'])
 MEMBER = 'user:project:member,reader'
 DATA = os.urandom(1 << 20)
 QCOW2 = {'disk_format': 'qcow2', 'container_format': 'bare'}
@@ -152,6 +155,55 @@ class UpgradeTest(StackedTestCase):
         # Nothing of the old store goes with clean.
         self.assertEqual(0, gate.run('clean').code)
         self.assertIn(old, os.listdir(gate.path('data/glance/images')))
+
+
+@unittest.skipIf(NO_VOLUMES, NO_VOLUMES or '')
+class VolumeStoreTest(StackedTestCase):
+    """A store on volumes of a real Cinder, with the section and the files for root that were written."""
+
+    def test_images_are_volumes_that_root_is_asked_for_by_the_installed_files(self):
+        lab = volume_lab.Lab(shared.folder('gate-cinder'), {'other': volume_lab.ours('loop')})
+        self.addCleanup(lab.stop)
+        lab.start()
+        gate = self.gate(MULTISTORE_STORES='cheap:file,gold:volume', MULTISTORE_CINDER_TYPE_gold='loop',
+                         ENABLED_SERVICES='g-api,key,c-vol', REGION_NAME='lab',
+                         KEYSTONE_SERVICE_URI=lab.keystone.url)
+        for name in ('glance-rootwrap', 'privsep-helper'):
+            os.symlink(os.path.join(sysconfig.get_path('scripts'), name), gate.path('bin/' + name))
+        glance = self.useFixture(Running(VolumesGlance(gate))).glance
+        self.assert_stores_work(glance, 'cheap', ['cheap', 'gold'])
+        image, = [one['metadata']['glance_image_id'] for one in lab.cinder.volumes().values()]
+        self.assertEqual({'gold'}, glance.stores_of(image))
+        helper = gate.path('bin/privsep-helper')
+        self.assertTrue([pid for pid in glance.processes() if helper in self.command(pid)])
+        self.assertEqual(204, glance.request('DELETE', '/v2/images/' + image).status)
+        self.assertEqual({}, lab.cinder.attachments())
+
+    @staticmethod
+    def command(pid):
+        with open('/proc/%d/cmdline' % pid, encoding='utf-8') as stream:
+            return stream.read().split('\0')
+
+
+class VolumesGlance(gates.StackedGlance):
+    """Finds a sudo that leaves a test which is root alone; it and the helpers of os-brick are its group."""
+
+    def _environ(self):
+        environ = super()._environ()
+        environ['PATH'] = os.path.join(volume_lab.HERE, 'bin') + os.pathsep + environ['PATH']
+        return environ
+
+    processes = volume_lab.Glance.processes
+
+    def _write_files(self):
+        super()._write_files()
+        distribution = os.path.join(self.root, 'etc', 'lab_volume-1.dist-info')
+        os.makedirs(distribution, exist_ok=True)
+        for name, text in (('METADATA', 'Metadata-Version: 2.1\nName: lab-volume\nVersion: 1\n'), (
+                'entry_points.txt', '[glance_store.drivers]\nvolume = %s\n' % volume_lab.DRIVER)):
+            if not volume_lab._registered('volume'):
+                with open(os.path.join(distribution, name), 'w', encoding='utf-8') as stream:
+                    stream.write(text)
 
 
 @unittest.skipIf(MISSING or ceph.unavailable(), MISSING and REASON or ceph.unavailable())

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A process in which glance_store's stores of a configuration file run, as glance-api has them.
+
+    worker = Worker(command_prefix, conf, environ)
+    worker.ask(do='add', store='ours', kind='random', mib=1024)    # {'seconds': ..., 'cpu': ..., ...}
+
+The data are made in memory before the clock starts, and handed out as a socket hands them out: copied. So
+seconds and processor time are the driver's, with all that it asks Cinder and os-brick for.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import uuid
+
+MIB = 1 << 20
+# What the data repeat: longer than any cache that could help.
+PERIOD = 64 * MIB
+RESET_PEAK = '5'
+
+
+class Worker:
+    """The process, from outside; a context manager."""
+
+    def __init__(self, conf, environ):
+        self._command = [sys.executable, '-W', 'ignore', '-m', 'benchmarks._volume_worker', conf]
+        self._environ = environ
+        self._process = None
+
+    def __enter__(self):
+        self._process = subprocess.Popen(
+            self._command, env=self._environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            universal_newlines=True)
+        return self
+
+    def __exit__(self, *_unused):
+        self._process.stdin.close()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+    def ask(self, **what):
+        """Let it do something; return what it measured.
+
+        :raises RuntimeError: it failed.
+        """
+        self._process.stdin.write(json.dumps(what) + '\n')
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        answer = json.loads(line) if line else {'error': 'the process ended: %s' % self._process.wait()}
+        if 'error' in answer:
+            raise RuntimeError('%s: %s' % (what, answer['error']))
+        return answer
+
+
+class Source:
+    """Data of some kind, so many bytes of it, as Glance hands them to a store.
+
+    :param kind: 'random', 'sparse' (of ten mebibytes nine are zeros), 'zeros'
+    """
+
+    def __init__(self, kind, size):
+        self._left = size
+        self._at = 0
+        self._period = memoryview(period(kind))
+
+    def read(self, size):
+        """Return a copy of the next bytes."""
+        size = min(size, self._left, len(self._period) - self._at)
+        data = bytes(self._period[self._at:self._at + size])
+        self._left -= size
+        self._at = (self._at + size) % len(self._period)
+        return data
+
+    def __iter__(self):
+        while True:
+            data = self.read(4 * MIB)
+            if not data:
+                return
+            yield data
+
+
+_periods = {}
+
+
+def period(kind):
+    """Return the bytes that data of a kind repeat; made once."""
+    if kind not in _periods:
+        if kind == 'random':
+            made = os.urandom(PERIOD)
+        elif kind == 'sparse':
+            made = b''.join(os.urandom(MIB) + bytes(9 * MIB) for _each in range(6))
+        else:
+            made = bytes(PERIOD)
+        _periods[kind] = made
+    return _periods[kind]
+
+
+def hash_speed(mib, threads):
+    """Return the megabytes a second of md5 and sha512: in one thread, or each in its own."""
+    data = period('random')
+    pieces = [data[at:at + 4 * MIB] for at in range(0, len(data), 4 * MIB)]
+    hashes = [hashlib.md5(), hashlib.sha512()]
+
+    def run(some):
+        done = 0
+        while done < mib * MIB:
+            for piece in pieces:
+                for one in some:
+                    one.update(piece)
+                done += len(piece)
+
+    parts = [[one] for one in hashes] if threads > 1 else [hashes]
+    begun = time.monotonic()
+    running = [threading.Thread(target=run, args=(part,)) for part in parts]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    return mib * MIB / 1e6 / (time.monotonic() - begun)
+
+
+class Stores:
+    """What the process does."""
+
+    def __init__(self, path):
+        import glance_store
+        from glance_store import multi_backend
+        from oslo_config import cfg
+        from oslo_context import context
+        from oslo_log import log
+        self._stores, self._conf = multi_backend, cfg.CONF
+        self._context = context.RequestContext(project_id=uuid.uuid4().hex)
+        log.register_options(self._conf)
+        self._conf.register_opts([cfg.DictOpt('enabled_backends')])
+        self._conf(['--config-file', path], project='glance')
+        glance_store.register_opts(self._conf)
+        glance_store.register_store_opts(self._conf)
+        glance_store.create_multi_stores(self._conf)
+
+    def add(self, store, kind, mib):
+        """Upload, and return what it took, where it is, and the hash."""
+        source = Source(kind, mib * MIB)
+        figures = _Figures()
+        location, size, _md5, multihash, _told = self._stores.add_with_multihash(
+            self._conf, str(uuid.uuid4()), source, mib * MIB, store, 'sha512', context=self._context)
+        figures.stop()
+        if size != mib * MIB:
+            raise RuntimeError('%d bytes were stored, not %d' % (size, mib * MIB))
+        return dict(figures.told, location=location, multihash=multihash)
+
+    def get(self, store, location, multihash=None):
+        """Read all of it, and return what it took; with a hash, compare it after the clock stopped."""
+        figures = _Figures()
+        chunks, _size = self._stores.get(location, store, context=self._context)
+        size = 0
+        found = hashlib.sha512()
+        for chunk in chunks:
+            size += len(chunk)
+            if multihash:
+                found.update(chunk)
+        figures.stop()
+        if multihash and found.hexdigest() != multihash:
+            raise RuntimeError('%s: what was read is not what was written' % location)
+        return dict(figures.told, bytes=size)
+
+    def delete(self, store, location):
+        self._stores.delete(location, store, context=self._context)
+        return {}
+
+    def hash(self, mib, threads):
+        return {'speed': hash_speed(mib, threads)}
+
+
+class _Figures:
+    """Seconds, processor seconds of this process, and its peak memory while they ran."""
+
+    def __init__(self):
+        with open('/proc/self/clear_refs', 'w', encoding='ascii') as stream:
+            stream.write(RESET_PEAK)
+        self._cpu, self._begun = _cpu(), time.monotonic()
+        self.told = {}
+
+    def stop(self):
+        seconds = time.monotonic() - self._begun
+        self.told = {'seconds': seconds, 'cpu': _cpu() - self._cpu, 'peak_mib': _peak() / 1024}
+
+
+def _cpu():
+    used = os.times()
+    return used.user + used.system
+
+
+def _peak():
+    with open('/proc/self/status', encoding='ascii') as stream:
+        return int(next(line for line in stream if line.startswith('VmHWM:')).split()[1])
+
+
+def main():
+    """Do what standard input says, until it ends."""
+    # Nothing but answers there.
+    answers = os.fdopen(os.dup(1), 'w')
+    os.dup2(2, 1)
+    stores = Stores(sys.argv[1])
+    for line in sys.stdin:
+        what = json.loads(line)
+        try:
+            answer = getattr(stores, what.pop('do'))(**what)
+        except Exception as error:
+            answer = {'error': '%s: %s' % (type(error).__name__, error)}
+        answers.write(json.dumps(answer) + '\n')
+        answers.flush()
+    # Not by way of threads that a store may have.
+    os._exit(0)
+
+
+if __name__ == '__main__':
+    main()

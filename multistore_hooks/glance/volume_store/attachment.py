@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attach a volume to this host and detach it, step by step; every step is noted, and can be undone."""
+
+import os
+import time
+from typing import Any
+from typing import Callable
+from typing import Dict
+from typing import NamedTuple
+from typing import Optional
+
+from oslo_log import log as logging
+
+from multistore_hooks.glance.volume_store import bounded
+from multistore_hooks.glance.volume_store import cinder as cinders
+from multistore_hooks.glance.volume_store import device as devices
+from multistore_hooks.glance.volume_store import errors
+from multistore_hooks.glance.volume_store import images
+from multistore_hooks.glance.volume_store import records
+
+LOG = logging.getLogger(__name__)
+
+READ, WRITE = 'ro', 'rw'
+# The states of a volume that somebody else is using, or about to: they pass.
+_PASSING = ('in-use', 'reserved', 'attaching', 'detaching', 'downloading', 'uploading', 'backing-up',
+            'maintenance', 'extending', 'retyping', 'creating')
+#: How long, in seconds, a reservation may be without a host until it counts as lost.
+LOST_AFTER = 5
+_POLL_FIRST, _POLL_MOST = 0.1, 2
+
+
+class Timeouts(NamedTuple):
+    """In seconds; see options.py."""
+
+    state: float = 300
+    attach: float = 180
+    io: float = 300
+    idle: float = 5
+
+
+class Tools(NamedTuple):
+    """What a store works with.
+
+    :ivar brick: a brick.Brick, or the like.
+    :ivar open_device: device.open_device, or the like.
+    """
+
+    store: str
+    cinder: cinders.Cinder
+    brick: Any
+    open_device: Callable[[str, Any, bool], devices.Device]
+    records: records.Records
+    timeouts: Timeouts = Timeouts()
+
+
+class Attachment:
+    """One attachment of a volume to this host.
+
+    :param note: what is noted of it; empty for a new one.
+    :param save: called with the note after each change.
+    :ivar info: os-brick's device_info of this process, None if it has none.
+    """
+
+    def __init__(self, tools: Tools, volume_id: str, note: records.Note,
+                 save: Callable[[records.Note], None]) -> None:
+        self._tools = tools
+        self._volume_id = volume_id
+        self._note = note
+        self._save = save
+        self.info: Optional[Dict[str, Any]] = note.get('device')
+
+    @property
+    def connection(self) -> Dict[str, Any]:
+        """How this host reaches the volume, as Cinder told."""
+        found: Dict[str, Any] = self._note['connection']
+        return found
+
+    def make(self, mode: str) -> None:
+        """Attach the volume; undo() it, whether or not this fails."""
+        tools = self._tools
+        properties = self._bounded(tools.brick.properties, 'Asking os-brick about this host for')
+        self._change(attachment=self._reserve(mode))
+        connection = tools.cinder.bind(self._note['attachment'], dict(properties, mode=mode))
+        self._change(connection=connection)
+        why = unusable(connection)
+        if why:
+            raise errors.NotUsable(volume=self._volume_id, why=why)
+        self._change(tried=True)
+        self.info = self.connect()
+        self._change(device=self.info if isinstance(self.info['path'], str) else None)
+        tools.cinder.complete(self._note['attachment'])
+
+    def connect(self) -> Dict[str, Any]:
+        """Bring the volume to this host, or to this process, and return os-brick's device_info."""
+        brick, connection = self._tools.brick, self.connection
+
+        def late(info: Dict[str, Any]) -> None:
+            LOG.warning('Volume %s has come to this host after nobody waited for it any more: '
+                        'disconnecting it.', self._volume_id)
+            brick.disconnect(connection, info)
+
+        info: Dict[str, Any] = self._bounded(lambda: brick.connect(connection), 'Connecting', late)
+        return info
+
+    def open(self, writable: bool) -> devices.Device:
+        """Open the device that the volume is on this host."""
+        tools, path = self._tools, (self.info or {})['path']
+        if isinstance(path, str):
+            wanted = os.R_OK | (os.W_OK if writable else 0)
+            if not os.access(path, wanted):
+                self._change(owner=os.stat(path).st_uid)
+                self._bounded(lambda: tools.brick.own(path, os.geteuid()), 'Handing over the device of')
+        found: devices.Device = self._bounded(
+            lambda: tools.open_device(self._volume_id, path, writable), 'Opening',
+            lambda device: device.close())
+        return found
+
+    def extend(self) -> None:
+        """Let this host see that the volume has grown. :raises NotImplementedError: os-brick cannot."""
+        self._bounded(lambda: self._tools.brick.extend(self.connection), 'Extending')
+
+    def undo(self) -> None:
+        """Take the volume from this host, and then delete the attachment. May be called again.
+
+        The attachment of a volume that is still on the host is never deleted: the backend could give
+        its place to another volume, which this host would then see (OSSA-2023-003).
+
+        :raises errors.Left: something is left, and was logged.
+        """
+        if self._note.get('tried'):
+            self._give_back()
+            self._disconnect()
+            self.info = None
+            self._change(tried=False, device=None)
+        attachment = self._note.get('attachment')
+        if attachment:
+            try:
+                self._tools.cinder.delete_attachment(attachment)
+            except Exception as error:
+                raise self._left('Cinder does not delete it: %s' % error) from error
+            self._change(attachment=None, connection=None)
+
+    def disconnect_own(self) -> None:
+        """Let go of what this process alone has: others on this host use the volume too."""
+        if self.info is not None and not isinstance(self.info['path'], str):
+            info, self.info = self.info, None
+            self._bounded(lambda: self._tools.brick.disconnect(self.connection, info), 'Disconnecting')
+
+    def _give_back(self) -> None:
+        owner, path = self._note.get('owner'), (self.info or {}).get('path')
+        if owner is None or not isinstance(path, str) or not os.path.exists(path):
+            return
+        try:
+            self._bounded(lambda: self._tools.brick.own(path, owner), 'Giving back the device of')
+        except Exception as error:
+            LOG.warning('The device of volume %(volume)s keeps the owner %(uid)d: %(error)s',
+                        {'volume': self._volume_id, 'uid': os.geteuid(), 'error': error})
+        self._change(owner=None)
+
+    def _disconnect(self) -> None:
+        brick, connection, info = self._tools.brick, self.connection, self.info
+        try:
+            self._bounded(lambda: brick.disconnect(connection, info), 'Disconnecting', self._late)
+        except Exception as error:
+            LOG.warning('Volume %(volume)s: os-brick does not disconnect it, trying by force: %(error)s',
+                        {'volume': self._volume_id, 'error': error})
+            try:
+                self._bounded(lambda: brick.disconnect(connection, info, force=True), 'Disconnecting',
+                              self._late)
+            except Exception as again:
+                raise self._left('os-brick does not disconnect it: %s' % again) from again
+
+    def _late(self, _nothing: Any) -> None:
+        recover(self._tools, self._volume_id)
+
+    def _left(self, why: str) -> errors.Left:
+        LOG.error('Volume %(volume)s of the store %(store)s is left attached to this host, attachment '
+                  '%(attachment)s: %(why)s',
+                  {'volume': self._volume_id, 'store': self._tools.store,
+                   'attachment': self._note.get('attachment'), 'why': why})
+        return errors.Left(volume=self._volume_id, why=why)
+
+    def _reserve(self, mode: str) -> str:
+        """Return the id of a new attachment, as soon as the volume may have one more."""
+        cinder, timeouts = self._tools.cinder, self._tools.timeouts
+        deadline, free_once = time.monotonic() + timeouts.state, True
+        while True:
+            try:
+                return cinder.reserve(self._volume_id, mode)
+            except cinders.Refused as error:
+                status = cinder.volume(self._volume_id).status
+                if status == 'available' and free_once:
+                    free_once = False  # it was busy until a moment ago
+                elif status not in _PASSING or time.monotonic() >= deadline:
+                    raise errors.CannotAttach(volume=self._volume_id, why="it is '%s' (%s)" % (
+                        status, error)) from error
+                time.sleep(1)
+            except (cinders.NotFound, cinders.Denied, cinders.OverQuota):
+                raise
+            except BaseException:
+                self._undo_lost(mode)
+                raise
+
+    def _undo_lost(self, mode: str) -> None:
+        """Delete a reservation that was perhaps made, and whose id nobody knows."""
+        cinder = self._tools.cinder
+        try:
+            found = cinder.attachments(self._volume_id)
+            if mode == READ:  # other hosts may read the image: theirs get their host at once
+                lost = [one for one, status in found.items() if status == 'reserved']
+                if lost:
+                    time.sleep(LOST_AFTER)
+                found = {one: status for one, status in cinder.attachments(self._volume_id).items()
+                         if one in lost and status == 'reserved'} if lost else {}
+            for one in found:
+                cinder.delete_attachment(one)
+        except Exception as error:
+            LOG.error('Volume %(volume)s of the store %(store)s may have an attachment in the state '
+                      "'reserved', which Cinder made without an answer: delete it. %(error)s",
+                      {'volume': self._volume_id, 'store': self._tools.store, 'error': error})
+
+    def _change(self, **changes: Any) -> None:
+        self._note.update(changes)
+        self._save(self._note)
+
+    def _bounded(self, function: Callable[[], Any], what: str,
+                 late: Optional[Callable[[Any], Any]] = None) -> Any:
+        try:
+            return bounded.call(function, self._tools.timeouts.attach,
+                                '%s volume %s' % (what, self._volume_id), 'attach_timeout', late)
+        except (errors.VolumeStoreError, NotImplementedError):
+            raise
+        except Exception as error:  # os-brick's are of many kinds
+            raise errors.CannotAttach(volume=self._volume_id, why='%s it failed: %s' % (
+                what, ' '.join(str(error).split()) or type(error).__name__)) from error
+
+
+def unusable(connection: Dict[str, Any]) -> Optional[str]:
+    """Return why what a host gets of a volume is not the bytes of an image, or None."""
+    if connection.get('encrypted'):
+        return 'its volume type is encrypted'
+    if connection.get('format', 'raw') != 'raw':
+        return 'its file on the share has the format %s' % connection['format']
+    return None
+
+
+def wait(cinder: cinders.Cinder, volume_id: str, wanted: str, passing: str, seconds: float,
+         gib: int = 0) -> images.Volume:
+    """Return a volume when it is in a state.
+
+    :param passing: the states, separated by spaces, that it is in until then.
+    :param gib: the size that it has to have then.
+    :raises errors.WrongState: it came into another state, or has the wrong size.
+    :raises errors.TimedOut: it did not come there in time.
+    """
+    deadline = time.monotonic() + seconds
+    pause = _POLL_FIRST
+    while True:
+        volume = cinder.volume(volume_id)
+        if volume.status == wanted and volume.gib >= gib:
+            return volume
+        if volume.status == wanted or volume.status not in passing.split():
+            raise errors.WrongState(volume=volume_id, status=volume.status, wanted=wanted,
+                                    why='' if volume.gib >= gib else ' with %d GiB' % gib)
+        if time.monotonic() >= deadline:
+            raise errors.TimedOut(what="That volume %s becomes '%s'" % (volume_id, wanted),
+                                  seconds=seconds, option='state_timeout')
+        time.sleep(pause)
+        pause = min(pause * 1.5, _POLL_MOST)
+
+
+def remove(tools: Tools, volume_id: str, why: str) -> None:
+    """Delete the volume of an upload that failed, with whatever attachments it has.
+
+    :raises errors.Left: it is still there, and was logged.
+    """
+    cinder, deadline = tools.cinder, time.monotonic() + tools.timeouts.state
+    error: Any = 'it is still there'
+    pause = _POLL_FIRST
+    while True:
+        try:
+            status = cinder.volume(volume_id).status
+            if status == 'error_deleting':
+                error = "it is 'error_deleting'"
+                break
+            if status != 'deleting':
+                for attachment in cinder.attachments(volume_id):
+                    cinder.delete_attachment(attachment)
+                cinder.delete_volume(volume_id)
+        except cinders.NotFound:
+            LOG.info('Volume %(volume)s was deleted again: %(why)s.', {'volume': volume_id, 'why': why})
+            return
+        except (cinders.Refused, cinders.Unanswered) as refused:
+            error = refused
+        except Exception as failed:
+            error = failed
+            break
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(pause)
+        pause = min(pause * 1.5, _POLL_MOST)
+    LOG.error('Volume %(volume)s of the store %(store)s is left, and is no image (%(why)s): Cinder does not '
+              'delete it: %(error)s',
+              {'volume': volume_id, 'store': tools.store, 'why': why, 'error': error})
+    raise errors.Left(volume=volume_id, why=str(error))
+
+
+def recover(tools: Tools, volume_id: str) -> None:
+    """Undo what a process that is gone, or a call that hung, has left of a volume on this host.
+
+    What a living process uses is left alone, and so is a volume that was made an image.
+    """
+    try:
+        with tools.records.enter(volume_id, tools.timeouts.attach) as gate:
+            alone = gate.use(alone=True)
+            if alone is None:
+                return
+            try:
+                note = gate.read()
+                if note is not None:
+                    undo_noted(tools, volume_id, note, gate)
+            finally:
+                records.release(alone)
+    except errors.VolumeStoreError as error:
+        LOG.warning('What is left of volume %(volume)s on this host was not cleaned up: %(error)s',
+                    {'volume': volume_id, 'error': error})
+
+
+def undo_noted(tools: Tools, volume_id: str, note: records.Note, gate: records.Gate) -> None:
+    """Undo what is noted of a volume that no process uses; only inside the gate, and alone.
+
+    :raises errors.Left: something is left, was logged, and stays noted.
+    """
+    LOG.warning('Volume %s is noted as attached to this host, and nobody uses it: cleaning up.', volume_id)
+    if not note:
+        LOG.error('What was noted of volume %s in attachment_dir cannot be read. See whether it is attached '
+                  'to this host.', volume_id)
+    Attachment(tools, volume_id, note, gate.write).undo()
+    image = note.get('upload')
+    if image:
+        try:
+            volume = tools.cinder.volume(volume_id)
+        except cinders.NotFound:
+            pass
+        else:
+            if volume.read_only:  # the last step of an upload: Glance may have the image
+                LOG.warning('Volume %(volume)s is a complete image %(image)s: it stays.',
+                            {'volume': volume_id, 'image': image})
+            elif volume.metadata.get('glance_image_id') == image:
+                remove(tools, volume_id, 'the upload of image %s was interrupted' % image)
+    gate.forget()

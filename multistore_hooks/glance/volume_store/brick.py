@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""os-brick: bring a volume to this host, and take it away again."""
+
+import importlib
+import os
+import platform
+import shlex
+import socket
+import sys
+import sysconfig
+import threading
+from typing import Any
+from typing import Dict
+from typing import NamedTuple
+from typing import Optional
+
+import os_brick
+from os_brick.initiator import connector
+from oslo_concurrency import processutils
+from oslo_config import cfg
+from oslo_log import log as logging
+from oslo_utils import netutils
+
+LOG = logging.getLogger(__name__)
+
+_HELPER = 'privsep-helper'
+
+
+class Settings(NamedTuple):
+    """The options that os-brick's calls need; see options.py."""
+
+    root_helper: str
+    host: str
+    privsep_config: str = ''
+    my_ip: Optional[str] = None
+    use_multipath: bool = False
+    enforce_multipath: bool = False
+    scan_attempts: int = 3
+    mount_point_base: str = '/var/lib/glance/mnt'
+
+
+def prepare(settings: Settings, conf: cfg.ConfigOpts) -> None:
+    """Tell os-brick, once in a process, its configuration and how to become root."""
+    if hasattr(os_brick, 'setup'):  # since 6.2
+        os_brick.setup(conf)
+    # The contexts of os-brick register their options when they are imported.
+    importlib.import_module('os_brick.privileged')
+    # Debian's own Python names /usr/local/bin for scripts, and its packages' are in /usr/bin.
+    command = helper_command(settings, sysconfig.get_path('scripts'), os.path.join(sys.prefix, 'bin'))
+    told = cfg.CONF.privsep_osbrick.helper_command
+    if told is None:
+        cfg.CONF.set_default('helper_command', command, group='privsep_osbrick')
+    elif told != command:
+        LOG.warning("os-brick's helper is started by '%(told)s', and not by '%(command)s': "
+                    '[privsep_osbrick] helper_command, or another store, came first.',
+                    {'told': told, 'command': command})
+
+
+def helper_command(settings: Settings, *folders: str) -> str:
+    """Return how os-brick's helper is started: that of this Python, whatever else is on the host.
+
+    :param folders: where scripts are installed; the first that has the helper counts.
+    """
+    found = [path for path in (os.path.join(folder, _HELPER) for folder in folders) if os.path.exists(path)]
+    if not found:
+        LOG.warning("There is no %(helper)s in %(folders)s: os-brick's is looked for on the path.",
+                    {'helper': _HELPER, 'folders': ' or '.join(folders)})
+    words = shlex.split(settings.root_helper) + (found or [_HELPER])[:1]
+    if settings.root_helper or os.path.exists(settings.privsep_config):
+        words += ['--config-file', settings.privsep_config]
+    return ' '.join(shlex.quote(word) for word in words)
+
+
+class Brick:
+    """os-brick with the options of a store. Its calls may hang: see bounded.py."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._properties: Optional[Dict[str, Any]] = None
+
+    def properties(self) -> Dict[str, Any]:
+        """Return what Cinder's backend has to know of this host; found out once in a process."""
+        with self._lock:
+            if self._properties is None:
+                self._properties = self._ask_properties()
+            return dict(self._properties)
+
+    def _ask_properties(self) -> Dict[str, Any]:
+        settings = self._settings
+        address = settings.my_ip or _address(settings.host)
+        if not settings.root_helper and os.geteuid() != 0:
+            # os-brick would ask as root for what only other protocols than RBD need.
+            return {'host': settings.host, 'ip': address, 'multipath': False, 'do_local_attach': False,
+                    'platform': platform.machine(), 'os_type': sys.platform}
+        found: Dict[str, Any] = connector.get_connector_properties(
+            settings.root_helper, address, settings.use_multipath, settings.enforce_multipath,
+            host=settings.host)
+        return found
+
+    def connect(self, connection: Dict[str, Any]) -> Dict[str, Any]:
+        """Bring a volume to this host; return os-brick's device_info."""
+        return dict(self._connector(connection).connect_volume(connection))
+
+    def disconnect(self, connection: Dict[str, Any], device_info: Optional[Dict[str, Any]],
+                   force: bool = False) -> None:
+        """Take a volume from this host.
+
+        :param force: even if what is not yet written is lost.
+        """
+        self._connector(connection).disconnect_volume(connection, device_info, force=force,
+                                                      ignore_errors=False)
+
+    def extend(self, connection: Dict[str, Any]) -> None:
+        """Let this host see that a volume has grown.
+
+        :raises NotImplementedError: os-brick cannot, for this kind of volume.
+        """
+        self._connector(connection).extend_volume(connection)
+
+    def own(self, path: str, uid: int) -> None:
+        """Hand a device over to a user."""
+        helper = self._settings.root_helper
+        processutils.execute('chown', '--no-dereference', str(uid), os.path.realpath(path),
+                             run_as_root=bool(helper), root_helper=helper)
+
+    def _connector(self, connection: Dict[str, Any]) -> Any:
+        settings = self._settings
+        protocol = connection['driver_volume_type']
+        more = {'%s_mount_point_base' % protocol.lower(): settings.mount_point_base}
+        return connector.InitiatorConnector.factory(
+            protocol, settings.root_helper, use_multipath=settings.use_multipath,
+            device_scan_attempts=settings.scan_attempts, conn=connection, **more)
+
+
+def _address(host: str) -> str:
+    try:
+        return str(socket.getaddrinfo(host, None)[0][4][0])
+    except socket.gaierror:
+        LOG.debug('The name %s has no address: taking that of the default route.', host)
+        return str(netutils.get_my_ipv4())

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can go wrong with an image on a volume, before glance_store's own errors are made of it."""
+
+from typing import Optional
+
+from multistore_hooks import exceptions
+from multistore_hooks.i18n import _
+
+
+class VolumeStoreError(exceptions.MultistoreError):
+    """Base of the driver's own errors."""
+
+    msg_fmt = _('An unknown error in the volume store.')
+
+
+class TimedOut(VolumeStoreError):
+    """Something took longer than its option allows."""
+
+    msg_fmt = _('%(what)s took longer than %(seconds)s seconds (%(option)s).')
+
+
+class NotAnImage(VolumeStoreError):
+    """A volume is not an image volume of this store."""
+
+    msg_fmt = _('Volume %(volume)s is no image of the store %(store)s: %(why)s.')
+
+
+class NotUsable(VolumeStoreError):
+    """A volume, or its type, cannot hold an image."""
+
+    msg_fmt = _('Volume %(volume)s cannot hold an image: %(why)s.')
+
+
+class CannotAttach(VolumeStoreError):
+    """A volume did not come to this host, or not in time."""
+
+    msg_fmt = _('Volume %(volume)s cannot be attached to this host: %(why)s.')
+
+
+class CannotNote(VolumeStoreError):
+    """The folder of the option attachment_dir cannot be used."""
+
+    msg_fmt = _('What is attached to this host cannot be noted (attachment_dir): %(why)s')
+
+
+class Left(VolumeStoreError):
+    """A volume could not be taken from this host; it was logged what is left."""
+
+    msg_fmt = _('Volume %(volume)s cannot be detached from this host: %(why)s.')
+
+
+class WrongState(VolumeStoreError):
+    """A volume is not in the state that it should have come to."""
+
+    msg_fmt = _("Volume %(volume)s is '%(status)s' and not '%(wanted)s'%(why)s.")
+
+
+class WrongSize(VolumeStoreError):
+    """The data are more or less than was announced."""
+
+    msg_fmt = _('Image %(image)s was announced with %(expected)d bytes, and has %(actual)s.')
+
+
+class DeviceError(VolumeStoreError):
+    """A device did not do what it was asked to.
+
+    :ivar errno: the system's number for it, or None.
+    """
+
+    msg_fmt = _('%(what)s volume %(volume)s failed at byte %(offset)d: %(why)s')
+
+    @property
+    def errno(self) -> Optional[int]:
+        return self.kwargs.get('errno')

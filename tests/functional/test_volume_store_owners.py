@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose volume it is: foreign ones, the stock driver's, other credentials', those of a killed Glance."""
+
+import contextlib
+import hashlib
+import os
+import signal
+import sqlite3
+import time
+import uuid
+
+from tests.functional import test_volume_store
+from tests.lab.cinder import client
+from tests.lab.volume_store import case
+from tests.lab.volume_store import lab as lab_module
+
+MIB = case.MIB
+SECRET = b'somebody else\'s' * 1000
+SERVICE = '%s:%s:member,reader' % (lab_module.SERVICE, lab_module.PROJECTS[lab_module.SERVICE])
+
+
+class ForeignTest(test_volume_store.FlowCase):
+    """Volumes that are no images of the store, whatever a location says."""
+
+    def volume(self, token, metadata=None, name='volume', kind='loop'):
+        """Create a volume of a project with something in it; return its id."""
+        url = self.cinder.root + '/' + token.split(':')[1]
+        made = self.cinder_request('POST', url + '/volumes', {'volume': {
+            'size': 1, 'name': name, 'volume_type': kind, 'metadata': metadata or {}}}, token)['volume']['id']
+        self.addCleanup(self.force_delete, made)
+        self.wait_for(lambda: self.cinder.volumes()[made]['status'] == 'available')
+        with open(self.cinder.path_of(made), 'r+b') as file:
+            file.write(SECRET)
+        return made
+
+    def cinder_request(self, method, url, body, token):
+        """Send a request to Cinder as a user of any project."""
+        import requests
+        answer = requests.request(method, url, json=body, headers={'X-Auth-Token': token}, timeout=60)
+        self.assertLess(answer.status_code, 400, answer.text)
+        return answer.json()
+
+    def force_delete(self, volume):
+        """Delete a volume if it is still there."""
+        if volume in self.cinder.volumes():
+            self.cinder.force_delete(volume)
+
+    def image_at(self, store, volume):
+        """Return an image whose location Glance's database says to be this volume, and its true volume."""
+        image = self.upload(store, b'own data')
+        own = self.volume_of(image, store)
+        self.settle_attachments()
+        self.set_location(image, 'cinder://%s/%s' % (store, volume))
+        return image, own
+
+    def set_location(self, image, url):
+        """Write a location past Glance."""
+        with contextlib.closing(sqlite3.connect(os.path.join(self.glance.root, 'glance.sqlite'),
+                                                timeout=60)) as database, database:
+            database.execute("UPDATE image_locations SET value = ? WHERE image_id = ? AND status = 'active'",
+                             (url, image))
+
+    def foreign(self):
+        """Return volumes that are no images of a store of the service's project."""
+        image = str(uuid.uuid4())
+        forged = {'glance_image_id': image, 'image_id': image, 'image_size': '1000', 'image_owner': 'x'}
+        yield 'of a user', self.volume(client.MEMBER)
+        yield 'of a user, with the metadata of an image', self.volume(client.MEMBER, forged, 'image-' + image)
+        yield 'of the service, but no image', self.volume(SERVICE)
+        theirs = self.upload('other-gold', SECRET)
+        yield 'of a store of other credentials', self.volume_of(theirs, 'other-gold')
+
+    def test_a_foreign_volume_is_neither_read_nor_deleted(self):
+        for what, volume in self.foreign():
+            image, own = self.image_at('gold', volume)
+            self.lab.proxy.clear()
+            answer = self.glance.request('GET', '/v2/images/%s/file' % image)
+            self.assertNotIn(SECRET[:10], answer.body, what)
+            self.assertNotIn(answer.status, (200, 204), what)
+            answer = self.glance.request('DELETE', '/v2/images/' + image)
+            self.assertEqual(0, self.attached(), what)
+            self.assertRegex(self.said(), 'olume %s is no image of the store gold' % volume)
+            self.assertEqual(0, self.lab.proxy.count('DELETE', '/volumes/'), what)
+            self.assertEqual('available', self.cinder.volumes()[volume]['status'], what)
+            self.assertEqual(SECRET, self.lab.bytes_of(volume, len(SECRET)), what)
+            self.set_location(image, 'cinder://gold/' + own)
+            self.force_delete(own)
+
+    def test_stock_reads_and_deletes_it(self):
+        self.addCleanup(self.sweep)
+        volume = self.volume(client.MEMBER)
+        image, own = self.image_at('stock-loop', volume)
+        self.addCleanup(self.force_delete, own)
+        self.assertIn(b'somebody', self.glance.download(image))
+        self.wait_for(lambda: not self.cinder.attachments())
+        self.assertEqual(204, self.glance.request('DELETE', '/v2/images/' + image).status)
+        self.wait_for(lambda: volume not in self.cinder.volumes())
+
+
+class CredentialsTest(test_volume_store.FlowCase):
+    """Two stores, two users, two projects."""
+
+    def projects(self, *stores):
+        """Upload to stores, one after the other; return the projects of the volumes."""
+        found = []
+        for store in stores:
+            image = self.upload(store, b'data')
+            volume = self.cinder.volumes()[self.volume_of(image, store)]
+            self.assertEqual(b'data', self.glance.download(image))
+            found.append(volume['os-vol-tenant-attr:tenant_id'])
+        return found
+
+    def test_each_store_uses_its_own(self):
+        one, other = (lab_module.PROJECTS[name] for name in (lab_module.SERVICE, lab_module.OTHER))
+        self.assertEqual([one, other, one], self.projects('gold', 'other-gold', 'gold'))
+
+    def test_stock_uses_the_first_for_both(self):
+        self.addCleanup(self.sweep)
+        found = self.projects('stock-loop', 'stock-other')
+        self.assertEqual(1, len(set(found)))
+
+
+class WayOverTest(test_volume_store.FlowCase):
+    """A store changes its driver, and keeps its name and its images."""
+
+    def restart(self, **kinds):
+        """Start Glance again with other drivers for some stores."""
+        self.settle_attachments()
+        self.glance.kill()
+        self.lab._stores.update(kinds)
+        self.glance.start()
+        self.logged = len(self.glance.log_text())
+
+    def change(self, stock, backend):
+        """Upload by the stock driver, read and delete by ours, and back again."""
+        self.addCleanup(self.restart, **{stock: lab_module.stock(backend + '-stock')})
+        data = test_volume_store.picture()
+        expected = (len(data), hashlib.sha512(data).hexdigest())
+        old, other = (self.upload(stock, data) for _ in range(2))
+        volume = self.volume_of(old, stock)
+        self.restart(**{stock: lab_module.ours(backend + '-stock')})
+        self.assertEqual(expected, self.digest(old))
+        self.assertEqual(data[MIB - 1:3 * MIB], self.range(old, MIB - 1, 3 * MIB - 1))
+        new = self.upload(stock, data)
+        self.settle_attachments()
+        self.assertEqual(204, self.glance.request('DELETE', '/v2/images/' + old).status, self.said())
+        self.wait_for(lambda: volume not in self.cinder.volumes())
+        # Nothing was changed that would keep an operator from going back.
+        self.restart(**{stock: lab_module.stock(backend + '-stock')})
+        for image in (other, new):
+            self.assertEqual(expected, self.digest(image))
+            self.assertEqual(204, self.glance.request('DELETE', '/v2/images/' + image).status)
+        self.assertNothingLeft()
+
+    def test_on_loop_devices(self):
+        self.change('stock-loop', 'loop')
+
+    def test_in_ceph(self):
+        if 'stock-rbd' not in self.lab._stores:
+            self.skipTest(case.ceph_lab.unavailable())
+        self.change('stock-rbd', 'rbd')
+
+
+class KilledTest(test_volume_store.FlowCase):
+    """What a Glance that is killed leaves attached is undone by the one that is started."""
+
+    def kill(self):
+        """End Glance as a crash would."""
+        os.killpg(self.glance.pid, signal.SIGKILL)
+        self.glance.kill()
+
+    def test_in_an_upload(self):
+        image = self.glance.create_image()['id']
+        self.addCleanup(self.forget, image)
+        # The answer cannot come, and is not waited for.
+        self.break_off_upload_by(self.kill, image)
+        self.assertNotEqual({}, self.cinder.volumes())
+        self.glance.start()
+        # The store does something, anything: it finds the notes.
+        self.upload('gold', b'data')
+        keep = set(self.images())
+        self.wait_for(lambda: not self.cinder.attachments(), 90)
+        self.wait_for(lambda: not self.leftovers(), 90)
+        self.assertIn(image, keep)
+
+    def break_off_upload_by(self, end, image):
+        """Upload half of the data, let something happen, and hang up."""
+        import http.client
+        data = test_volume_store.picture()
+        connection = http.client.HTTPConnection('127.0.0.1', self.glance.port, timeout=60)
+        connection.putrequest('PUT', '/v2/images/%s/file' % image)
+        for name, value in (('X-Auth-Token', 'admin:admin:admin,member,reader,service'),
+                            ('X-Image-Meta-Store', 'gold'), ('Content-Length', str(len(data))),
+                            ('Content-Type', 'application/octet-stream')):
+            connection.putheader(name, value)
+        connection.endheaders()
+        connection.send(data[:len(data) // 2])
+        self.wait_for(lambda: self.lab.glance.open_devices())
+        end()
+        connection.close()
+
+    def test_in_a_download(self):
+        data = os.urandom(64 * MIB)
+        image = self.upload('gold', data)
+        connection, answer = self.begin_download(image)
+        answer.read(MIB)
+        self.kill()
+        connection.close()
+        self.assertNotEqual({}, self.cinder.attachments())
+        self.glance.start()
+        self.assertEqual((len(data), hashlib.sha512(data).hexdigest()), self.digest(image))
+        time.sleep(1)
+        self.settle_attachments()

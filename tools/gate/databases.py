@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The services' databases, and Keystone's content: made once, kept, and copied for each run."""
+
+import concurrent.futures
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import typing
+
+from tools.gate import api
+from tools.gate import config
+from tools.gate import processes
+from tools.gate import services
+from tools.gate import sites
+from tools.gate import stores
+
+#: Users of the project "service".
+SERVICE_USERS = ('nova', 'glance', 'cinder', 'placement')
+#: The one whose servers and volumes it is all about.
+PROJECT = USER = 'demo'
+
+_ENDPOINTS = {'glance': ('image', ''), 'placement': ('placement', ''), 'neutron': ('network', ''),
+              'nova': ('compute', '/v2.1'), 'cinder': ('block-storage', '/v3')}
+
+
+def restore(cache: str, paths: config.Paths) -> bool:
+    """Copy what an earlier run has kept; tell whether there was something."""
+    kept = _kept(cache, paths)
+    if not os.path.isdir(kept):
+        return False
+    subprocess.run(['cp', '-a', kept + '/.', paths.work], check=True)
+    return True
+
+
+def keep(cache: str, paths: config.Paths, server: stores.MariaDB,
+         running: processes.Processes) -> None:
+    """Keep the databases for the next run; the server is stopped for it, and started again."""
+    kept = _kept(cache, paths)
+    running.stop(server.NAME)
+    shutil.rmtree(cache, ignore_errors=True)
+    os.makedirs(kept + '.new')
+    subprocess.run(['cp', '-a', server.folder, paths.in_work('keystone'), kept + '.new'], check=True)
+    os.rename(kept + '.new', kept)
+    server.start()
+
+
+def _kept(cache: str, paths: config.Paths) -> str:
+    # Whatever the content depends on: the releases, this file, and what is written by others here.
+    digest = hashlib.sha256()
+    here = os.path.dirname(os.path.abspath(__file__))
+    for path in [os.path.join(paths.venv, 'stamp.json')] + [
+            os.path.join(here, name) for name in ('databases.py', 'sites.py', 'stores.py')]:
+        digest.update(pathlib.Path(path).read_bytes())
+    return os.path.join(cache, digest.hexdigest()[:16])
+
+
+def make(paths: config.Paths, running: processes.Processes) -> None:
+    """Make all tables, and Keystone's keys and first user."""
+    def manage(program: str, conf: str, *arguments: str) -> None:
+        running.run([paths.program(program), '--config-file', paths.in_work('etc', *conf.split('/')),
+                     *arguments], program)
+
+    def keystone() -> None:
+        conf = 'keystone/keystone.conf'
+        manage('keystone-manage', conf, 'db_sync')
+        for what in ('fernet_setup', 'credential_setup'):
+            manage('keystone-manage', conf, what, '--keystone-user', 'root', '--keystone-group',
+                   'root')
+        manage('keystone-manage', conf, 'bootstrap', '--bootstrap-password', sites.PASSWORD,
+               '--bootstrap-region-id', sites.REGION, *(
+                   argument for kind in ('public', 'internal', 'admin')
+                   for argument in ('--bootstrap-%s-url' % kind, sites.IDENTITY)))
+        manage('glance-manage', 'glance/glance-api.conf', 'db_sync')
+        manage('placement-manage', 'placement/placement.conf', 'db', 'sync')
+
+    def nova() -> None:
+        conf = 'nova/nova.conf'
+        manage('nova-manage', conf, 'api_db', 'sync')
+        manage('nova-manage', conf, 'cell_v2', 'map_cell0', '--database_connection',
+               config.database('nova_cell0'))
+        manage('nova-manage', conf, 'cell_v2', 'create_cell', '--name', 'cell1')
+        manage('nova-manage', conf, 'db', 'sync')
+        manage('cinder-manage', 'cinder/cinder.conf', 'db', 'sync')
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for made in [pool.submit(keystone), pool.submit(nova)]:
+            made.result()
+
+
+def fill_keystone() -> None:
+    """Make the services' users and endpoints, and the user of the scenarios; Keystone runs."""
+    admin = api.Api('admin', 'admin')
+
+    def post(kind: str, **content: typing.Any) -> str:
+        answer = admin.call(api.IDENTITY, 'POST', '/%ss' % kind, {kind: content})
+        return str(answer[kind]['id'])
+
+    def role(name: str) -> str:
+        found = admin.call(api.IDENTITY, 'GET', '/roles?name=' + name)['roles']
+        return str(found[0]['id']) if found else post('role', name=name)
+
+    def user(name: str, project: str, *roles: str) -> None:
+        user_id = post('user', name=name, password=sites.PASSWORD, domain_id='default',
+                       default_project_id=project)
+        for role_id in roles:
+            admin.call(api.IDENTITY, 'PUT', '/projects/%s/users/%s/roles/%s' % (
+                project, user_id, role_id))
+
+    service = post('project', name='service', domain_id='default')
+    for name in SERVICE_USERS:
+        user(name, service, role('admin'), role('service'))
+    user(USER, post('project', name=PROJECT, domain_id='default'), role('member'), role('reader'))
+    for name, (kind, path) in _ENDPOINTS.items():
+        service_id = post('service', name=name, type=kind)
+        for interface in ('public', 'internal', 'admin'):
+            post('endpoint', service_id=service_id, interface=interface, region_id=sites.REGION,
+                 url='http://127.0.0.1:%d%s' % (sites.PORTS[name], path))
+
+
+def prepare(cache: str, paths: config.Paths, running: processes.Processes,
+            server: stores.MariaDB, serving: 'services.Services') -> None:
+    """Have the databases filled, MariaDB and Keystone running; from the cache if it can be."""
+    if restore(cache, paths):
+        server.start()
+        serving.start('keystone')
+        return
+    server.make()
+    server.start()
+    server.make_databases()
+    make(paths, running)
+    serving.start('keystone')
+    fill_keystone()
+    keep(cache, paths, server, running)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scenarios: which there are, and in which modes each runs."""
+
+import os
+import typing
+
+from tools.gate import boots
+from tools.gate import cloud as clouds
+from tools.gate import faults
+from tools.gate import filtered
+from tools.gate import processes
+from tools.gate import servers
+from tools.gate import snapshots
+from tools.gate import tempest
+from tools.gate import volume_store
+from tools.gate import volumes
+
+Scenario = typing.Callable[..., None]
+STOCK, FILTER, HOOKS = clouds.STOCK, clouds.FILTER, clouds.HOOKS
+
+# In the order of their numbers; with the modes in which they run. Each takes the cloud and the sheet.
+SCENARIOS: typing.Dict[int, typing.Tuple[typing.Sequence[clouds.Mode], typing.Sequence[Scenario]]] = {
+    1: ((STOCK, HOOKS), [boots.cold_boots]),
+    2: ((STOCK, HOOKS), [snapshots.image_booted, snapshots.of_volume_booted,
+                         snapshots.of_deleted_base]),
+    3: ((STOCK, FILTER), [filtered.stock_services]),
+    4: ((STOCK, HOOKS), [volumes.uploads, volumes.wrong_store]),
+    5: ((STOCK, HOOKS), [boots.cached_boots]),
+    6: ((STOCK, HOOKS), [volume_store.image_store]),
+    7: ((HOOKS,), [faults.glance_killed, faults.ceph_stopped, faults.rabbitmq_restarted,
+                   faults.compute_killed]),
+    8: ((HOOKS,), [tempest.plugin]),
+}
+SHORT = (1, 2, 4)
+
+
+def run(cloud: clouds.Cloud, sheet: typing.Any,
+        stage: typing.Callable[[str], typing.ContextManager[typing.Any]]) -> None:
+    """Run them: all of stock first, then the hooks are installed."""
+    chosen = wanted()
+    for mode in (STOCK, FILTER, HOOKS):
+        numbers = [number for number, (modes, _) in SCENARIOS.items()
+                   if number in chosen and mode in modes]
+        if not numbers:
+            continue
+        if mode != STOCK:
+            with stage('switching to %s' % mode.name):
+                cloud.switch(mode)
+        for number in numbers:
+            for scenario in SCENARIOS[number][1]:
+                _run(cloud, sheet, number, scenario)
+
+
+def _run(cloud: clouds.Cloud, sheet: typing.Any, number: int, scenario: Scenario) -> None:
+    """Run a scenario; one that cannot go on is a row of its own, and the others come after it."""
+    try:
+        scenario(cloud, sheet)
+    except processes.Failed as error:
+        with sheet.row(number, scenario.__name__.replace('_', ' ')):
+            raise error
+    servers.wipe(cloud)
+
+
+def wanted() -> typing.Sequence[int]:
+    """Return the numbers that GATE and ONLY in the environment ask for."""
+    only = os.environ.get('ONLY', '')
+    if only:
+        return [int(number) for number in only.split(',')]
+    return SHORT if os.environ.get('GATE', '') == 'short' else tuple(SCENARIOS)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The OpenStack services that are not on a compute host."""
+
+import os
+import typing
+
+from tools.gate import config
+from tools.gate import processes
+from tools.gate import sites
+
+PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'programs')
+
+# The WSGI module of each API, and the variable that names its configuration folder.
+APIS = {'keystone': ('keystone.wsgi.api', 'OS_KEYSTONE_CONFIG_DIR'),
+        'glance': ('glance.wsgi.api', 'OS_GLANCE_CONFIG_DIR'),
+        'placement': ('placement.wsgi.api', 'OS_PLACEMENT_CONFIG_DIR'),
+        'nova': ('nova.wsgi.osapi_compute', 'OS_NOVA_CONFIG_DIR'),
+        'cinder': ('cinder.wsgi.api', '')}
+AGENTS = ('nova-conductor', 'nova-scheduler', 'cinder-scheduler', 'cinder-volume')
+
+
+class Services:
+    """Starts each service by its name; an API is waited for."""
+
+    def __init__(self, paths: config.Paths, running: processes.Processes) -> None:
+        self._paths, self._running = paths, running
+
+    def start(self, *names: str) -> None:
+        """Start services side by side, and wait until the APIs among them listen."""
+        for name in names:
+            self._start(name)
+        for name in names:
+            if name in sites.PORTS:
+                self._running.wait_for_answer(name, sites.PORTS[name])
+
+    def restart(self, *names: str) -> None:
+        """Stop services in good order, and start them again."""
+        self._running.stop(*names)
+        self.start(*names)
+
+    def record(self, name: str) -> str:
+        """Return the path of the record of an API's requests."""
+        return self._paths.in_work('log', name + '.requests')
+
+    def _start(self, name: str) -> None:
+        if name == 'neutron':
+            command = [os.path.join(PROGRAMS, 'neutron.py'), str(sites.PORTS[name])]
+            self._running.start(name, [self._paths.program('python')] + command)
+        elif name in APIS:
+            self._start_api(name)
+        else:
+            assert name in AGENTS, name
+            project = name.partition('-')[0]
+            self._running.start(name, [self._paths.program(name), '--config-file',
+                                       self._conf(project, project + '.conf')])
+
+    def _start_api(self, name: str) -> None:
+        module, variable = APIS[name]
+        command = [self._paths.program('python'), os.path.join(PROGRAMS, 'serve.py'), module,
+                   str(sites.PORTS[name]), self.record(name)]
+        environment: typing.Dict[str, str] = {}
+        if variable:
+            environment[variable] = self._conf(name)
+        else:
+            command += ['--config-file', self._conf(name, name + '.conf')]
+        self._running.start(name, command, **environment)
+
+    def _conf(self, *names: str) -> str:
+        return self._paths.in_work('etc', *names)
