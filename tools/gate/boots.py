@@ -11,19 +11,17 @@ from tools.gate import processes
 from tools.gate import servers
 from tools.gate import sites
 
-PER_SITE = 4
+PER_HOST = 2
 
 
 def cold_boots(cloud: typing.Any, sheet: typing.Any) -> None:
     """Boot a cold image at both sites at once; then some more of it."""
     image = cloud.user.make_image('cold', cloud.raw, [sites.CENTRAL])
     started: typing.List[str] = []
-    for what, per_site in (('%d boots at once of a cold image, 2 sites', PER_SITE),
-                           ('%d more boots of it', PER_SITE // 2)):
-        with sheet.row(1, what % (per_site * len(sites.SITES))) as row:
-            new: typing.List[str] = []
-            for site in sites.SITES:
-                new += servers.boot(cloud, site.name, image, per_site)
+    for what, per_host in (('%d boots at once of a cold image, 2 sites', PER_HOST),
+                           ('%d more boots of it', 1)):
+        with sheet.row(1, what % (per_host * len(sites.HOSTS))) as row:
+            new = servers.boot_everywhere(cloud, image, per_host)
             started += new
             records = servers.wait(cloud, new)
             row.stop()
@@ -43,8 +41,6 @@ def judge(cloud: typing.Any, row: typing.Any, records: typing.Sequence[typing.An
     row.notes += sorted({servers.fault(one) for one in records if one['status'] != 'ACTIVE'})
     row.expect(cloned == len(records), 'not every disk is a clone')
     row.expect(len(tasks) == len(sites.SITES), 'not one copy for each site, but %d' % len(tasks))
-    used = {one['OS-EXT-SRV-ATTR:host'] for one in active}
-    row.expect(used == set(sites.HOSTS), 'only the hosts %s were used' % ', '.join(sorted(used)))
     for one in active:
         servers.said(cloud, one['id'])
 
@@ -68,9 +64,10 @@ def cached_boots(cloud: typing.Any, sheet: typing.Any) -> None:
         row.expect(where == {sites.CENTRAL, site.name}, "it is not in the site's store")
         row.expect(not any(cloud.hosts.has_base_file(host, image) for host in site.hosts),
                    'hosts have downloaded it')
-    with sheet.row(5, '%d boots after that' % PER_SITE) as row:
+    count = PER_HOST * len(site.hosts)
+    with sheet.row(5, '%d boots after that' % count) as row:
         tasks = len(observe.copies(cloud, image))
-        new = servers.boot(cloud, site.name, image, PER_SITE)
+        new = servers.boot(cloud, site.name, image, count)
         records = servers.wait(cloud, new)
         row.stop()
         cloned = servers.clones(cloud, records)

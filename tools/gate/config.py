@@ -21,8 +21,9 @@ POLICY = {'copy_image': 'role:admin or service_roles:service'}
 #: With these on top Glance refuses the location of a direct snapshot, and Nova has to upload it.
 NO_LOCATIONS = {'add_image_location': '!', 'set_image_location': '!'}
 
-#: Everybody may use the flavors of the gate, whose disks are as big as their images.
-NOVA_POLICY = {'os_compute_api:servers:create:zero_disk_flavor': '@'}
+#: Everybody may use the flavors of the gate, whose disks are as big as their images, and name a host.
+NOVA_POLICY = {'os_compute_api:servers:create:zero_disk_flavor': '@',
+               'os_compute_api:servers:create:forced_host': '@'}
 
 
 class Paths(typing.NamedTuple):

@@ -65,10 +65,8 @@ def _try(cloud: typing.Any, sheet: typing.Any, what: str, fault: typing.Callable
     :param without_fault: a host where Nova itself puts a server in ERROR, and says nothing
     """
     image = cloud.user.make_image('cold', cloud.big, [sites.CENTRAL])
-    new: typing.List[str] = []
     with sheet.row(7, what) as row:
-        for site in sites.SITES:
-            new += servers.boot(cloud, site.name, image, 2)
+        new = servers.boot_everywhere(cloud, image)
         fault(image)
         records = servers.wait(cloud, new, seconds=PATIENCE)
         row.stop()

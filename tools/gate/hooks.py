@@ -47,7 +47,7 @@ def install(paths: config.Paths, running: processes.Processes, checkout: str) ->
     _copy(checkout, copy)
     command = 'cd %s && exec %s -m pip install ".[cinder-store]"' % (copy, paths.program('python'))
     running.run([*os.environ[OUTSIDE].split(), 'sh', '-c', command], 'pip',
-                **{**os.environ, **_version()})
+                environment={**os.environ, **_version()})
 
 
 def patch_nova(paths: config.Paths, running: processes.Processes) -> None:

@@ -74,7 +74,8 @@ class Processes:
             process.wait()
 
     def run(self, command: typing.Sequence[str], log: str, directory: str = '/',
-            timeout: float = 600, **environment: str) -> str:
+            timeout: float = 600,
+            environment: typing.Optional[Environment] = None) -> str:
         """Run a command to its end; return what it printed.
 
         :raises Failed: it failed; with its last line.
@@ -82,7 +83,7 @@ class Processes:
         try:
             done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                cwd=directory, env={**self._environment, **environment}, timeout=timeout,
+                cwd=directory, env={**self._environment, **(environment or {})}, timeout=timeout,
                 universal_newlines=True, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Failed('%s: %s' % (command[0], error)) from error

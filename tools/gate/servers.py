@@ -10,25 +10,35 @@ from tools.gate import guest
 from tools.gate import images
 from tools.gate import observe
 from tools.gate import processes
+from tools.gate import sites
 from tools.gate import volumes
 
 CONSOLE_SECONDS = 60
 _numbers = itertools.count(1)
 
 
-def boot(cloud: typing.Any, site: str, image_id: str, count: int = 1, **more: typing.Any
+def boot(cloud: typing.Any, zone: str, image_id: str, count: int = 1, **more: typing.Any
          ) -> typing.List[str]:
-    """Ask for servers of an image at a site; return their ids, not waiting for them."""
+    """Ask for servers of an image at a site, or on one host of it; return their ids, not waiting for them."""
     name = 'server-%d' % next(_numbers)
-    return boot_from(cloud, name, site, count, imageRef=image_id, **more)
+    return boot_from(cloud, name, zone, count, imageRef=image_id, **more)
 
 
-def boot_from(cloud: typing.Any, name: str, site: str, count: int = 1, **more: typing.Any
+def boot_everywhere(cloud: typing.Any, image_id: str, per_host: int = 1) -> typing.List[str]:
+    """Ask for so many servers of an image on every host of every site; return all their ids."""
+    started: typing.List[str] = []
+    for host in sites.HOSTS:
+        # Nova's way to name a host along with its zone.
+        started += boot(cloud, '%s:%s' % (sites.site_of(host).name, host), image_id, per_host)
+    return started
+
+
+def boot_from(cloud: typing.Any, name: str, zone: str, count: int = 1, **more: typing.Any
               ) -> typing.List[str]:
     """Ask for servers with these properties."""
     # With a number to make Nova answers with the reservation's id, by which they are found.
     answer = cloud.user.call(api.COMPUTE, 'POST', '/servers', {'server': {
-        'name': name, 'flavorRef': '1', 'networks': 'none', 'availability_zone': site,
+        'name': name, 'flavorRef': '1', 'networks': 'none', 'availability_zone': zone,
         'min_count': count, 'max_count': count, 'return_reservation_id': True, **more}})
     found = cloud.user.call(api.COMPUTE, 'GET',
                             '/servers?reservation_id=' + answer['reservation_id'])['servers']

@@ -83,8 +83,8 @@ def render(rows: typing.Sequence[Row]) -> str:
     lines += ['', 'requests: to Glance, by the services; MB moved: in their bodies, and copied between '
               'stores. Two figures: stock / with hooks.']
     for stock, ours in pairs:
-        for row in (stock, ours):
-            for text in (row.failures + row.notes) if row else ():
+        for row in [one for one in (stock, ours) if one]:
+            for text in row.failures + row.notes:
                 lines += textwrap.wrap('%d %s, %s: %s' % (row.number, row.what, row.mode, text),
                                        WIDTH, subsequent_indent='    ')
     wrong = sum(1 for _stock, ours in pairs if ours and ours.failures)
