@@ -356,9 +356,11 @@ class Copy:
     def _task_says(self) -> str:
         """Return what Glance's newest task on the image tells, if anything."""
         task = self._newest_task()
-        if task and task.status == 'success':  # it is so for a store that failed too: see ClientImages.copy
+        if task is None:
             return ''
-        return ' (its task %s is %s: %s)' % (task.id, task.status, task.message) if task else ''
+        if task.status == 'success':  # it is so for a store that failed too: see ClientImages.copy
+            return ' (its task %s)' % task.id
+        return ' (its task %s is %s: %s)' % (task.id, task.status, task.message)
 
     def _newest_task(self) -> Optional[api.Task]:
         try:

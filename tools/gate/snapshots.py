@@ -33,14 +33,14 @@ def _all_of(cloud: typing.Any, sheet: typing.Any, base: str, how: str) -> None:
     made = []
     with sheet.row(2, 'snapshot, %s' % how) as row:
         servers.action(cloud, server, 'createImage', name='snapshot')
-        made.append(judge(cloud, row, 'snapshot', {NEAR}, wrote))
+        made.append(judge(cloud, row, server, 'snapshot', {NEAR}, wrote))
     with sheet.row(2, 'backup, %s' % how) as row:
         servers.action(cloud, server, 'createBackup', name='backup', backup_type='daily', rotation=1)
-        made.append(judge(cloud, row, 'backup', {NEAR}, wrote))
+        made.append(judge(cloud, row, server, 'backup', {NEAR}, wrote))
     servers.wait_active(cloud, server)
     with sheet.row(2, 'shelve, %s' % how) as row:
         servers.action(cloud, server, 'shelve')
-        judge(cloud, row, record['name'] + '-shelved', {NEAR}, wrote)
+        judge(cloud, row, server, record['name'] + '-shelved', {NEAR}, wrote)
         servers.wait_active(cloud, server, 'SHELVED_OFFLOADED')
     with sheet.row(2, 'unshelve, %s' % how) as row:
         servers.action(cloud, server, 'unshelve')
@@ -65,7 +65,7 @@ def of_deleted_base(cloud: typing.Any, sheet: typing.Any) -> None:
     made = []
     with sheet.row(2, 'snapshot, base image deleted') as row:
         servers.action(cloud, server, 'createImage', name='orphan')
-        made.append(judge(cloud, row, 'orphan', {sites.CENTRAL}, wrote))
+        made.append(judge(cloud, row, server, 'orphan', {sites.CENTRAL}, wrote))
     servers.delete(cloud, [server])
     images.delete(cloud, made)
 
@@ -81,7 +81,7 @@ def of_volume_booted(cloud: typing.Any, sheet: typing.Any) -> None:
     made = []
     with sheet.row(2, 'snapshot of a volume-booted server') as row:
         servers.action(cloud, server, 'createImage', name='of-volume')
-        image = _wait_image(cloud, 'of-volume')
+        image = _wait_image(cloud, 'of-volume', server)
         made.append(image['id'])
         row.result = 'size %s, %s' % (image['size'], _named(cloud.admin.stores(image['id'])))
         row.expect(image['size'] == 0, 'the record has data')
@@ -93,10 +93,10 @@ def of_volume_booted(cloud: typing.Any, sheet: typing.Any) -> None:
     images.delete(cloud, [base])
 
 
-def judge(cloud: typing.Any, row: typing.Any, name: str, wanted: typing.Set[str],
+def judge(cloud: typing.Any, row: typing.Any, server: str, name: str, wanted: typing.Set[str],
           wrote: guest.Written) -> str:
     """Wait for an image, look where it is, and what is in it; return its id."""
-    image = _wait_image(cloud, name)
+    image = _wait_image(cloud, name, server)
     row.stop()
     where = cloud.admin.stores(image['id'])
     row.result = _named(where)
@@ -120,17 +120,21 @@ def clouds_size(cloud: typing.Any) -> int:
         return stream.seek(0, 2)
 
 
-def _wait_image(cloud: typing.Any, name: str) -> api.Json:
+def _wait_image(cloud: typing.Any, name: str, server: str) -> api.Json:
     """Wait for an active image of this name.
 
-    :raises Failed: there is none, or the service has given it up and deleted its record
+    :raises Failed: there is none, or Nova has given it up
     """
     patience = time.monotonic() + RECORD_SECONDS
 
     def ask() -> typing.Any:
+        busy = servers.show(cloud, server)['OS-EXT-STS:task_state']
         found = cloud.user.images(name)
-        if not found and time.monotonic() > patience:
-            raise processes.Failed('there is no image %s any more: it was given up' % name)
+        # A direct snapshot is not active yet when Nova is done, but it is not queued any more.
+        if not busy and time.monotonic() > patience and not [
+                one for one in found if one['status'] != 'queued']:
+            raise processes.Failed('Nova has given up; %s' % (
+                'the record of the image is left behind' if found else 'no image is left'))
         return next((one for one in found if one['status'] == 'active'), None)
     return dict(cloud.user.wait('active image ' + name, ask, 120))
 

@@ -20,7 +20,7 @@ from tools.gate import table
 
 CACHE = os.path.join(env.VENVS, 'gate-cache')
 # Where programs write besides their own folders: what they write goes to the gate's folder.
-OVERLAID = ('/etc', '/var/lib', '/var/cache', '/var/log', '/root')
+OVERLAID = ('/etc', '/var/lib', '/var/cache', '/var/log')
 
 
 def main(work: str, venv: str) -> int:

@@ -70,6 +70,11 @@ class Attachment:
         self.info: Optional[Dict[str, Any]] = note.get('device')
 
     @property
+    def note(self) -> records.Note:
+        """What this process knows of it, to take it from the host."""
+        return self._note
+
+    @property
     def connection(self) -> Dict[str, Any]:
         """How this host reaches the volume, as Cinder told."""
         found: Dict[str, Any] = self._note['connection']
@@ -79,7 +84,8 @@ class Attachment:
         """Attach the volume; undo() it, whether or not this fails."""
         tools = self._tools
         properties = self._bounded(tools.brick.properties, 'Asking os-brick about this host for')
-        self._change(attachment=self._reserve(mode))
+        self._change(reserving=mode)  # who is killed while Cinder answers leaves an id that nobody knows
+        self._change(attachment=self._reserve(mode), reserving=None)
         connection = tools.cinder.bind(self._note['attachment'], dict(properties, mode=mode))
         self._change(connection=connection)
         why = unusable(connection)
@@ -131,14 +137,17 @@ class Attachment:
             self._give_back()
             self._disconnect()
             self.info = None
-            self._change(tried=False, device=None)
+            self._undone(tried=False, device=None)
+        if self._note.get('reserving'):
+            self._undo_lost(self._note['reserving'])
+            self._undone(reserving=None)
         attachment = self._note.get('attachment')
         if attachment:
             try:
                 self._tools.cinder.delete_attachment(attachment)
             except Exception as error:
                 raise self._left('Cinder does not delete it: %s' % error) from error
-            self._change(attachment=None, connection=None)
+            self._undone(attachment=None, connection=None)
 
     def disconnect_own(self) -> None:
         """Let go of what this process alone has: others on this host use the volume too."""
@@ -148,14 +157,20 @@ class Attachment:
 
     def _give_back(self) -> None:
         owner, path = self._note.get('owner'), (self.info or {}).get('path')
-        if owner is None or not isinstance(path, str) or not os.path.exists(path):
+        if owner is None or not isinstance(path, str):
+            return
+        try:
+            # After a crash the name may be that of somebody else's device: this one was made ours.
+            if os.stat(path).st_uid != os.geteuid():
+                return
+        except OSError:
             return
         try:
             self._bounded(lambda: self._tools.brick.own(path, owner), 'Giving back the device of')
         except Exception as error:
             LOG.warning('The device of volume %(volume)s keeps the owner %(uid)d: %(error)s',
                         {'volume': self._volume_id, 'uid': os.geteuid(), 'error': error})
-        self._change(owner=None)
+        self._undone(owner=None)
 
     def _disconnect(self) -> None:
         brick, connection, info = self._tools.brick, self.connection, self.info
@@ -192,17 +207,19 @@ class Attachment:
                 if status == 'available' and free_once:
                     free_once = False  # it was busy until a moment ago
                 elif status not in _PASSING or time.monotonic() >= deadline:
+                    self._note['reserving'] = None
                     raise errors.CannotAttach(volume=self._volume_id, why="it is '%s' (%s)" % (
                         status, error)) from error
                 time.sleep(1)
             except (cinders.NotFound, cinders.Denied, cinders.OverQuota):
-                raise
-            except BaseException:
-                self._undo_lost(mode)
+                self._note['reserving'] = None  # there is none: undo() need not look
                 raise
 
     def _undo_lost(self, mode: str) -> None:
-        """Delete a reservation that was perhaps made, and whose id nobody knows."""
+        """Delete a reservation that was perhaps made, and whose id nobody knows.
+
+        :raises errors.Left: Cinder does not tell, and nobody else would ask again.
+        """
         cinder = self._tools.cinder
         try:
             found = cinder.attachments(self._volume_id)
@@ -218,6 +235,16 @@ class Attachment:
             LOG.error('Volume %(volume)s of the store %(store)s may have an attachment in the state '
                       "'reserved', which Cinder made without an answer: delete it. %(error)s",
                       {'volume': self._volume_id, 'store': self._tools.store, 'error': error})
+            if mode == READ:  # an upload deletes its volume with all its attachments
+                raise errors.Left(volume=self._volume_id, why=str(error)) from error
+
+    def _undone(self, **changes: Any) -> None:
+        """Note what was undone; if that fails, the rest is undone all the same."""
+        try:
+            self._change(**changes)
+        except errors.CannotNote as error:
+            LOG.warning('Volume %(volume)s: that it is being detached is not noted: %(error)s',
+                        {'volume': self._volume_id, 'error': error})
 
     def _change(self, **changes: Any) -> None:
         self._note.update(changes)

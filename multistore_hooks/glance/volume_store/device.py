@@ -131,7 +131,10 @@ class FileDevice(Device):
         try:
             fd = self._readers.popleft()
         except IndexError:
-            fd = os.open('/proc/self/fd/%d' % self._fd, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                fd = os.open('/proc/self/fd/%d' % self._fd, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:  # udev has given the device back to root, or this process has too many files
+                return _read_all(self._fd, offset, length)
         try:
             return _read_all(fd, offset, length)
         finally:

@@ -5,6 +5,7 @@ Cinder clones what has such a location, and what the stock driver stored is read
 """
 
 from typing import Optional
+import uuid
 
 from oslo_utils import uuidutils
 
@@ -32,4 +33,5 @@ def volume_of(found: str) -> str:
     parts = found[len(_PREFIX):].split('/')
     if len(parts) > 2 or not uuidutils.is_uuid_like(parts[-1]):
         raise ValueError('a location of a volume is %sSTORE/VOLUME, with the id of the volume' % _PREFIX)
-    return parts[-1]
+    # In one spelling: two would be two volumes to who notes what is attached to this host.
+    return str(uuid.UUID(parts[-1]))

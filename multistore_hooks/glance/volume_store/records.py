@@ -6,6 +6,7 @@ Each volume has three files in the store's folder: ``ID.gate``, locked by who at
 ``ID.json``, the notes. The locks are flock(2): the system releases them with the process.
 """
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -17,7 +18,11 @@ from typing import Dict
 from typing import List
 from typing import Optional
 
+from oslo_log import log as logging
+
 from multistore_hooks.glance.volume_store import errors
+
+LOG = logging.getLogger(__name__)
 
 Note = Dict[str, Any]
 _POLL = 0.05
@@ -67,6 +72,7 @@ class Records:
         return _lock(self._path(volume_id, 'users'), fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
 
     def read(self, volume_id: str) -> Optional[Note]:
+        """:raises errors.CannotNote: nobody knows whether there are notes."""
         try:
             with open(self._path(volume_id, 'json'), encoding='utf-8') as found:
                 note = json.load(found)
@@ -74,7 +80,9 @@ class Records:
             return None
         except ValueError:
             return {}
-        return dict(note)
+        except OSError as error:
+            raise errors.CannotNote(why=error) from error
+        return note if isinstance(note, dict) else {}
 
     def write(self, volume_id: str, note: Note) -> None:
         """:raises errors.CannotNote: the notes are as they were."""
@@ -85,18 +93,27 @@ class Records:
                 json.dump(note, new)
             os.replace(path + '.new', path)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(path + '.new')
             raise errors.CannotNote(why=error) from error
 
     def remove(self, volume_id: str, *kinds: str) -> None:
+        """:raises errors.CannotNote: one of them is still there."""
         for kind in kinds:
             try:
                 os.unlink(self._path(volume_id, kind))
             except FileNotFoundError:
                 pass
+            except OSError as error:
+                raise errors.CannotNote(why=error) from error
 
     def volumes(self) -> List[str]:
-        """Return the volumes that there are notes of."""
-        return sorted(name[:-len('.json')] for name in os.listdir(self._folder) if name.endswith('.json'))
+        """Return the volumes that there are notes of. :raises errors.CannotNote: the folder is gone."""
+        try:
+            names = os.listdir(self._folder)
+        except OSError as error:
+            raise errors.CannotNote(why=error) from error
+        return sorted(name[:-len('.json')] for name in names if name.endswith('.json'))
 
     def _path(self, volume_id: str, kind: str) -> str:
         return os.path.join(self._folder, '%s.%s' % (volume_id, kind))
@@ -114,12 +131,21 @@ class Gate:
         return self
 
     def __exit__(self, *_unused: Any) -> None:
-        if self._records.read(self._volume_id) is None:
-            alone = self._records.use(self._volume_id, alone=True)
-            if alone is not None:
+        try:
+            if self._records.read(self._volume_id) is None:
+                self._tidy()
+        except errors.CannotNote as error:  # two empty files stay: nothing that was done is undone for them
+            LOG.debug('%s', error)
+        finally:
+            os.close(self._fd)
+
+    def _tidy(self) -> None:
+        alone = self._records.use(self._volume_id, alone=True)
+        if alone is not None:
+            try:
                 self._records.remove(self._volume_id, 'users', 'gate')
+            finally:
                 os.close(alone)
-        os.close(self._fd)
 
     def read(self) -> Optional[Note]:
         """Return the notes; None if there are none, {} if they cannot be read."""
@@ -166,6 +192,9 @@ def _lock(path: str, how: int) -> Optional[int]:
     except BlockingIOError:
         os.close(fd)
         return None
+    except OSError as error:  # a file system without locks, say
+        os.close(fd)
+        raise errors.CannotNote(why=error) from error
     except BaseException:
         os.close(fd)
         raise

@@ -28,6 +28,7 @@ class OnHost:
     def __init__(self, tools: attachments.Tools, volume_id: str) -> None:
         self._tools = tools
         self._volume_id = volume_id
+        self._lock: Optional[int] = None
         with tools.records.enter(volume_id, tools.timeouts.attach) as gate:
             alone = gate.use(alone=True)
             if alone is None:
@@ -87,9 +88,9 @@ class OnHost:
             with self._tools.records.enter(self._volume_id, self._tools.timeouts.attach) as gate:
                 try:
                     self._close()
-                    if records.try_alone(self._lock):
+                    if self._lock is not None and records.try_alone(self._lock):
                         # What was noted since then, by others of this host, counts too.
-                        note = gate.read() or {}
+                        note = gate.read() or self._attachment.note
                         last = attachments.Attachment(self._tools, self._volume_id, note, gate.write)
                         last.info = self._attachment.info or last.info
                         last.undo()
@@ -97,12 +98,22 @@ class OnHost:
                     else:
                         self._attachment.disconnect_own()
                 finally:
-                    records.release(self._lock)
+                    self._release()
         except errors.Left as error:
             LOG.debug('%s', error)  # logged as an error where it happened
         except errors.VolumeStoreError as error:
             LOG.error('Volume %(volume)s of the store %(store)s was not detached from this host: %(error)s',
                       {'volume': self._volume_id, 'store': self._tools.store, 'error': error})
+        finally:
+            if self._lock is not None:
+                # The gate did not open. It stays noted, and as nobody uses it any more, it is tried again.
+                self._release()
+                self._close()
+
+    def _release(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            records.release(lock)
 
     def _close(self) -> None:
         tools, volume_id = self._tools, self._volume_id

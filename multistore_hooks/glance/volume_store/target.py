@@ -41,7 +41,7 @@ class Target:
 
         Nobody then reads there what the backend held before, who gets a clone of the volume.
         """
-        if not self._ask:
+        if self._skip or self.device.zeroed:
             return
         end = self.device.size()
         block = min(-(-size // zeros.BLOCK) * zeros.BLOCK, end)
@@ -52,7 +52,7 @@ class Target:
             yield functools.partial(self._clear, here, min(_ZERO_AT_ONCE, end - here))
 
     def _clear(self, here: int, length: int) -> None:
-        if self.device.zero(here, length):
+        if self._ask and self.device.zero(here, length):
             return
         nothing = bytes(devices.PIECE)
         for offset in range(here, here + length, len(nothing)):

@@ -342,6 +342,8 @@ class Upload:
         except Exception as error:
             LOG.warning('The note of volume %(volume)s in attachment_dir was not removed: %(error)s',
                         {'volume': self._volume.id, 'error': error})
+        finally:
+            self._release()  # or nobody on this host could read the image
 
     def _release(self) -> None:
         lock, self._lock = self._lock, None
