@@ -5,6 +5,7 @@ In the environment: GATE=short for scenarios 1, 2 and 4 only; ONLY=1,2 for some;
 cloud up. Exit codes: 0 all of ours is right; 1 something is WRONG, or it could not be run.
 """
 
+import fcntl
 import os
 import shutil
 import signal
@@ -33,6 +34,13 @@ def main() -> int:
         return fail('it makes namespaces, mounts and virtual machines: run it as root')
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
+    os.makedirs(env.VENVS, exist_ok=True)
+    # A cloud that stays keeps it, as its environment has the hooks in it.
+    lock = os.open(os.path.join(env.VENVS, 'gate-run.lock'), os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return fail('another one runs, or its cloud is still up')
     try:
         packages.install()
         venv = env.ensure('gate')
@@ -46,7 +54,7 @@ def main() -> int:
     work = tempfile.mkdtemp(prefix='multistore-gate-', dir=PLACE)
     code = None
     try:
-        code = _run(work, venv, keep)
+        code = _run(work, venv, keep, lock)
     finally:
         if code is None or not keep:
             shutil.rmtree(work, ignore_errors=True)
@@ -61,7 +69,7 @@ def fail(text: str) -> int:
     return 1
 
 
-def _run(work: str, venv: str, keep: bool) -> int:
+def _run(work: str, venv: str, keep: bool, lock: int) -> int:
     """Run the worker in its namespaces; return when it has ended, or has everything to keep."""
     report = os.path.join(work, 'report')
     python = os.path.join(venv, 'bin', 'python')
@@ -74,7 +82,7 @@ def _run(work: str, venv: str, keep: bool) -> int:
     environ = env.environ_of(venv)
     # Seen from inside, where the number 1 is that of INIT.
     environ[hooks.OUTSIDE] = 'nsenter --net=/proc/1/fd/%d --mount=/proc/1/fd/%d --' % tuple(outside)
-    with subprocess.Popen(command, cwd=env.ROOT, env=environ, pass_fds=outside,
+    with subprocess.Popen(command, cwd=env.ROOT, env=environ, pass_fds=outside + [lock],
                           start_new_session=keep) as process:
         try:
             return _wait(process, report)

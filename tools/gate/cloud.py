@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import shutil
-import time
 import typing
 
 from tests.lab import ceph
@@ -93,24 +92,43 @@ class Cloud:
     def _clusters(self) -> None:
         self.clusters.update(stores.make_clusters(self.paths))
 
-    def start_computes(self, *hosts: str) -> None:
+    def start_computes(self, *names: str) -> None:
         """Start nova-compute on these hosts, or on all; wait until every host is at work."""
-        now = time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime())
-        self.hosts.start(*hosts)
-        self.running.wait_until('services of Nova and Cinder', lambda: self._are_up(hosts, now))
+        before = self._reports()
+        self.hosts.start(*names)
+        self._wait_for_reports(before, {host: hosts.compute(host) for host in names or sites.HOSTS})
+        self.running.wait_until('services of Nova and Cinder', self._are_up)
 
-    def _are_up(self, started: typing.Sequence[str], since: str) -> bool:
+    def _wait_for_reports(self, before: typing.Mapping[str, int],
+                          wanted: typing.Mapping[str, str]) -> None:
+        """Wait for new reports of these hosts; the values are the names of their processes."""
+        for host, name in wanted.items():
+            self.running.wait_until(
+                'report of ' + host,
+                lambda host=host: self._reports().get(host, 0) > before.get(host, 0),  # type: ignore
+                name)
+
+    def _reports(self) -> typing.Dict[str, int]:
+        """Return how often each nova-compute and cinder-volume has reported since it is there.
+
+        They begin with it when all of them is up. The APIs tell of a service that was stopped that
+        it is "up" for another minute, and of one that starts, that it has been "updated" when it
+        does not take requests yet.
+        """
+        lines = self.mariadb.execute(
+            "SELECT host, report_count FROM nova_cell1.services s WHERE s.binary = 'nova-compute'"
+            " UNION "
+            "SELECT host, report_count FROM cinder.services s WHERE s.binary = 'cinder-volume'")
+        return {host: int(count) for host, count in (
+            line.split('\t') for line in lines.splitlines())}
+
+    def _are_up(self) -> bool:
         nova = self.admin.call(api.COMPUTE, 'GET', '/os-services')['services']
         cinder = self.admin.call(api.VOLUME, 'GET', '/os-services')['services']
         listed = self.admin.call(api.COMPUTE, 'GET', '/os-hypervisors')['hypervisors']
-        # A host that was stopped is "up" for another minute: only a later report of it tells.
-        computes = [one['host'] for one in nova
-                    if one['binary'] == 'nova-compute' and one['state'] == 'up'
-                    and (one['updated_at'] or '') > (since if one['host'] in (
-                        started or sites.HOSTS) else '')]
-        volumes = [one for one in cinder
-                   if one['binary'] == 'cinder-volume' and one['state'] == 'up']
-        return len(computes) == len(listed) == len(sites.HOSTS) and len(volumes) == len(sites.SITES)
+        up = [one['binary'] for one in nova + cinder if one['state'] == 'up']
+        return (up.count('nova-compute') == len(listed) == len(sites.HOSTS)
+                and up.count('cinder-volume') == len(sites.SITES))
 
     def _fill(self) -> None:
         """Make an availability zone of each site, and a flavor whose disk is as big as its image."""
@@ -139,10 +157,14 @@ class Cloud:
         if mode.services != before.services:
             names += ['cinder', 'cinder-volume']
             self.hosts.stop()
-        self.services.restart(*names)
+        self.running.stop(*names)
+        reports = self._reports()
+        self.services.start(*names)
         self._check_filter(mode.filter)
         if mode.services != before.services:
             self.start_computes()
+            self._wait_for_reports(reports, {'cinder@' + site.name: 'cinder-volume'
+                                             for site in sites.SITES})
 
     def _check_filter(self, wanted: bool) -> None:
         """Look as an operator does whether the filter is at work."""

@@ -52,13 +52,16 @@ def run(cloud: clouds.Cloud, sheet: typing.Any,
 
 
 def _run(cloud: clouds.Cloud, sheet: typing.Any, number: int, scenario: Scenario) -> None:
-    """Run a scenario; one that cannot go on is a row of its own, and the others come after it."""
-    try:
-        scenario(cloud, sheet)
-    except processes.Failed as error:
-        with sheet.row(number, scenario.__name__.replace('_', ' ')):
-            raise error
-    servers.wipe(cloud)
+    """Run a scenario; what it could not do is a row of its own, and the others come after it."""
+    parts: typing.List[typing.Tuple[str, typing.Callable[[], None]]] = [
+        (scenario.__name__.replace('_', ' '), lambda: scenario(cloud, sheet)),
+        ('clearing up after that', lambda: servers.wipe(cloud))]
+    for part, function in parts:
+        try:
+            function()
+        except processes.Failed as error:
+            with sheet.row(number, part):
+                raise error
 
 
 def wanted() -> typing.Sequence[int]:

@@ -113,7 +113,7 @@ class Attachment:
         tools, path = self._tools, (self.info or {})['path']
         if isinstance(path, str):
             wanted = os.R_OK | (os.W_OK if writable else 0)
-            if not os.access(path, wanted):
+            if not self._bounded(lambda: os.access(path, wanted), 'Looking at'):  # a share may hang
                 self._change(owner=os.stat(path).st_uid)
                 self._bounded(lambda: tools.brick.own(path, os.geteuid()), 'Handing over the device of')
         found: devices.Device = self._bounded(
@@ -358,6 +358,10 @@ def undo_noted(tools: Tools, volume_id: str, note: records.Note, gate: records.G
 
     :raises errors.Left: something is left, was logged, and stays noted.
     """
+    if note.get('creating'):
+        _undo_creation(tools, note)
+        gate.forget()
+        return
     LOG.warning('Volume %s is noted as attached to this host, and nobody uses it: cleaning up.', volume_id)
     if not note:
         LOG.error('What was noted of volume %s in attachment_dir cannot be read. See whether it is attached '
@@ -376,3 +380,15 @@ def undo_noted(tools: Tools, volume_id: str, note: records.Note, gate: records.G
             elif volume.metadata.get('glance_image_id') == image:
                 remove(tools, volume_id, 'the upload of image %s was interrupted' % image)
     gate.forget()
+
+
+def _undo_creation(tools: Tools, note: records.Note) -> None:
+    """Delete the volume that an upload asked for, and did not live to hear of."""
+    LOG.warning("An upload that is gone had asked Cinder for a volume with the description "
+                "'%s': looking for it.", note['description'])
+    for found in tools.cinder.volumes_named(note['creating']):
+        # A volume with a note of its own is that note's; an image is seen only when its note is gone.
+        if found.description != note['description'] or tools.records.read(found.id) is not None:
+            continue
+        if not tools.cinder.volume(found.id).read_only:
+            remove(tools, found.id, 'its upload was interrupted')

@@ -90,10 +90,9 @@ The folder below which os-brick mounts the shares of NFS and the like.
         help="""
 The folder in which the processes of this host note which volumes are attached to it.
 
-By these notes they share attachments, and a process that starts undoes what one that was killed has
-left attached. The folder must be on a local file system, be the same for all processes of this host
-that use this store, and be writable only for Glance: the notes hold what Cinder tells to reach a
-volume.
+By these notes they share attachments, and undo what one that was killed has left attached. The path is
+absolute. The folder must be on a local file system, be the same for all processes of this host that use
+this store, and be writable only for Glance: the notes hold what Cinder tells to reach a volume.
 """),
     cfg.IntOpt(
         'attachment_idle_timeout', default=5, min=0,
@@ -140,7 +139,7 @@ Possible values:
   where it cannot. So is the rest of the volume behind the image.
 * ``always``: all volumes of this type do. Only for a backend that guarantees it, or an image shows what
   was stored on the backend before.
-* ``never``: every byte of an image is written, whatever it is.
+* ``never``: every byte of an image is written, whatever it is, and zeros to the rest of a block device.
 """),
     cfg.StrOpt(
         'extend_attached', default=AUTO, choices=[AUTO, ALWAYS, NEVER],

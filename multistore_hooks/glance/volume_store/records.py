@@ -137,7 +137,7 @@ class Gate:
         except errors.CannotNote as error:  # two empty files stay: nothing that was done is undone for them
             LOG.debug('%s', error)
         finally:
-            os.close(self._fd)
+            release(self._fd)
 
     def _tidy(self) -> None:
         alone = self._records.use(self._volume_id, alone=True)
@@ -145,7 +145,7 @@ class Gate:
             try:
                 self._records.remove(self._volume_id, 'users', 'gate')
             finally:
-                os.close(alone)
+                release(alone)
 
     def read(self) -> Optional[Note]:
         """Return the notes; None if there are none, {} if they cannot be read."""
@@ -163,6 +163,8 @@ class Gate:
 
 
 def release(lock: int) -> None:
+    with contextlib.suppress(OSError):
+        fcntl.flock(lock, fcntl.LOCK_UN)  # a child that was forked at this moment has the file open, too
     os.close(lock)
 
 

@@ -2,6 +2,7 @@
 """Readers of one image share its attachment: those of a process, and the processes of a host."""
 
 import threading
+import time
 from typing import Any
 from typing import Dict
 from typing import Optional
@@ -107,8 +108,10 @@ class OnHost:
         finally:
             if self._lock is not None:
                 # The gate did not open. It stays noted, and as nobody uses it any more, it is tried again.
-                self._release()
-                self._close()
+                try:
+                    self._close()
+                finally:
+                    self._release()
 
     def _release(self) -> None:
         lock, self._lock = self._lock, None
@@ -167,10 +170,17 @@ class Shared:
 
         :raises errors.VolumeStoreError: it cannot be attached.
         """
+        timeouts = self._tools.timeouts
+        seconds = timeouts.state + timeouts.attach
+        deadline = time.monotonic() + seconds
         while True:
             with self._lock:
                 entry = self._entries.setdefault(volume_id, _Entry())
-            with entry.lock:
+            # Many who wait for a backend that hangs, one after the other, would wait for hours.
+            if not entry.lock.acquire(timeout=max(0, deadline - time.monotonic())):
+                raise errors.TimedOut(what='Another attachment of volume %s to this host' % volume_id,
+                                      seconds=seconds, option='state_timeout and attach_timeout')
+            try:
                 if entry.dead:
                     continue
                 if entry.on_host is None:
@@ -182,6 +192,8 @@ class Shared:
                 self._stop_timer(entry)
                 entry.readers += 1
                 return Lease(self, volume_id, entry)
+            finally:
+                entry.lock.release()
 
     def give_back(self, volume_id: str, entry: _Entry) -> None:
         with entry.lock:
@@ -205,12 +217,16 @@ class Shared:
             entry = self._entries.get(volume_id)
         if entry is None:
             return True
-        with entry.lock:
+        if not entry.lock.acquire(timeout=self._tools.timeouts.attach):
+            return False
+        try:
             if entry.readers:
                 return False
             if not entry.dead:
                 self._leave(volume_id, entry)
             return True
+        finally:
+            entry.lock.release()
 
     def drop_all(self) -> None:
         """Detach all that nobody reads."""

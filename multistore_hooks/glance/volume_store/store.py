@@ -47,6 +47,8 @@ _LET_GO = 5
 _WATCHED = 3
 #: Seconds between two looks at what is noted and used by nobody.
 _RECOVER_EVERY = 60
+#: The states of a volume that somebody reads, or has just read.
+_PASSING = ('in-use', 'detaching', 'attaching', 'reserved')
 
 
 class StoreLocation(locations.StoreLocation):
@@ -87,6 +89,7 @@ class Store(driver.Store):
         self._tools: Optional[attachments.Tools] = None
         self._shared: Any = None
         self._recovered = (0, 0.0)
+        self._recovering: Optional[threading.Thread] = None
 
     def get_schemes(self) -> Tuple[str, ...]:
         return (NAME, uris.SCHEME)
@@ -226,6 +229,10 @@ class Store(driver.Store):
 
     def _make_tools(self) -> attachments.Tools:
         from multistore_hooks.glance.volume_store import brick
+        option = self._option
+        folder = option('attachment_dir')
+        if not os.path.isabs(folder):
+            raise ValueError("attachment_dir is '%s': it has to begin with a /" % folder)
         options.register_credentials(self.conf, self._group)
         auth = loading.load_auth_from_conf_options(self.conf, self._group)
         if auth is None:
@@ -233,7 +240,6 @@ class Store(driver.Store):
                              'keystoneauth names them')
         session = loading.load_session_from_conf_options(self.conf, self._group, auth=auth)
         adapter = loading.load_adapter_from_conf_options(self.conf, self._group, session=session, auth=auth)
-        option = self._option
         settings = brick.Settings(
             root_helper=option('root_helper'), host=option('attach_host') or socket.gethostname(),
             privsep_config=option('privsep_config'), my_ip=option('my_ip'),
@@ -242,7 +248,7 @@ class Store(driver.Store):
         return attachments.Tools(
             store=self._name, cinder=cinders.Cinder(adapter, option('request_retries')),
             brick=self.make_brick(settings), open_device=self.open_device,
-            records=records.Records(os.path.join(option('attachment_dir'), self._name)),
+            records=records.Records(os.path.join(folder, self._name)),
             timeouts=attachments.Timeouts(
                 state=option('state_timeout'), attach=option('attach_timeout'), io=option('io_timeout'),
                 idle=option('attachment_idle_timeout')))
@@ -268,8 +274,10 @@ class Store(driver.Store):
         if process != os.getpid() or time.monotonic() >= until:
             self._recovered = os.getpid(), time.monotonic() + _RECOVER_EVERY
             left = tools.records.volumes()
-            if left:
-                threading.Thread(target=_recover_all, args=(tools, left), daemon=True).start()
+            busy = self._recovering is not None and self._recovering.is_alive()
+            if left and not busy:  # what takes long now, would take longer with a second one
+                self._recovering = threading.Thread(target=_recover_all, args=(tools, left), daemon=True)
+                self._recovering.start()
         return tools
 
     def _image_volume(self, tools: attachments.Tools, volume_id: str) -> images.Volume:
@@ -285,21 +293,23 @@ class Store(driver.Store):
 
     @staticmethod
     def _delete(tools: attachments.Tools, volume_id: str) -> None:
-        deadline = time.monotonic() + tools.timeouts.idle + _LET_GO
+        deadline, free_once = time.monotonic() + tools.timeouts.idle + _LET_GO, True
         while True:
             try:
                 tools.cinder.delete_volume(volume_id)
                 break
             except cinders.Refused as error:
-                if 'snapshot' in str(error):
-                    raise exceptions.HasSnapshot() from error
                 status = tools.cinder.volume(volume_id).status
                 if status == 'deleting':
                     break
                 LOG.info('Volume %(volume)s cannot be deleted now: %(error)s',
                          {'volume': volume_id, 'error': error})
-                passing = status in ('in-use', 'detaching', 'attaching', 'reserved')
-                if not passing or time.monotonic() >= deadline:
+                if status == 'available' and free_once:
+                    free_once = False  # it was busy until a moment ago
+                elif status not in _PASSING or time.monotonic() >= deadline:
+                    # Cinder's text lists snapshots among the reasons, whatever the reason is.
+                    if status == 'available' and 'snapshot' in str(error):
+                        raise exceptions.HasSnapshot() from error
                     raise exceptions.InUseByStore() from error
                 time.sleep(0.5)
         _watch(tools, volume_id)

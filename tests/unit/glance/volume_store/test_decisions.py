@@ -28,6 +28,10 @@ class LocationTest(testtools.TestCase):
         for found in ('cinder://gold/' + VOLUME, 'cinder://' + VOLUME):
             self.assertEqual(VOLUME, location.volume_of(found))
 
+    def test_a_volume_has_one_spelling(self):
+        for found in (VOLUME.upper(), VOLUME.replace('-', ''), '{%s}' % VOLUME):
+            self.assertEqual(VOLUME, location.volume_of('cinder://gold/' + found))
+
     def test_anything_else_is_refused(self):
         for found in ('file:///etc/shadow', 'cinder://gold/x', 'cinder://', 'cinder://a/b/' + VOLUME,
                       'cinder://gold/' + VOLUME + '/', 'cinder://gold/../' + VOLUME + '?x'):

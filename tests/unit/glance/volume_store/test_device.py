@@ -98,6 +98,17 @@ class FileDeviceTest(testtools.TestCase):
         device.close()
         self.assertEqual([], base.open_files(self.path))
 
+    def test_it_is_read_although_it_cannot_be_opened_again(self):
+        # udev gives a device back to root whenever it likes.
+        device, real = self.open(writable=False), os.open
+
+        def refuse(path, *args, **kwargs):
+            if str(path).startswith('/proc/self/fd/'):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+            return real(path, *args, **kwargs)
+        with fixtures.MockPatchObject(devices.os, 'open', refuse):
+            self.assertEqual(bytes(9), device.read(0, 9))
+
     def test_closing_twice_is_no_error(self):
         device = self.open()
         device.close()

@@ -8,6 +8,7 @@ import io
 import os
 import threading
 
+import fixtures
 import testtools
 
 from multistore_hooks.glance.volume_store import cinder as cinders
@@ -115,6 +116,35 @@ class StoreTest(base.VolumeTestCase):
         self.cinder.delete_volume = refuse
         self.assertRaises(self.exceptions.HasSnapshot, self.store.delete, where)
 
+    def test_a_volume_that_is_just_being_detached_is_no_snapshot(self):
+        # Cinder's own text lists all that may keep a volume, whatever does.
+        where = self.location(self.add()[0])
+        volume, = self.cinder.volumes
+        elsewhere, delete = self.cinder.reserve(volume, 'ro'), self.cinder.delete_volume
+
+        def told(volume_id):
+            try:
+                delete(volume_id)
+            except cinders.Refused:
+                raise cinders.Refused(request='DELETE', why='400: status must be available and must not be '
+                                      'migrating, attached, belong to a group, have snapshots') from None
+        self.cinder.delete_volume = told
+        timer = threading.Timer(0.3, self.cinder.delete_attachment, (elsewhere,))
+        timer.start()
+        self.store.delete(where)
+        self.assertEqual({}, self.cinder.volumes)
+
+    def test_who_deletes_what_is_being_deleted_has_deleted_it(self):
+        where = self.location(self.add()[0])
+        volume, = self.cinder.volumes
+        self.cinder._set(volume, status='deleting')
+
+        def told(volume_id):
+            raise cinders.Refused(request='DELETE', why='400: it must not have snapshots')
+        self.cinder.delete_volume = told
+        self.useFixture(fixtures.MockPatchObject(self.driver, '_WATCHED', 0))
+        self.store.delete(where)
+
     def test_a_deletion_that_cinder_accepts_and_fails_is_an_error(self):
         where = self.location(self.add()[0])
         self.cinder.error_deleting = True
@@ -160,6 +190,29 @@ class StoreTest(base.VolumeTestCase):
         self.conf([])
         error = self.assertRaises(self.exceptions.BadStoreConfiguration, store.tools)
         self.assertIn('[silver]: auth_type is not set', str(error))
+
+    def test_a_folder_of_notes_that_depends_on_where_glance_was_started_is_refused(self):
+        for folder in ('', 'attachments'):
+            store = self.driver.Store(self.conf, backend='silver')
+            self.conf([])
+            self.conf.set_override('attachment_dir', folder, group='silver')
+            error = self.assertRaises(self.exceptions.BadStoreConfiguration, store.tools)
+            self.assertIn("[silver]: attachment_dir is '%s'" % folder, str(error))
+
+    def test_what_takes_long_to_clean_up_is_begun_once(self):
+        going, seen = threading.Event(), []
+        self.addCleanup(going.set)
+
+        def slow(_tools, left):
+            seen.append(left)
+            going.wait(10)
+        self.useFixture(fixtures.MockPatchObject(self.driver, '_recover_all', slow))
+        self.useFixture(fixtures.MockPatchObject(self.driver, '_RECOVER_EVERY', 0))
+        where = self.location(self.add()[0])
+        self.tools().records.write(VOLUME, {})
+        for _each in range(3):
+            self.store.get_size(where)
+        self.assertEqual([[VOLUME]], seen)
 
     def test_what_others_have_left_is_cleaned_up_at_the_first_call(self):
         where = self.location(self.add()[0])

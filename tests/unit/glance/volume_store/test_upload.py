@@ -161,11 +161,13 @@ class UploadTest(base.VolumeTestCase):
     def test_the_rest_of_a_volume_that_is_not_known_to_be_zeroed_is_zeroed(self):
         path = os.path.join(self.folder, 'dirty')
         self.useFixture(fixtures.MockPatchObject(target, '_ZERO_AT_ONCE', 1 << 20))
-        for can, size in ((True, 100), (True, 200000), (False, 200000), (False, 65536), (False, 0)):
+        for can, size, wish in ((True, 100, options.AUTO), (True, 200000, options.AUTO),
+                                (False, 200000, options.AUTO), (False, 65536, options.AUTO),
+                                (False, 0, options.AUTO), (False, 200000, options.NEVER)):
             with open(path, 'wb') as file:
                 file.write(b'd' * (5 << 20))
             device = BlockLike('v', path, can)
-            sent = target.Target(device, options.AUTO)
+            sent = target.Target(device, wish)
             data = os.urandom(size // 2) + bytes(size - size // 2)
             if data:
                 sent.write(0, data)
