@@ -24,8 +24,9 @@ READ, WRITE = 'ro', 'rw'
 # The states of a volume that somebody else is using, or about to: they pass.
 _PASSING = ('in-use', 'reserved', 'attaching', 'detaching', 'downloading', 'uploading', 'backing-up',
             'maintenance', 'extending', 'retyping', 'creating')
-#: How long, in seconds, a reservation may be without a host until it counts as lost.
-LOST_AFTER = 5
+#: How long a reservation may be without a host until it counts as lost, as a share of attach_timeout:
+#: another host's is 'reserved' until its backend has let it in.
+LOST_AFTER = 0.25
 _POLL_FIRST, _POLL_MOST = 0.1, 2
 
 
@@ -223,10 +224,10 @@ class Attachment:
         cinder = self._tools.cinder
         try:
             found = cinder.attachments(self._volume_id)
-            if mode == READ:  # other hosts may read the image: theirs get their host at once
+            if mode == READ:  # other hosts may read the image: theirs get their host soon
                 lost = [one for one, status in found.items() if status == 'reserved']
                 if lost:
-                    time.sleep(LOST_AFTER)
+                    time.sleep(LOST_AFTER * self._tools.timeouts.attach)
                 found = {one: status for one, status in cinder.attachments(self._volume_id).items()
                          if one in lost and status == 'reserved'} if lost else {}
             for one in found:

@@ -266,7 +266,7 @@ class VolumeTestCase(base.TestCase):
         super().setUp()
         self.useFixture(fixtures.MockPatchObject(upload, '_LOST_LOOKS', (0, 0.01)))
         self.useFixture(fixtures.MockPatchObject(upload, '_STOP_SECONDS', 0.2))
-        self.useFixture(fixtures.MockPatchObject(attachment, 'LOST_AFTER', 0.01))
+        self.useFixture(fixtures.MockPatchObject(attachment, 'LOST_AFTER', 0.001))
         self.useFixture(fixtures.MockPatchObject(attachment, '_POLL_FIRST', 0.01))
         self.folder = self.useFixture(fixtures.TempDir()).path
         self.cinder = FakeCinder(self._inside('volumes'), self.multiattach)
