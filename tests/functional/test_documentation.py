@@ -186,7 +186,7 @@ class CommandsTest(testtools.TestCase):
         for block in found:
             awaited = block.mark.what.split('until ')[1]
             line, = self.services_lines(block.text)
-            line = 'exec ' + line.replace('/tmp/', folder.name + '/')
+            line = 'exec ' + line.replace(' /tmp/', ' %s/' % folder.name)
             process = subprocess.Popen(['bash', '-c', line], cwd=documentation.ROOT,
                                        stdin=subprocess.DEVNULL,
                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
