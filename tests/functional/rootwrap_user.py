@@ -80,7 +80,8 @@ def _run(order):
 
 
 def _as_root(order):
-    work = tempfile.mkdtemp(prefix='multistore-user-')
+    # Not in make test's own temporary folder, which nobody but root may enter.
+    work = tempfile.mkdtemp(prefix='multistore-user-', dir='/tmp')
     try:
         _mount('-t', 'tmpfs', '-o', 'mode=755', 'lab', work)
         for number, folder in enumerate(['/etc'] + _closed_folders()):

@@ -6,6 +6,7 @@ import typing
 
 from tools.gate import boots
 from tools.gate import cloud as clouds
+from tools.gate import commands
 from tools.gate import faults
 from tools.gate import filtered
 from tools.gate import processes
@@ -30,6 +31,7 @@ SCENARIOS: typing.Dict[int, typing.Tuple[typing.Sequence[clouds.Mode], typing.Se
     7: ((HOOKS,), [faults.glance_killed, faults.ceph_stopped, faults.rabbitmq_restarted,
                    faults.compute_killed]),
     8: ((HOOKS,), [tempest.plugin]),
+    9: ((HOOKS,), [commands.check, commands.of_images]),
 }
 SHORT = (1, 2, 4)
 
