@@ -153,7 +153,12 @@ def delete(cloud: typing.Any, volume: str) -> None:
         except api.Refused as error:
             return error.status == 404      # another refusal: a snapshot is going
         return False
-    cloud.admin.wait('end of the volume', gone, 60)
+    try:
+        cloud.admin.wait('end of the volume', gone, 60)
+    except processes.Failed:
+        # Stock cinder-volume can hold a volume open whose upload has failed; Ceph then calls it busy.
+        cloud.services.restart('cinder-volume')
+        cloud.admin.wait('end of the volume', gone, 90)
 
 
 def delete_all(cloud: typing.Any, volume: str, name: str) -> None:
