@@ -13,11 +13,14 @@ from typing import List
 from typing import Mapping
 from typing import Optional
 from typing import Tuple
+from typing import TypeVar
 import uuid
 
 from multistore_hooks.cmd import session
 from multistore_hooks.images import api
 from multistore_hooks.images import client
+
+T = TypeVar('T')
 
 #: How many images are looked through.
 MOST_IMAGES = 2000
@@ -43,7 +46,7 @@ class Cloud:
     @property
     def url(self) -> str:
         """Glance's address."""
-        return self._once('url', self.connection.endpoint)  # type: ignore[no-any-return]
+        return self._once('url', self.connection.endpoint)
 
     def stores(self) -> api.Stores:
         """Return Glance's stores; none where it has only one.
@@ -51,35 +54,35 @@ class Cloud:
         :raises session.CloudError: Glance could not be asked
         :raises api.GlanceError: Glance refused
         """
-        return self._once('stores', self.connection.images.stores)  # type: ignore[no-any-return]
+        return self._once('stores', self.connection.images.stores)
 
     def import_methods(self) -> Tuple[str, ...]:
         """Return the import methods that Glance offers. Raises as `stores` does."""
-        return self._once('methods', self.connection.images.import_methods)  # type: ignore[no-any-return]
+        return self._once('methods', self.connection.images.import_methods)
 
     def details(self) -> Optional[Dict[str, Mapping[str, Any]]]:
         """Return type and properties of every store by its id; None where Glance does not tell us.
 
         Yoga and later, to administrators and services.
         """
-        return self._once('details', self._details)  # type: ignore[no-any-return]
+        return self._once('details', self._details)
 
     def images(self) -> List[Mapping[str, Any]]:
         """Return the records of the newest images that can be seen. Raises as `stores` does."""
-        return self._once('images', self._images)  # type: ignore[no-any-return]
+        return self._once('images', self._images)
 
     def loaded(self, store: str) -> str:
         """Tell whether the driver of a store that Glance lists was loaded.
 
         :returns: YES, NO or UNKNOWN
         """
-        return self._once('loaded ' + store, lambda: self._loaded(store))  # type: ignore[no-any-return]
+        return self._once('loaded ' + store, lambda: self._loaded(store))
 
     def volume_types(self) -> Optional[List[Mapping[str, Any]]]:
         """Return Cinder's volume types with their extra specs; None where Cinder does not tell us."""
-        return self._once('types', self._volume_types)  # type: ignore[no-any-return]
+        return self._once('types', self._volume_types)
 
-    def _once(self, question: str, ask: Callable[[], Any]) -> Any:
+    def _once(self, question: str, ask: Callable[[], T]) -> T:
         if self._unreachable is not None:
             raise self._unreachable
         if question not in self._answers:
@@ -94,7 +97,8 @@ class Cloud:
         good, answer = self._answers[question]
         if not good:
             raise answer
-        return answer
+        known: T = answer
+        return known
 
     def _get(self, path: str) -> Any:
         return self.connection.run('get', lambda glance: glance.http_client.get(path))[1]

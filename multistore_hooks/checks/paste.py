@@ -24,6 +24,7 @@ def read(path: str) -> Sections:
     """
     # %(here)s and its like are paste's own, and two sections of a name are no error to it.
     parser = configparser.RawConfigParser(strict=False)
+    # Paste tells capitals apart. To replace this method is configparser's own way; mypy knows none.
     parser.optionxform = str  # type: ignore[method-assign,assignment]
     try:
         with open(path, encoding='utf-8') as stream:

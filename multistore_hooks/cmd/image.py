@@ -123,7 +123,7 @@ class _ImageCommand(lister.Lister):
             return self._end('Glance refuses: %s' % error, REFUSED)
         except BrokenPipeError:
             raise
-        except Exception as error:
+        except Exception as error:  # one line for the user, not a stack trace
             if self.app.options.debug:
                 traceback.print_exc(file=self.app.stderr)
             return self._end('internal error: %s: %s (--debug before the command shows more)'

@@ -200,7 +200,7 @@ class Connection:
             if error.status == 401:
                 raise NotAccepted(source=self.source, why=_one_line(error)) from error
             raise
-        except Exception as error:
+        except Exception as error:  # keystoneauth's, glanceclient's and the system's have no base in common
             explained = explain(error, self.source, what)
             if explained is not None:
                 raise explained from error

@@ -231,7 +231,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except KeyboardInterrupt:
         print('stopped', file=sys.stderr)
         return 130
-    except Exception as error:
+    except Exception as error:  # one line for the user, not a stack trace
         if options.debug:
             traceback.print_exc()
         print('multistore-status: internal error: %s: %s (multistore-status --debug shows more)'

@@ -146,7 +146,7 @@ class Attachment:
         if attachment:
             try:
                 self._tools.cinder.delete_attachment(attachment)
-            except Exception as error:
+            except Exception as error:  # whatever it is, the attachment is left
                 raise self._left('Cinder does not delete it: %s' % error) from error
             self._undone(attachment=None, connection=None)
 
@@ -168,7 +168,7 @@ class Attachment:
             return
         try:
             self._bounded(lambda: self._tools.brick.own(path, owner), 'Giving back the device of')
-        except Exception as error:
+        except Exception as error:  # the rest is to be undone all the same
             LOG.warning('The device of volume %(volume)s keeps the owner %(uid)d: %(error)s',
                         {'volume': self._volume_id, 'uid': os.geteuid(), 'error': error})
         self._undone(owner=None)
@@ -177,7 +177,7 @@ class Attachment:
         brick, connection, info = self._tools.brick, self.connection, self.info
         try:
             self._bounded(lambda: brick.disconnect(connection, info), 'Disconnecting', self._late)
-        except Exception as error:
+        except Exception as error:  # os-brick's are of many kinds
             LOG.warning('Volume %(volume)s: os-brick does not disconnect it, trying by force: %(error)s',
                         {'volume': self._volume_id, 'error': error})
             try:
@@ -232,7 +232,7 @@ class Attachment:
                          if one in lost and status == 'reserved'} if lost else {}
             for one in found:
                 cinder.delete_attachment(one)
-        except Exception as error:
+        except Exception as error:  # the rest is to be undone all the same
             LOG.error('Volume %(volume)s of the store %(store)s may have an attachment in the state '
                       "'reserved', which Cinder made without an answer: delete it. %(error)s",
                       {'volume': self._volume_id, 'store': self._tools.store, 'error': error})
@@ -320,7 +320,7 @@ def remove(tools: Tools, volume_id: str, why: str) -> None:
             return
         except (cinders.Refused, cinders.Unanswered) as refused:
             error = refused
-        except Exception as failed:
+        except Exception as failed:  # another try would not help; it is told below
             error = failed
             break
         if time.monotonic() >= deadline:

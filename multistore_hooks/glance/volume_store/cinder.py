@@ -210,7 +210,7 @@ def _told(answer: Any) -> str:
     try:
         inner = next(iter(answer.json().values()))
         return ' '.join(str(inner['message']).split())
-    except Exception:
+    except Exception:  # a proxy's page, or JSON of any shape
         return ' '.join(answer.text.split())[:200] or 'nothing more was told'
 
 

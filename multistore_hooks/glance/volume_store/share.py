@@ -246,7 +246,7 @@ class Shared:
         if on_host is not None:
             try:
                 on_host.leave()
-            except Exception:
+            except Exception:  # in a timer's thread, or when the image was read well
                 LOG.exception('Volume %s was not detached.', volume_id)
 
     def _bury(self, volume_id: str, entry: _Entry) -> None:

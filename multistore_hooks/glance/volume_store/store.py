@@ -193,7 +193,7 @@ class Store(driver.Store):
             tools = self._begin()
             volume = self._image_volume(tools, volume_id)
             wanted = self._option('volume_type') or tools.cinder.default_type()
-        except Exception as error:
+        except Exception as error:  # another store's question must not fail over this one
             LOG.debug('Volume %(volume)s is not of the store %(store)s: %(error)s',
                       {'volume': volume_id, 'store': self._name, 'error': error})
             return False
@@ -365,5 +365,5 @@ def _recover_all(tools: attachments.Tools, left: Any) -> None:
     for volume_id in left:
         try:
             attachments.recover(tools, volume_id)
-        except Exception:
+        except Exception:  # the others are to be looked at, too
             LOG.exception('What is left of volume %s on this host was not cleaned up.', volume_id)

@@ -9,13 +9,13 @@ from typing import Callable
 from typing import List
 from typing import NamedTuple
 from typing import Optional
-import uuid
 
 from oslo_log import log as logging
 
 from multistore_hooks.glance.volume_store import attachment as attachments
 from multistore_hooks.glance.volume_store import bounded
 from multistore_hooks.glance.volume_store import cinder as cinders
+from multistore_hooks.glance.volume_store import creation
 from multistore_hooks.glance.volume_store import device as devices
 from multistore_hooks.glance.volume_store import errors
 from multistore_hooks.glance.volume_store import images
@@ -26,8 +26,6 @@ from multistore_hooks.glance.volume_store import writing
 
 LOG = logging.getLogger(__name__)
 
-#: Where a volume that Cinder created without an answer is looked for: seconds after the failure.
-_LOST_LOOKS = (0, 1, 3)
 #: Seconds that an upload which failed waits for writes under way before it leaves them behind.
 _STOP_SECONDS = 5
 _ONLINE = ('rbd', 'iscsi', 'iser', 'fibre_channel', 'nvmeof', 'nvme')
@@ -75,8 +73,7 @@ class Upload:
         self._wishes = wishes
         self._source = source
         self._volume: Optional[images.Volume] = None
-        self._upload_id = str(uuid.uuid4())
-        self._announced: Optional[int] = None
+        self._creation: Optional[creation.Creation] = None
         self._lock: Optional[int] = None
         self._note: records.Note = {}
         self._attachment: Optional[attachments.Attachment] = None
@@ -119,79 +116,18 @@ class Upload:
     # -- the volume
 
     def _create(self) -> images.Volume:
-        source, cinder = self._source, self._tools.cinder
-        name = images.name(source.image_id)
-        description = 'Image %s in the Glance store %s, upload %s' % (
-            source.image_id, self._tools.store, self._upload_id)
-        metadata = images.metadata(source.image_id, source.owner, source.size)
-        self._announce(name, description)
-        try:
-            self._volume = cinder.create_volume(self._gib, name, description, metadata,
-                                                self._wishes.volume_type)
-        except (cinders.Refused, cinders.Denied, cinders.NotFound, cinders.OverQuota):
-            self._retract()
-            raise
-        except BaseException:
-            if self._remove_lost(name, description):
-                self._retract()
-            self._release()
-            raise
+        source, tools = self._source, self._tools
+        self._creation = creation.Creation(tools, source.image_id)
+        self._volume = self._creation.ask(
+            self._gib, images.metadata(source.image_id, source.owner, source.size), self._wishes.volume_type)
         self._take_note()
-        self._retract()
-        self._volume = attachments.wait(cinder, self._volume.id, 'available', 'creating',
-                                        self._tools.timeouts.state)
+        self._creation.forget()
+        self._volume = attachments.wait(tools.cinder, self._volume.id, 'available', 'creating',
+                                        tools.timeouts.state)
         if self._volume.encrypted:
             raise errors.NotUsable(volume=self._volume.id, why='its volume type is encrypted')
         self._gib = self._volume.gib
         return self._volume
-
-    def _announce(self, name: str, description: str) -> None:
-        """Note that Cinder is asked for a volume: until it answers, nobody knows its id."""
-        with self._tools.records.enter(self._upload_id, self._tools.timeouts.attach) as gate:
-            self._announced = gate.use(alone=True)
-            try:
-                gate.write({'creating': name, 'description': description})
-            except BaseException:
-                self._release()
-                raise
-
-    def _retract(self) -> None:
-        """The volume has a note of its own, or is gone. If this fails, the lock keeps others off it."""
-        if self._announced is None:
-            return
-        try:
-            with self._tools.records.enter(self._upload_id, self._tools.timeouts.attach) as gate:
-                gate.forget()
-                lock, self._announced = self._announced, None
-                records.release(lock)
-        except errors.VolumeStoreError as error:
-            LOG.warning('The note of volume %(volume)s in attachment_dir was not removed: %(error)s',
-                        {'volume': self._upload_id, 'error': error})
-
-    def _remove_lost(self, name: str, description: str) -> bool:
-        """Delete the volume that Cinder perhaps created, and whose id nobody knows.
-
-        :returns: whether that was done, as far as anybody can tell.
-        """
-        try:
-            for pause in _LOST_LOOKS:
-                time.sleep(pause)
-                for volume in self._tools.cinder.volumes_named(name):
-                    if volume.description == description:
-                        attachments.remove(self._tools, volume.id, 'its creation was not answered')
-                        return True
-        except errors.Left:
-            return False
-        except Exception as error:
-            LOG.error('Cinder may have created a volume without an answer, and cannot be asked for it: '
-                      "%(error)s. If there is one with the description '%(description)s', delete it.",
-                      {'error': error, 'description': description})
-            return False
-        else:
-            LOG.warning("Cinder has created no volume '%(name)s' until now. If one comes with the "
-                        "description '%(description)s', delete it.",
-                        {'name': name, 'description': description})
-        return True
 
     def _take_note(self) -> None:
         """Note the volume before anything is done with it, for who comes after a crash."""
@@ -315,9 +251,7 @@ class Upload:
             self._attach()
             return
         assert self._attachment is not None
-        if not isinstance((self._attachment.info or {})['path'], str):
-            pass  # librbd sees the new size by itself
-        else:
+        if isinstance((self._attachment.info or {})['path'], str):  # librbd sees the new size by itself
             try:
                 self._attachment.extend()
             except NotImplementedError:
@@ -358,11 +292,12 @@ class Upload:
             if self._attachment is not None:
                 self._attachment.undo()
             attachments.remove(self._tools, self._volume.id, self._why)
-            self._retract()
+            assert self._creation is not None
+            self._creation.forget()
             self._forget()
         except errors.Left as left:
             LOG.debug('%s', left)  # logged as an error where it happened, and noted
-        except Exception:
+        except Exception:  # the error that led here is the one to raise
             LOG.exception('Volume %(volume)s of the store %(store)s is left, and is no image.',
                           {'volume': self._volume.id, 'store': self._tools.store})
         finally:
@@ -375,17 +310,18 @@ class Upload:
             with self._tools.records.enter(self._volume.id, self._tools.timeouts.attach) as gate:
                 gate.forget()
                 self._release()
-        except Exception as error:
+        except Exception as error:  # the image is stored, or the error is another one
             LOG.warning('The note of volume %(volume)s in attachment_dir was not removed: %(error)s',
                         {'volume': self._volume.id, 'error': error})
         finally:
             self._release()  # or nobody on this host could read the image
 
     def _release(self) -> None:
-        locks, self._lock, self._announced = (self._lock, self._announced), None, None
-        for lock in locks:
-            if lock is not None:
-                records.release(lock)
+        if self._creation is not None:
+            self._creation.release()
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            records.release(lock)
 
     def _bounded(self, function: Callable[[], Any], what: str) -> Any:
         """Use the device; if that hangs, everything is undone when it has ended, and not before."""

@@ -12,6 +12,7 @@ import fixtures
 
 from multistore_hooks.glance.volume_store import attachment
 from multistore_hooks.glance.volume_store import cinder as cinders
+from multistore_hooks.glance.volume_store import creation
 from multistore_hooks.glance.volume_store import device as devices
 from multistore_hooks.glance.volume_store import images
 from multistore_hooks.glance.volume_store import records
@@ -264,7 +265,7 @@ class VolumeTestCase(base.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.useFixture(fixtures.MockPatchObject(upload, '_LOST_LOOKS', (0, 0.01)))
+        self.useFixture(fixtures.MockPatchObject(creation, '_LOST_LOOKS', (0, 0.01)))
         self.useFixture(fixtures.MockPatchObject(upload, '_STOP_SECONDS', 0.2))
         self.useFixture(fixtures.MockPatchObject(attachment, 'LOST_AFTER', 0.001))
         self.useFixture(fixtures.MockPatchObject(attachment, '_POLL_FIRST', 0.01))
