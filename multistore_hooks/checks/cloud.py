@@ -16,9 +16,9 @@ from typing import Tuple
 from typing import TypeVar
 import uuid
 
-from multistore_hooks.cmd import session
 from multistore_hooks.images import api
 from multistore_hooks.images import client
+from multistore_hooks import session
 
 T = TypeVar('T')
 

@@ -13,7 +13,7 @@ from multistore_hooks.checks import cloud as clouds
 from multistore_hooks.checks import facts as all_facts
 from multistore_hooks.checks import finding
 from multistore_hooks.checks import reading
-from multistore_hooks.cmd import session
+from multistore_hooks import session
 
 _RULE = 'copy_image'
 _HOW = ("Allow it in the policy file of Glance: 'copy_image: \"role:admin or service_roles:service\"', "

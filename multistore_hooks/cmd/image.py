@@ -18,13 +18,13 @@ from multistore_hooks.cmd import image_copies
 from multistore_hooks.cmd import image_lookup
 from multistore_hooks.cmd import misplaced
 from multistore_hooks.cmd import progress
-from multistore_hooks.cmd import session
 from multistore_hooks import copying
 from multistore_hooks import exceptions
 from multistore_hooks.i18n import _
 from multistore_hooks.images import api
 from multistore_hooks import options
 from multistore_hooks import placement
+from multistore_hooks import session
 
 OK, NOT_ALL, REFUSED, STOPPED, INTERNAL_ERROR = 0, 1, 2, 130, 255
 

@@ -15,11 +15,11 @@ from oslo_log import log as logging
 
 from multistore_hooks.cmd import image_lookup
 from multistore_hooks.cmd import progress
-from multistore_hooks.cmd import session
 from multistore_hooks import copying
 from multistore_hooks import exceptions
 from multistore_hooks.images import api
 from multistore_hooks.images import client
+from multistore_hooks import session
 
 LOG = logging.getLogger(__name__)
 

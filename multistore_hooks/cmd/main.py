@@ -69,7 +69,7 @@ class MultistoreHooks(app.App):
         """Return the parser of the options that may stand before a command."""
         parser: argparse.ArgumentParser = super().build_option_parser(description, version, argparse_kwargs)
         if self._asks_glance:
-            from multistore_hooks.cmd import session
+            from multistore_hooks import session
             session.add_options(parser)
         return parser
 

@@ -31,8 +31,8 @@ from multistore_hooks.checks import places
 from multistore_hooks.checks import privsep
 from multistore_hooks.checks import reading
 from multistore_hooks.checks import stores
-from multistore_hooks.cmd import session
 from multistore_hooks.images import api
+from multistore_hooks import session
 
 #: As oslo.upgradecheck: 0 to 2 are the worst finding's.
 INTERNAL_ERROR = 255

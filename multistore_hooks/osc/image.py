@@ -5,7 +5,7 @@ import argparse
 from typing import cast
 
 from multistore_hooks.cmd import image
-from multistore_hooks.cmd import session
+from multistore_hooks import session
 
 
 class _InOpenstackclient(image._ImageCommand):

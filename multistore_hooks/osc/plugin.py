@@ -17,7 +17,7 @@ DEFAULT_API_VERSION = '1'
 def make_client(instance: Any) -> Any:
     """Return the Connection to Glance for openstackclient's ClientManager, which has the credentials."""
     # Late: openstackclient imports every plugin for every command.
-    from multistore_hooks.cmd import session
+    from multistore_hooks import session
     return session.connection_of(instance.sdk_connection.config)
 
 

@@ -8,8 +8,8 @@ import requests_mock
 import testtools
 
 from multistore_hooks.checks import cloud as clouds
-from multistore_hooks.cmd import session
 from multistore_hooks.images import api
+from multistore_hooks import session
 
 URL = 'http://glance'
 

@@ -6,8 +6,8 @@ import ddt
 from multistore_hooks.checks import ceph
 from multistore_hooks.checks import cloud as clouds
 from multistore_hooks.checks import copy_image
-from multistore_hooks.cmd import session
 from multistore_hooks.images import api
+from multistore_hooks import session
 from tests.unit.checks import base
 
 

@@ -12,9 +12,9 @@ from keystoneauth1 import token_endpoint
 import requests
 
 from multistore_hooks.cmd import main
-from multistore_hooks.cmd import session
 from multistore_hooks import copying
 from multistore_hooks.images import fake
+from multistore_hooks import session
 from tests import contract
 from tests.unit import base
 

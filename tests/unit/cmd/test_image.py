@@ -8,8 +8,8 @@ import ddt
 
 from multistore_hooks.cmd import image
 from multistore_hooks.cmd import image_copies
-from multistore_hooks.cmd import session
 from multistore_hooks.images import fake
+from multistore_hooks import session
 from tests import contract
 from tests.unit.cmd import image_base
 

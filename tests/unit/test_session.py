@@ -10,8 +10,8 @@ from keystoneauth1 import session as ksa_session
 from keystoneauth1 import token_endpoint
 import requests_mock
 
-from multistore_hooks.cmd import session
 from multistore_hooks.images import api
+from multistore_hooks import session
 from tests.unit import base
 
 URL = 'http://glance:9292'
