@@ -15,7 +15,7 @@ IMAGES, DISKS, VOLUMES = 'images', 'vms', 'volumes'     # Ceph's pools
 GLANCE_USER, CINDER_USER = 'glance', 'cinder'           # Ceph's clients
 
 #: How long Nova waits for a copy, in seconds: no scenario shall take ten minutes.
-COPY_TIMEOUT = 120
+COPY_TIMEOUT = 80
 #: Glance's policies: who may copy images is what README.rst says.
 POLICY = {'copy_image': 'role:admin or service_roles:service'}
 #: With these on top Glance refuses the location of a direct snapshot, and Nova has to upload it.

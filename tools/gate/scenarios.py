@@ -28,8 +28,8 @@ SCENARIOS: typing.Dict[int, typing.Tuple[typing.Sequence[clouds.Mode], typing.Se
     4: ((STOCK, HOOKS), [volumes.uploads, volumes.wrong_store]),
     5: ((STOCK, HOOKS), [boots.cached_boots]),
     6: ((STOCK, HOOKS), [volume_store.image_store]),
-    7: ((HOOKS,), [faults.glance_killed, faults.ceph_stopped, faults.rabbitmq_restarted,
-                   faults.compute_killed]),
+    7: ((STOCK, HOOKS), [faults.glance_killed, faults.ceph_stopped, faults.rabbitmq_restarted,
+                         faults.compute_killed]),
     8: ((HOOKS,), [tempest.plugin]),
     9: ((HOOKS,), [commands.check, commands.of_images]),
 }

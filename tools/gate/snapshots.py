@@ -135,7 +135,8 @@ def _wait_image(cloud: typing.Any, name: str, server: str) -> api.Json:
                 one for one in found if one['status'] != 'queued']:
             raise processes.Failed('Nova has given up; %s' % (
                 'the record of the image is left behind' if found else 'no image is left'))
-        return next((one for one in found if one['status'] == 'active'), None)
+        # Until Nova is done its last requests are not in the record of them.
+        return not busy and next((one for one in found if one['status'] == 'active'), None)
     return dict(cloud.user.wait('active image ' + name, ask, 120))
 
 

@@ -76,7 +76,7 @@ def judge(cloud: typing.Any, row: typing.Any, image: str, wanted: typing.Set[str
     with contextlib.suppress(processes.Failed):
         # Into all but the first store it is copied afterwards.
         cloud.admin.wait('copies', lambda: cloud.admin.stores(image) >= wanted,
-                         20 if cloud.mode.filter else 0)
+                         60 if cloud.mode.filter else 0)
     row.stop()
     where = cloud.admin.stores(image)
     row.result = ','.join(sorted(where)) or 'nowhere'
