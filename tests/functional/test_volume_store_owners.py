@@ -3,6 +3,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import signal
 import sqlite3
@@ -11,6 +12,7 @@ import uuid
 
 from tests.functional import test_volume_store
 from tests.lab.cinder import client
+from tests.lab import glance as glance_lab
 from tests.lab.volume_store import case
 from tests.lab.volume_store import lab as lab_module
 
@@ -95,6 +97,39 @@ class ForeignTest(test_volume_store.FlowCase):
         self.wait_for(lambda: not self.cinder.attachments())
         self.assertEqual(204, self.glance.request('DELETE', '/v2/images/' + image).status)
         self.wait_for(lambda: volume not in self.cinder.volumes())
+
+
+class AddedTest(test_volume_store.FlowCase):
+    """A Glance that lets users add locations, as this lab's does (show_multiple_locations)."""
+
+    def add(self, image, volume, token):
+        """Add a volume of the store to an image; return Glance's answer."""
+        return self.glance.request(
+            'PATCH', '/v2/images/' + image, token,
+            data=json.dumps([{'op': 'add', 'path': '/locations/-', 'value': {
+                'url': 'cinder://gold/' + volume, 'metadata': {'store': 'gold'}}}]).encode(),
+            headers={'Content-Type': 'application/openstack-images-v2.1-json-patch'})
+
+    def test_nobody_but_its_owner_adds_it_to_an_image_reads_it_and_deletes_it(self):
+        image = self.upload('gold', SECRET, visibility='public')
+        volume = self.volume_of(image, 'gold')
+        thief = self.glance.create_image(token=client.MEMBER)['id']
+        self.addCleanup(self.forget, thief)
+        answer = self.add(thief, volume, client.MEMBER)
+        self.assertEqual(400, answer.status, answer)
+        self.assertRegex(self.said(), 'olume %s is no image of the store gold' % volume)
+        self.glance.request('DELETE', '/v2/images/' + thief, client.MEMBER)
+        self.assertEqual(SECRET, self.glance.download(image))
+
+    def test_its_owner_and_an_administrator_do(self):
+        for token in (client.MEMBER, glance_lab.ADMIN):
+            image = self.upload('gold', SECRET, token=client.MEMBER)
+            other = self.glance.create_image(token=token)['id']
+            answer = self.add(other, self.volume_of(image, 'gold'), token)
+            self.assertEqual(200, answer.status, answer)
+            self.assertEqual(SECRET, self.glance.download(other))
+            self.settle_attachments()
+            self.forget(other)
 
 
 class CredentialsTest(test_volume_store.FlowCase):

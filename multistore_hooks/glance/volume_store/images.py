@@ -81,6 +81,18 @@ def why_not_ours(volume: Volume, project: str) -> Optional[str]:
     return None
 
 
+def why_not_theirs(volume: Volume, project: Optional[str]) -> Optional[str]:
+    """Return why a project may not make a volume of the store the data of its image, or None if it may.
+
+    Who has a location of an image reads it and deletes it. Cinder notes the owner before it registers a
+    volume.
+    """
+    owner = volume.metadata.get('image_owner')
+    if owner and project and _same(owner, project):
+        return None
+    return 'it is that of an image of another project'
+
+
 def _same(one: str, other: str) -> bool:
     return one.replace('-', '') == other.replace('-', '')
 

@@ -158,14 +158,26 @@ class Store(driver.Store):
             return reading.Pieces(lease, offset or 0, length, tools.timeouts.io), length
 
     def get_size(self, location: Any, context: Any = None) -> int:
-        """Return the size of an image in bytes. Raises as get() does."""
+        """Return the size of an image in bytes.
+
+        Glance asks for it when somebody adds a location to an image, and only then with a context.
+
+        :raises exceptions.NotFound: there is no such volume.
+        :raises exceptions.BadStoreUri: the volume is no image of this store, or that of another project
+            than the context's. (Glance answers Forbidden with a 500 here, and this with a 400.)
+        """
         volume_id = location.store_location.volume_id
-        with self._translated('read', volume_id):
-            volume = self._image_volume(self._begin(), volume_id)
-            try:
-                return images.size(volume)
-            except ValueError as error:
-                raise errors.NotUsable(volume=volume_id, why=error) from error
+        try:
+            with self._translated('read', volume_id):
+                tools = self._begin()
+                volume = self._image_volume(tools, volume_id)
+                _check_owner(tools, volume, context)
+                try:
+                    return images.size(volume)
+                except ValueError as error:
+                    raise errors.NotUsable(volume=volume_id, why=error) from error
+        except exceptions.Forbidden as error:
+            raise exceptions.BadStoreUri(message=str(error)) from error
 
     @capabilities.check
     def delete(self, location: Any, context: Any = None) -> None:
@@ -323,6 +335,21 @@ class Store(driver.Store):
             LOG.error('Store %(store)s cannot %(what)s %(name)s: %(error)s',
                       {'store': self._name, 'what': what, 'name': name, 'error': error})
             raise _translate(error, name) from error
+
+
+def _check_owner(tools: attachments.Tools, volume: images.Volume, context: Any) -> None:
+    """Check that who adds a location may have it: its project, an administrator, a service.
+
+    :raises errors.NotAnImage:
+    """
+    if context is None or getattr(context, 'is_admin', False):
+        return
+    if 'service' in (getattr(context, 'roles', None) or ()) or 'service' in (
+            getattr(context, 'service_roles', None) or ()):
+        return
+    why = images.why_not_theirs(volume, getattr(context, 'project_id', None))
+    if why:
+        raise errors.NotAnImage(volume=volume.id, store=tools.store, why=why)
 
 
 def _translate(error: errors.VolumeStoreError, name: str) -> Any:

@@ -23,7 +23,11 @@ DATA = os.urandom(12345)
 
 
 class Context:
-    project_id = 'owner'
+    """Glance's, of a request."""
+
+    def __init__(self, project_id='owner', is_admin=False, roles=(), service_roles=()):
+        self.project_id, self.is_admin = project_id, is_admin
+        self.roles, self.service_roles = list(roles), list(service_roles)
 
 
 @testtools.skipIf(MISSING, 'not installed here: %s' % ', '.join(MISSING))
@@ -95,10 +99,27 @@ class StoreTest(base.VolumeTestCase):
         for change in ({'metadata': {}}, {'project': 'another'}):
             kept = self.cinder.volumes[volume]
             self.cinder._set(volume, **change)
-            for function in (self.store.get, self.store.get_size, self.store.delete):
+            for function in (self.store.get, self.store.delete):
                 self.assertRaises(self.exceptions.Forbidden, function, where)
+            # Glance knows this one when somebody adds a location.
+            self.assertRaises(self.exceptions.BadStoreUri, self.store.get_size, where)
             self.cinder.volumes[volume] = kept
         self.assertNotIn('cinder.delete_volume', self.faults.calls)
+
+    def test_who_adds_a_location_owns_the_image_or_is_trusted(self):
+        # Glance asks for the size with the context of who adds the location.
+        where = self.location(self.add()[0])
+        for found in (Context(), Context(project_id='own-er'), Context(is_admin=True, project_id='other'),
+                      Context(roles=['service'], project_id='other'),
+                      Context(service_roles=['service'], project_id='other')):
+            self.assertEqual(len(DATA), self.store.get_size(where, context=found))
+        for found in (Context(project_id='other'), Context(project_id=None),
+                      Context(project_id='other', roles=['member'])):
+            self.assertRaises(self.exceptions.BadStoreUri, self.store.get_size, where, context=found)
+        volume, = self.cinder.volumes
+        self.cinder._set(volume, metadata={'glance_image_id': IMAGE})
+        self.assertRaises(self.exceptions.BadStoreUri, self.store.get_size, where, context=Context())
+        self.assertEqual(images.GIB, self.store.get_size(where))
 
     def test_an_image_that_is_read_is_not_deleted(self):
         data = os.urandom(5 << 20)
