@@ -367,6 +367,7 @@ def undo_noted(tools: Tools, volume_id: str, note: records.Note, gate: records.G
     if not note:
         LOG.error('What was noted of volume %s in attachment_dir cannot be read. See whether it is attached '
                   'to this host.', volume_id)
+    _leave_lost_place(tools, volume_id, note)
     Attachment(tools, volume_id, note, gate.write).undo()
     image = note.get('upload')
     if image:
@@ -381,6 +382,23 @@ def undo_noted(tools: Tools, volume_id: str, note: records.Note, gate: records.G
             elif volume.metadata.get('glance_image_id') == image:
                 remove(tools, volume_id, 'the upload of image %s was interrupted' % image)
     gate.forget()
+
+
+def _leave_lost_place(tools: Tools, volume_id: str, note: records.Note) -> None:
+    """Take from a note what is not ours any more, because somebody has deleted the attachment.
+
+    The backend may have given its place (target, LUN) to another volume, which this host may use: what
+    is there now must not be disconnected.
+    """
+    if not note.get('tried') or tools.cinder.has_attachment(note['attachment']):
+        return
+    if note.get('device') or note['connection'].get('driver_volume_type') != 'rbd':
+        LOG.error('Volume %(volume)s of the store %(store)s was attached to this host, and Cinder does not '
+                  'know the attachment %(attachment)s any more: what is on the host in its place is left '
+                  'alone (%(path)s).',
+                  {'volume': volume_id, 'store': tools.store, 'attachment': note['attachment'],
+                   'path': (note.get('device') or {}).get('path') or 'nobody noted its device'})
+    note.update(tried=False, device=None, owner=None)
 
 
 def _undo_creation(tools: Tools, note: records.Note) -> None:

@@ -154,6 +154,14 @@ class Cinder:
                              version=LISTING_VERSION)
         return {one['id']: one['status'] for one in found['attachments'] if one['volume_id'] == volume_id}
 
+    def has_attachment(self, attachment: str) -> bool:
+        """Return whether Cinder still knows an attachment, and so keeps its place for it."""
+        try:
+            self._repeat('GET', '/attachments/' + attachment)
+        except NotFound:
+            return False
+        return True
+
     def delete_attachment(self, attachment: str) -> None:
         """Delete an attachment; one that is gone is no error."""
         try:

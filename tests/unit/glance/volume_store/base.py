@@ -182,6 +182,9 @@ class FakeCinder:
     def attachments(self, volume_id):
         return {one: status for one, (volume, status, _mode) in self.bound.items() if volume == volume_id}
 
+    def has_attachment(self, attachment_id):
+        return attachment_id in self.bound
+
     def delete_attachment(self, attachment_id):
         with self.lock:
             found = self.bound.pop(attachment_id, None)

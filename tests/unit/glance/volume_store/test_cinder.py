@@ -86,6 +86,12 @@ class CinderTest(base.TestCase):
         self.assertEqual(('POST', '/attachments/a1/action', {'os-complete': None}), self.sent(2))
         self.assertEqual(('DELETE', '/attachments/a1', None), self.sent(3))
 
+    def test_an_attachment_is_known_unless_cinder_says_that_it_is_not(self):
+        self.assertTrue(self.cinder((200, {'attachment': {'id': 'a1'}})).has_attachment('a1'))
+        self.assertEqual(('GET', '/attachments/a1', None), self.sent())
+        self.assertFalse(self.cinder((404, b'')).has_attachment('a1'))
+        self.assertRaises(cinders.Denied, self.cinder((403, b'')).has_attachment, 'a1')
+
     def test_each_status_has_its_error_which_names_request_and_reason(self):
         for status, kind in ((400, cinders.Refused), (409, cinders.Refused), (401, cinders.Denied),
                              (403, cinders.Denied), (404, cinders.NotFound), (413, cinders.OverQuota),
@@ -113,7 +119,8 @@ class CinderTest(base.TestCase):
                          lambda cinder: cinder.delete_attachment('a1'),
                          lambda cinder: cinder.complete('a1'), lambda cinder: cinder.set_read_only('v1'),
                          lambda cinder: cinder.add_metadata('v1', {}),
-                         lambda cinder: cinder.attachments('v1')):
+                         lambda cinder: cinder.attachments('v1'),
+                         lambda cinder: cinder.has_attachment('a1')):
             cinder = self.cinder((503, b''), requests.exceptions.ConnectionError('gone'),
                                  requests.exceptions.ReadTimeout('slow'))
             self.assertRaises(cinders.Unanswered, function, cinder)

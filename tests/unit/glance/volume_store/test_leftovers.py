@@ -167,6 +167,44 @@ class KilledTest(base.VolumeTestCase):
         attachment.recover(self.tools(), volume)
         self.assertEqual(([], []), (self.brick.owners, self.left()))
 
+    def killed_reader(self, **connection):
+        """Let a reader of an image be killed; return the volume."""
+        self.cinder.connection.update(connection)
+        volume = self.store(DATA).volume_id
+        gone = share.OnHost(self.tools(), volume)
+        gone.device.close()
+        records.release(gone._lock)
+        self.faults = base.Faults()
+        return volume
+
+    def test_the_place_of_an_attachment_that_somebody_has_deleted_is_left_alone(self):
+        volume = self.killed_reader()
+        # By now the device in this place may be that of another volume.
+        self.cinder.delete_attachment(*self.cinder.bound)
+        attachment.recover(self.tools(), volume)
+        self.assertNotIn('brick.disconnect', self.faults.calls)
+        link, = self.brick.links
+        self.assertIn('what is on the host in its place is left alone (%s)' % link, self.log)
+        self.assertEqual([], self.tools().records.volumes())
+        self.brick.links.clear()
+
+    def test_in_user_space_nothing_is_left_of_it(self):
+        volume = self.killed_reader(driver_volume_type='rbd')
+        self.brick.handles.clear()
+        self.cinder.delete_attachment(*self.cinder.bound)
+        attachment.recover(self.tools(), volume)
+        self.assertNotIn('ERROR', self.log)
+        self.assertEqual([], self.left())
+
+    def test_what_is_attached_stays_noted_while_cinder_does_not_tell(self):
+        volume = self.killed_reader()
+        self.faults.always('cinder.has_attachment')
+        attachment.recover(self.tools(), volume)
+        self.assertNotIn('brick.disconnect', self.faults.calls)
+        self.faults = base.Faults()
+        attachment.recover(self.tools(), volume)
+        self.assertEqual([], self.left())
+
 
 class GateTest(base.VolumeTestCase):
 
