@@ -190,6 +190,22 @@ class WayOverTest(test_volume_store.FlowCase):
     def test_on_loop_devices(self):
         self.change('stock-loop', 'loop')
 
+    def test_to_the_credentials_of_another_project(self):
+        old = self.lab._stores['attached']
+        self.addCleanup(self.restart, attached=old)
+        image = self.upload('attached', b'data')
+        volume = self.volume_of(image, 'attached')
+        self.restart(attached=lab_module.ours(old.volume_type, user=lab_module.OTHER))
+        self.assertNotIn(self.glance.request('GET', '/v2/images/%s/file' % image).status, (200, 204))
+        self.assertRegex(self.said(), 'it is in the project %s' % lab_module.PROJECTS[lab_module.SERVICE])
+        self.restart(attached=lab_module.ours(
+            old.volume_type, user=lab_module.OTHER,
+            further_projects=lab_module.PROJECTS[lab_module.SERVICE]))
+        self.assertEqual(b'data', self.glance.download(image))
+        self.settle_attachments()
+        self.assertEqual(204, self.glance.request('DELETE', '/v2/images/' + image).status, self.said())
+        self.wait_for(lambda: volume not in self.cinder.volumes())
+
     def test_in_ceph(self):
         if 'stock-rbd' not in self.lab._stores:
             self.skipTest(case.ceph_lab.unavailable())

@@ -5,6 +5,7 @@ from typing import Any
 from typing import Dict
 from typing import NamedTuple
 from typing import Optional
+from typing import Sequence
 
 from oslo_utils import uuidutils
 
@@ -63,8 +64,8 @@ def name(image_id: str) -> str:
     return _NAME + image_id
 
 
-def why_not_ours(volume: Volume, project: str) -> Optional[str]:
-    """Return why a volume is no image volume of the store of a project, or None if it is one.
+def why_not_ours(volume: Volume, projects: Sequence[str]) -> Optional[str]:
+    """Return why a volume is no image volume of the store of some projects, or None if it is one.
 
     A volume that Cinder registers as an image (image_upload_use_cinder_backend) may be in the project
     of its owner, who alone could have written the metadata, and names the image only after Glance has
@@ -75,9 +76,10 @@ def why_not_ours(volume: Volume, project: str) -> Optional[str]:
             owner and volume.name.startswith(_NAME)
             and uuidutils.is_uuid_like(volume.name[len(_NAME):])):
         return 'its metadata name no image (glance_image_id)'
-    if volume.project is not None and not _same(volume.project, project) and not (
-            owner and _same(volume.project, owner)):
-        return 'it is in the project %s, and the images of the store are in %s' % (volume.project, project)
+    found = volume.project
+    if found is not None and not any(_same(found, one) for one in projects) and not (
+            owner and _same(found, owner)):
+        return 'it is in the project %s, and the images of the store are in %s' % (found, ', '.join(projects))
     return None
 
 

@@ -31,6 +31,17 @@ one host share an attachment, whatever the type.
 
 Unset: the default type of Cinder.
 """),
+    cfg.ListOpt(
+        'further_projects', default=[],
+        help="""
+The ids of further projects whose image volumes are images of this store, separated by commas.
+
+New volumes are in the project of this store's credentials. Name here the project of credentials that
+the store had before, and ``cinder_internal_tenant_project_id`` of a Cinder with
+``image_upload_use_internal_tenant``, where it is another one. The user of this store has to be an
+administrator to Cinder then, or Cinder shows it no such volume. Whoever may create volumes in such a
+project decides what this store takes for an image: name projects of services only.
+"""),
     cfg.StrOpt(
         'root_helper', default='sudo glance-rootwrap /etc/multistore-hooks/rootwrap.conf',
         help="""

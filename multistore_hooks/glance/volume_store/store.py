@@ -298,7 +298,7 @@ class Store(driver.Store):
         :raises errors.NotAnImage:
         """
         volume = tools.cinder.volume(volume_id)
-        why = images.why_not_ours(volume, tools.cinder.project())
+        why = images.why_not_ours(volume, [tools.cinder.project()] + self._option('further_projects'))
         if why:
             raise errors.NotAnImage(volume=volume_id, store=tools.store, why=why)
         return volume

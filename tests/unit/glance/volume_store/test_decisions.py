@@ -58,7 +58,8 @@ class ImagesTest(testtools.TestCase):
                       self.volume(name='image-' + IMAGE, image_owner='somebody'),
                       self.volume(name='image-' + IMAGE, image_owner=OTHER, project=OTHER),
                       self.volume(glance_image_id=IMAGE, image_owner=OTHER, project=OTHER)):
-            self.assertIsNone(images.why_not_ours(found, PROJECT), found)
+            self.assertIsNone(images.why_not_ours(found, [PROJECT]), found)
+            self.assertIsNone(images.why_not_ours(found, ['new', PROJECT]), found)
 
     def test_what_is_no_image_or_in_another_project_is_not_ours(self):
         for found in (self.volume(), self.volume(glance_image_id=''), self.volume(image_size='5'),
@@ -66,7 +67,7 @@ class ImagesTest(testtools.TestCase):
                       self.volume(glance_image_id=IMAGE, project=OTHER),
                       self.volume(name='image-' + IMAGE, image_owner=PROJECT, project=OTHER),
                       self.volume(glance_image_id=IMAGE, image_owner='somebody', project=OTHER)):
-            self.assertIsNotNone(images.why_not_ours(found, PROJECT), found)
+            self.assertIsNotNone(images.why_not_ours(found, [PROJECT, 'new']), found)
 
     def test_the_size_is_told_by_the_metadata_or_else_by_the_volume(self):
         self.assertEqual(5, images.size(self.volume(image_size='5')))

@@ -121,6 +121,16 @@ class StoreTest(base.VolumeTestCase):
         self.assertRaises(self.exceptions.BadStoreUri, self.store.get_size, where, context=Context())
         self.assertEqual(images.GIB, self.store.get_size(where))
 
+    def test_images_of_a_former_project_stay_images_where_it_is_named(self):
+        where = self.location(self.add()[0])
+        volume, = self.cinder.volumes
+        self.cinder._set(volume, project='former')
+        self.assertRaises(self.exceptions.Forbidden, self.store.get, where)
+        self.conf.set_override('further_projects', ['other', 'former'], group='gold')
+        self.assertEqual(DATA, b''.join(self.store.get(where)[0]))
+        self.store.delete(where)
+        self.assertEqual(({}, []), (self.cinder.volumes, self.left()))
+
     def test_an_image_that_is_read_is_not_deleted(self):
         data = os.urandom(5 << 20)
         where = self.location(self.add(data)[0])
