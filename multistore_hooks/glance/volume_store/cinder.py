@@ -149,10 +149,15 @@ class Cinder:
         self._repeat('POST', '/attachments/%s/action' % attachment, {'os-complete': None})
 
     def attachments(self, volume_id: str) -> Dict[str, str]:
-        """Return the ids of a volume's attachments and the state of each."""
-        found = self._repeat('GET', '/attachments?' + urllib.parse.urlencode({'volume_id': volume_id}),
-                             version=LISTING_VERSION)
-        return {one['id']: one['status'] for one in found['attachments'] if one['volume_id'] == volume_id}
+        """Return the ids of a volume's attachments and the state of each; none of a server.
+
+        An image volume that Cinder registered is in its owner's project: an administrator sees its
+        attachments by all_tenants only, and the owner's servers, which may have it reserved for days.
+        """
+        query = urllib.parse.urlencode({'volume_id': volume_id, 'all_tenants': '1'})
+        found = self._repeat('GET', '/attachments?' + query, version=LISTING_VERSION)
+        return {one['id']: one['status'] for one in found['attachments']
+                if one['volume_id'] == volume_id and not one.get('instance')}
 
     def has_attachment(self, attachment: str) -> bool:
         """Return whether Cinder still knows an attachment, and so keeps its place for it."""

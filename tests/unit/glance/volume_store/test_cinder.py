@@ -138,6 +138,14 @@ class CinderTest(base.TestCase):
                                                     {'id': 'a2', 'status': 'attached', 'volume_id': 'v2'}]}))
         self.assertEqual({'a1': 'reserved'}, cinder.attachments('v1'))
 
+    def test_a_listing_is_of_all_projects_and_of_no_server(self):
+        # Of an image volume in the project of its owner an administrator would else see nothing.
+        told = [{'id': 'a1', 'status': 'reserved', 'volume_id': 'v1', 'instance': None},
+                {'id': 'a2', 'status': 'reserved', 'volume_id': 'v1', 'instance': 'a shelved server'}]
+        cinder = self.cinder((200, {'attachments': told}))
+        self.assertEqual({'a1': 'reserved'}, cinder.attachments('v1'))
+        self.assertIn('all_tenants=1', self.answers.seen[0].url)
+
     def test_an_answer_that_is_no_json_may_have_been_done(self):
         self.assertRaises(cinders.Unanswered, self.cinder((200, b'<html>')).create_volume,
                           1, 'n', 'd', {}, None)
