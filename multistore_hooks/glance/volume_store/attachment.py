@@ -360,8 +360,8 @@ def undo_noted(tools: Tools, volume_id: str, note: records.Note, gate: records.G
     :raises errors.Left: something is left, was logged, and stays noted.
     """
     if note.get('creating'):
-        _undo_creation(tools, note)
-        gate.forget()
+        if _undo_creation(tools, note):
+            gate.forget()
         return
     LOG.warning('Volume %s is noted as attached to this host, and nobody uses it: cleaning up.', volume_id)
     if not note:
@@ -401,13 +401,19 @@ def _leave_lost_place(tools: Tools, volume_id: str, note: records.Note) -> None:
     note.update(tried=False, device=None, owner=None)
 
 
-def _undo_creation(tools: Tools, note: records.Note) -> None:
-    """Delete the volume that an upload asked for, and did not live to hear of."""
+def _undo_creation(tools: Tools, note: records.Note) -> bool:
+    """Delete the volume that an upload asked for, and did not hear of.
+
+    :returns: whether nobody need look again: it was found, or Cinder had time enough to create it.
+    """
+    known = False
     LOG.warning("An upload that is gone had asked Cinder for a volume with the description "
                 "'%s': looking for it.", note['description'])
     for found in tools.cinder.volumes_named(note['creating']):
-        # A volume with a note of its own is that note's; an image is seen only when its note is gone.
-        if found.description != note['description'] or tools.records.read(found.id) is not None:
+        if found.description != note['description']:
             continue
-        if not tools.cinder.volume(found.id).read_only:
+        known = True
+        # A volume with a note of its own is that note's; an image is seen only when its note is gone.
+        if tools.records.read(found.id) is None and not tools.cinder.volume(found.id).read_only:
             remove(tools, found.id, 'its upload was interrupted')
+    return known or time.time() >= note.get('asked', 0) + tools.timeouts.state

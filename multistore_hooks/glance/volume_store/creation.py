@@ -73,7 +73,7 @@ class Creation:
         with self._tools.records.enter(self._id, self._tools.timeouts.attach) as gate:
             self._lock = gate.use(alone=True)
             try:
-                gate.write({'creating': self._name, 'description': self._description})
+                gate.write({'creating': self._name, 'description': self._description, 'asked': time.time()})
             except BaseException:
                 self.release()
                 raise
@@ -97,7 +97,7 @@ class Creation:
                       "%(error)s. If there is one with the description '%(description)s', delete it.",
                       {'error': error, 'description': self._description})
             return False
-        LOG.warning("Cinder has created no volume '%(name)s' until now. If one comes with the "
-                    "description '%(description)s', delete it.",
+        LOG.warning("Cinder has created no volume '%(name)s' until now. One with the description "
+                    "'%(description)s' is deleted if it comes within state_timeout.",
                     {'name': self._name, 'description': self._description})
-        return True
+        return False

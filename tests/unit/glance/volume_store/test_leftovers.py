@@ -143,6 +143,30 @@ class KilledTest(base.VolumeTestCase):
         self.assertEqual([image], list(self.cinder.volumes))
         self.assertEqual([], self.left())
 
+    def test_a_volume_that_cinder_creates_long_after_nobody_waits_for_it_is_deleted(self):
+        create, asked = self.cinder.create_volume, []
+
+        def unanswered(*args):
+            asked.append(args)
+            raise cinders.Unanswered(request='POST /volumes', why='504')
+        self.cinder.create_volume = unanswered
+        self.assertRaises(cinders.Unanswered, self.store, DATA)
+        noted, = self.tools().records.volumes()
+        attachment.recover(self.tools(), noted)
+        late = create(*asked[0])
+        self.cinder._set(late.id, status='available')
+        attachment.recover(self.tools(), noted)
+        self.assertEqual(({}, []), (self.cinder.volumes, self.left()))
+
+    def test_a_volume_that_cinder_never_creates_is_not_looked_for_for_ever(self):
+        self.faults.at(0, base.BEFORE)
+        self.assertRaises(errors.VolumeStoreError, self.store, DATA)
+        noted, = self.tools().records.volumes()
+        attachment.recover(self.tools(), noted)
+        self.assertEqual([noted], self.tools().records.volumes())
+        attachment.recover(self.tools(state=0), noted)
+        self.assertEqual([], self.left())
+
     def test_a_volume_with_a_note_of_its_own_is_left_to_it(self):
         going = upload.Upload(self.tools(), upload.Wishes(),
                               upload.Source(str(uuid.uuid4()), 'owner', None, 0, 'sha512'))
