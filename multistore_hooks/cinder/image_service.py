@@ -99,8 +99,12 @@ class PlacedImageService:
         return True
 
     def _is_colocated(self, base_image: str) -> bool:
-        return len(placements.writable(self._images.image(base_image).stores,
-                                       self._images.stores())) > 1
+        try:
+            return len(placements.writable(self._images.image(base_image).stores,
+                                           self._images.stores())) > 1
+        except Exception as error:  # the upload, which finds its way by itself, is not lost to a question
+            LOG.debug('Glance does not tell where image %s is: %s', base_image, error)
+            return True
 
     def _uploaded(self, why: str) -> bool:
         LOG.info('Image %(image)s does not become a clone of volume %(volume)s, but is uploaded: %(why)s.',

@@ -94,6 +94,21 @@ class CloneTest(PlacedTestCase):
         self.assertFalse(self.takes_clone(base.Volume.made_from(self.base('cheap', 'reliable'))))
         self.assertIn('Glance co-locates it', self.log)
 
+    def test_an_upload_is_not_lost_to_the_question_whether_glance_co_locates_it(self):
+        from multistore_hooks.images import api
+        self.volume_stores = {'cheap': None, 'reliable': None}
+        self.glance.headers = {api.FILTER_HEADER: api.FILTER_TOKEN}
+        look, seen = self.cinder_images.image, []
+
+        def once(image_id):
+            seen.append(image_id)
+            if len(seen) > 1:
+                raise api.GlanceError('Glance is restarted', 503)
+            return look(image_id)
+        self.cinder_images.image = once
+        self.assertFalse(self.takes_clone(base.Volume.made_from(self.base('cheap', 'reliable'))))
+        self.assertEqual(2, len(seen))
+
     def test_without_the_filter_it_is_not(self):
         self.volume_stores = {'cheap': None, 'reliable': None}
         self.assertTrue(self.takes_clone(base.Volume.made_from(self.base('cheap', 'reliable'))))
