@@ -69,7 +69,8 @@ def why_not_ours(volume: Volume, projects: Sequence[str]) -> Optional[str]:
 
     A volume that Cinder registers as an image (image_upload_use_cinder_backend) may be in the project
     of its owner, who alone could have written the metadata, and names the image only after Glance has
-    taken the location.
+    taken the location. It is read-only from the beginning; if it is not, somebody uses it for something
+    else: perhaps another project, that its owner has transferred it to with suitable metadata.
     """
     owner = volume.metadata.get('image_owner')
     if not any(uuidutils.is_uuid_like(volume.metadata.get(key, '')) for key in _IMAGE_IDS) and not (
@@ -77,9 +78,12 @@ def why_not_ours(volume: Volume, projects: Sequence[str]) -> Optional[str]:
             and uuidutils.is_uuid_like(volume.name[len(_NAME):])):
         return 'its metadata name no image (glance_image_id)'
     found = volume.project
-    if found is not None and not any(_same(found, one) for one in projects) and not (
-            owner and _same(found, owner)):
+    if found is None or any(_same(found, one) for one in projects):
+        return None
+    if not owner or not _same(found, owner):
         return 'it is in the project %s, and the images of the store are in %s' % (found, ', '.join(projects))
+    if not volume.read_only:
+        return 'it is in the project of its owner, and not read-only'
     return None
 
 

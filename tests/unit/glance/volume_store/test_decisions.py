@@ -56,8 +56,8 @@ class ImagesTest(testtools.TestCase):
                       self.volume(glance_image_id=IMAGE, project=None),
                       self.volume(glance_image_id=IMAGE, project='7a1c0de5-e7f0-4b0b-9d4e-6f8a9b0c1d2e'),
                       self.volume(name='image-' + IMAGE, image_owner='somebody'),
-                      self.volume(name='image-' + IMAGE, image_owner=OTHER, project=OTHER),
-                      self.volume(glance_image_id=IMAGE, image_owner=OTHER, project=OTHER)):
+                      self.volume(name='image-' + IMAGE, image_owner=OTHER, project=OTHER, readonly='True'),
+                      self.volume(glance_image_id=IMAGE, image_owner=OTHER, project=OTHER, readonly='True')):
             self.assertIsNone(images.why_not_ours(found, [PROJECT]), found)
             self.assertIsNone(images.why_not_ours(found, ['new', PROJECT]), found)
 
@@ -66,6 +66,9 @@ class ImagesTest(testtools.TestCase):
                       self.volume(name='image-' + IMAGE), self.volume(name='image-x', image_owner='me'),
                       self.volume(glance_image_id=IMAGE, project=OTHER),
                       self.volume(name='image-' + IMAGE, image_owner=PROJECT, project=OTHER),
+                      # One that was transferred to another project, with metadata that suit it.
+                      self.volume(glance_image_id=IMAGE, image_owner=OTHER, project=OTHER),
+                      self.volume(glance_image_id=IMAGE, image_owner=OTHER, project=OTHER, readonly='False'),
                       self.volume(glance_image_id=IMAGE, image_owner='somebody', project=OTHER)):
             self.assertIsNotNone(images.why_not_ours(found, [PROJECT, 'new']), found)
 
