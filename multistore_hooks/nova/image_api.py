@@ -7,6 +7,7 @@ translations of errors, its threads and its endpoints stay its own, in every rel
 """
 
 import contextlib
+import time
 from typing import Any
 from typing import Callable
 from typing import Dict
@@ -23,6 +24,7 @@ from nova import exception
 from nova.image import glance
 from oslo_log import log as logging
 
+from multistore_hooks import copying
 from multistore_hooks import exceptions
 from multistore_hooks.images import api
 from multistore_hooks.images import client
@@ -37,6 +39,12 @@ except ImportError:
 
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)
+
+#: Seconds for which Glance may be at a location after its answer, and after which an image that is as
+#: it was counts as refused. Glance's pool of tasks may be busy with the hashes of other images.
+LOCATION_SECONDS, REFUSED_SECONDS = 600, 3
+#: Seconds of one request while Glance is at it, and between two.
+LOOK_SECONDS, LONGEST_WAIT = 30, 10
 
 _credentials: List[Any] = []
 
@@ -82,18 +90,52 @@ class API(NovaAPI):
 
     def update(self, context: Any, id_or_uri: Any, image_info: Any, data: Any = None,
                purge_props: bool = False) -> Any:
-        """Update an image as Nova does; a refused location leads to the upload instead.
+        """Update an image as Nova does; a location that Glance does not take on leads to the upload instead.
 
         :raises nova.exception.ImageUnacceptable: Glance refused the location of a direct snapshot.
+        :raises nova.exception.NovaException: it is not known whether it did; the image is deleted.
         """
-        try:
+        if 'location' not in image_info:
             return super().update(context, id_or_uri, image_info, data=data, purge_props=purge_props)
-        except (exception.ImageNotAuthorized, exception.ImageBadRequest,
-                glanceclient.exc.HTTPConflict) as error:
-            if 'location' not in image_info:
-                raise
-            raise exception.ImageUnacceptable(
-                image_id=id_or_uri, reason='Glance refuses its location: %s' % error) from error
+        updated, refusal = None, 'it could not use it, glance-api logged why'
+        try:
+            updated = super().update(context, id_or_uri, image_info, data=data, purge_props=purge_props)
+        except (exception.ImageNotAuthorized, exception.ImageBadRequest) as error:
+            raise _location_refused(id_or_uri, error) from error
+        except (exception.GlanceConnectionFailed, glanceclient.exc.HTTPConflict) as error:
+            # Perhaps of a request whose answer was lost: then the image is active, or will be.
+            refusal = str(error)
+        if not self._is_taken_on(context, id_or_uri):
+            raise _location_refused(id_or_uri, refusal)
+        return updated
+
+    def _is_taken_on(self, context: Any, image_id: str) -> bool:
+        """Tell whether a location became the image's data: since 2024.2 Glance does that after its answer.
+
+        Nova deletes the server's disk when a shelved server's image is there, and what the location
+        points to when it is not: so neither may be believed too early.
+        """
+        images = images_for(context, lambda: LOOK_SECONDS)
+        started, waited, why = time.monotonic(), 0.0, ''
+        while waited <= LOCATION_SECONDS:
+            try:
+                image = images.image(image_id)
+            except api.NotFound as error:
+                raise exception.ImageNotFound(image_id=image_id) from error
+            except Exception as error:  # Glance's or, after its own retries, Nova's: no connection
+                why = str(error)
+            else:
+                if image.status == 'active':
+                    return True
+                if image.status == 'queued' and not image.import_task and waited >= REFUSED_SECONDS:
+                    return False
+                why = 'its status is %s' % image.status
+            time.sleep(copying.delay(waited, LONGEST_WAIT))
+            waited = time.monotonic() - started
+        # Nova deletes the data now: Glance must not make the image active after that.
+        self._discard(context, image_id)
+        raise exception.NovaException('Glance did not tell within %d seconds whether it took the location of '
+                                      'image %s: %s' % (LOCATION_SECONDS, image_id, why))
 
     def _get_session(self, _context: Any) -> Any:
         return glance.GlanceImageServiceV2(client=_PlacingClient(self._placements))
@@ -102,6 +144,11 @@ class API(NovaAPI):
         if '/' in str(id_or_uri):  # an image of another Glance
             return super()._get_session_and_image_id(context, id_or_uri)  # type: ignore
         return self._get_session(context), id_or_uri
+
+
+def _location_refused(image_id: str, why: Any) -> Exception:
+    return exception.ImageUnacceptable(  # type: ignore[no-any-return]
+        image_id=image_id, reason='Glance refuses its location: %s' % why)
 
 
 class _PlacingClient(glance.GlanceClientWrapper):

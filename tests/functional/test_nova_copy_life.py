@@ -160,6 +160,41 @@ class ServersTest(copy_sites.SitesTestCase):
         self.assertEqual(before + 1, self.uploads())
 
 
+class LocationTest(copy_sites.SitesTestCase):
+    """Glance answers to the location of a direct snapshot, and takes it on, or not, after that."""
+
+    name, options = 'quota', {'conf': {'DEFAULT': {'user_storage_quota': '6MB'}}}
+
+    def take(self, kind, token=SERVICE):
+        """Boot a server, and take a snapshot of it or shelve it; return the error and the image's id."""
+        if not hasattr(type(self), 'base'):
+            type(self).base = self.image('dcn1')
+        ran = self.host().run(boot(self.base, name=self.id(), root_gb=0), {
+            'operation': kind, 'name': self.id(), 'image_name': 'taken', 'token': token})
+        if 'block-block-rbd' in (ran['results'][1]['error'] or ''):
+            self.skipTest('qemu-img cannot read RBD here (Debian: apt-get install qemu-block-extra)')
+        made = self.glance.requests('POST', '/locations$')[-1]['path'].split('/')[3]
+        self.addCleanup(self.glance.request, 'DELETE', '/v2/images/' + made)
+        return ran['results'][1]['error'], made
+
+    def test_shelving_fails_where_glance_gives_the_location_up(self):
+        # Over its owner's quota: Glance finds that out after it has accepted the location.
+        full = self.glance.add_image(random(4), ('dcn1',), token=MEMBER)
+        self.addCleanup(self.glance.request, 'DELETE', '/v2/images/' + full)
+        error, image = self.take('shelve')
+        self.assertIsNotNone(error)
+        self.assertNotIn(image, self.a.rbd('ls', 'images').split())
+
+    def test_location_whose_answer_was_lost_is_no_failure(self):
+        for number, action in enumerate(('status', 'reset')):
+            self.glance.fault('POST', '/locations$', at='after', action=action)
+            error, image = self.take(('snapshot', 'shelve')[number])
+            self.assertIsNone(error)
+            self.assertEqual({'dcn1'}, self.glance.stores_of(image))
+            self.assertBytes(self.glance.download(image))
+            self.glance.request('DELETE', '/v2/images/' + image)
+
+
 class HiddenTest(copy_sites.SitesTestCase):
     """A Glance that shows no locations (OSSN-0065); stock Nova downloads from it whatever it does."""
 

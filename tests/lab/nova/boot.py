@@ -33,6 +33,7 @@ Operations:
     boot        a server from ``image_ref``; ``root_gb`` of its flavor (1; 0: as the image)
     delete      the server ``name``, with its disk
     snapshot    of the server ``name`` (shut off first), image ``image_name``; from nova-api on
+    shelve      the server ``name``, in the same way; it stays on its host
     unshelve    a server whose shelved image is ``image_ref``, and whose own was ``base_image_ref``
     cache_image ``image_ref``, by the compute manager's method behind aggregates' image cache
 

@@ -42,7 +42,7 @@ class Servers:
         self._by_name: typing.Dict[typing.Optional[str], Server] = {}
         self._operations = {
             'boot': self._boot, 'unshelve': self._unshelve, 'delete': self._delete,
-            'snapshot': self._snapshot, 'cache_image': self._cache_image,
+            'snapshot': self._snapshot, 'shelve': self._snapshot, 'cache_image': self._cache_image,
         }
 
     def prepare(self, wanted: Wanted) -> Server:
@@ -112,7 +112,7 @@ class Servers:
         instance = self._by_name[wanted['name']].instance
         if instance.vm_state == vm_states.ACTIVE:
             self._shut_off(instance)
-        image_id, _, error = operations.snapshot(
+        image_id, _, error = operations.BY_NAME[wanted['operation']](
             given.context, self._manager, instance, wanted.get('image_name', 'lab-image'))
         if error:
             raise error
