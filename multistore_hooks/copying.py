@@ -34,6 +34,8 @@ APPEARS_WITHIN = 5
 SHORTEST_WAIT = 0.75
 GLIMPSE_EVERY = 0.25
 LONGEST_GLIMPSE = 2
+#: Seconds for which one whose request came to nothing lets others lead: its own host may be what ails.
+STANDS_ASIDE = 5
 #: How many of the operator's intervals lie between two looks at Glance by one who does not lead.
 FOLLOWERS_PATIENCE = 4
 
@@ -175,7 +177,7 @@ class Copy:
         self._trouble = self._refusal = ''
         self._hints = 0
         self._probed = self._asked_for_locks = False
-        self._progress_at = self._started
+        self._progress_at = self._aside_until = self._started
 
     def run(self) -> bool:
         """Return when the image is in the store; tell whether a copy was needed.
@@ -198,9 +200,9 @@ class Copy:
                     LOG.debug('Image %(image)s is not in the store %(store)s yet: %(next)s.',
                               {'image': self._image_id, 'store': self._store, 'next': step.value})
                 waited_for_it = True
-                if step is Step.ASK and self._site.lead():
+                if step is Step.ASK and self._lead():
                     self._ask()
-                elif self._lock_may_be_left() and self._site.lead():
+                elif self._lock_may_be_left() and self._lead():
                     self._probe()
                 self._wait()
         finally:
@@ -233,6 +235,13 @@ class Copy:
             LOG.warning('Glance cannot be asked about image %(image)s (%(error)s); trying again.',
                         {'image': self._image_id, 'error': error})
         self._trouble = str(error) or type(error).__name__
+        # Others of the site would wait for us until our time is up.
+        self._site.resign()
+        self._aside_until = self._clock.monotonic() + STANDS_ASIDE
+
+    def _lead(self) -> bool:
+        """Try to be, or to stay, the one who asks Glance, unless its own last request came to nothing."""
+        return self._clock.monotonic() >= self._aside_until and self._site.lead()
 
     def _ask(self) -> None:
         if self._memory.asks >= MOST_ASKS:
@@ -272,6 +281,7 @@ class Copy:
                 self._memory = self._memory._replace(asks=self._memory.asks + 1)
             else:
                 self._in_trouble(error)
+                self._refusal = self._trouble
         else:
             self._accepted()
 
@@ -319,7 +329,7 @@ class Copy:
     def _wait(self) -> None:
         """Wait until the next look is due; who does not lead watches the site's own cluster meanwhile."""
         interval = self._limits.interval
-        leading = self._site.lead()
+        leading = self._lead()
         # The end of the one who leads, good or bad, is seen by its lock: no need to ask Glance as well.
         pause = delay(self._waited(), interval) if leading else FOLLOWERS_PATIENCE * max(interval, 1)
         until = self._clock.monotonic() + pause * random.uniform(0.8, 1.2)
@@ -341,13 +351,13 @@ class Copy:
                 # may be the rest of a failed copy: then it is asked less and less.
                 until = min(until, self._clock.monotonic() + GLIMPSE_EVERY * 2 ** self._hints)
                 self._hints += 1
-            elif not leading and self._site.lead():
+            elif not leading and self._lead():
                 return
 
     def _tell_progress(self) -> None:
         """Log what Glance's task says of its progress, as often as the operator's interval."""
         now = self._clock.monotonic()
-        if now - self._progress_at >= self._limits.interval and self._site.lead():
+        if now - self._progress_at >= self._limits.interval and self._lead():
             self._progress_at = now
             LOG.info('Waiting for image %(image)s in the store %(store)s, %(seconds)d seconds now%(says)s.',
                      {'image': self._image_id, 'store': self._store, 'seconds': self._waited(),
@@ -378,7 +388,7 @@ class Copy:
             why += '; the task %s holds the lock of the image' % self._last.import_task
             why += ', and copies to %s' % ', '.join(self._last.importing_to or ('no store',))
         elif self._refusal:
-            why += '; to the last request Glance answered: %s' % self._refusal
+            why += '; what came of the last request: %s' % self._refusal
         return why
 
     def _waited(self) -> float:

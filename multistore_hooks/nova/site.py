@@ -93,6 +93,7 @@ class CephSite(copying.Site):
         if self._cluster is not None:
             self._cluster.shutdown()
         self._cluster, self._pools = None, {}
+        self._leads, self._renew_at = False, 0.0
 
     def _remove(self) -> None:
         self._open(self._driver.pool).remove_object(self._object)  # and the lock with it

@@ -68,6 +68,21 @@ class RowsTest(copy_sites.SitesTestCase):
         self.assertCloned(self.boot(self.host(), image), image, self.a, LARGE)
         self.assertEqual(1, len(self.glance.copies(image)))
 
+    def test_host_that_cannot_ask_lets_another_host_of_the_site_ask(self):
+        image = self.image()
+        sick = self.host(allowed=False, timeout=45, multistore_hooks={
+            'auth_type': 'password', 'auth_url': 'http://127.0.0.1:9/v3', 'username': 'u', 'password': 'p',
+            'project_name': 'p', 'user_domain_name': 'd', 'project_domain_name': 'd'})
+        well = self.host()
+        for host in (sick, well):
+            host.ready()
+        sick.start([boot(image)])
+        self.wait_until(lambda: 'Glance cannot be asked' in sick.log)
+        started = time.monotonic()
+        self.assertCloned(self.boot(well, image), image, self.a)
+        self.assertLess(time.monotonic() - started, 25)
+        self.assertCloned(sick.results()['results'][0], image, self.a)
+
     def test_image_deleted_in_the_middle(self):
         image = self.image(megabytes=LARGE)
         host = self.host()

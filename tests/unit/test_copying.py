@@ -143,6 +143,20 @@ class Site(copying.Site):
         self.resigned = True
 
 
+class Unreachable:
+    """A Glance that cannot be reached for one verb."""
+
+    def __init__(self, images, verb):
+        self._images = images
+        setattr(self, verb, self._fail)
+
+    def __getattr__(self, verb):
+        return getattr(self._images, verb)
+
+    def _fail(self, *unused):
+        raise OSError('no route to host')
+
+
 class CopyTest(base.FakeGlanceTestCase):
 
     stores = {'file1': fake.FILE, 'dcn1': fake.FILE, 'dcn10': fake.FILE, 'broken': fake.FULL}
@@ -276,7 +290,7 @@ class CopyTest(base.FakeGlanceTestCase):
 
     def test_glance_that_is_away_for_a_while_is_waited_for(self):
         self.glance.faults.append(fake.Fault('GET', '/v2/images/', 503, times=5))
-        self.clock.at(9, self.glance.finish_copies)
+        self.clock.at(40, self.glance.finish_copies)
         self.assertTrue(self.copy())
         self.assertEqual(1, self.log.count('WARNING Glance cannot be asked'))
 
@@ -304,7 +318,7 @@ class CopyTest(base.FakeGlanceTestCase):
 
     def test_refusal_that_looks_like_a_lock_is_told_in_the_end(self):
         self.glance.faults.append(fake.Fault('POST', '/import', 409, times=9999))
-        self.assertIn('Glance answered: HTTP 409', self.fail(timeout=50))
+        self.assertIn('came of the last request: HTTP 409', self.fail(timeout=50))
 
     def test_lock_that_was_left_is_asked_about_once(self):
         self.record.update(os_glance_import_task='left', os_glance_importing_to_stores='dcn1')
@@ -374,6 +388,29 @@ class CopyTest(base.FakeGlanceTestCase):
         self.clock.at(9, self.glance.finish_copies)
         self.assertTrue(self.copy(site=site))
         self.assertEqual(1, self.asks())
+
+    def test_leader_that_cannot_ask_lets_another_one_lead(self):
+        class Shared(Site):
+            def resign(self):
+                self.resigned_at = clock.now if self.resigned_at is None else self.resigned_at
+        clock = self.clock
+        for looks in (False, True):
+            site = Shared()
+            site.resigned_at = None
+            images, asker = self.images(), self.images(contract.ADMIN)
+            sick = copying.Copy(Unreachable(images, 'image') if looks else images,
+                                Unreachable(asker, 'copy'), self.image_id, 'dcn1',
+                                copying.Limits(60, 15), site, clock)
+            said = str(self.assertRaises(exceptions.CopyFailed, sick.run))
+            self.assertIn('no route to host', said)
+            self.assertTrue(site.resigned_at < sick._started + 1, looks)
+
+    def test_who_stood_aside_leads_again_where_nobody_else_does(self):
+        self.glance.faults.append(fake.Fault('POST', '/import', 503))
+        self.clock.at(12, self.glance.finish_copies)
+        self.assertTrue(self.copy())
+        self.assertEqual(2, self.asks())
+        self.assertTrue(self.clock.now < 14, self.clock.now)
 
     def test_rest_of_a_failed_copy_in_the_cluster_is_not_believed_and_not_asked_about_all_the_time(self):
         self.clock.at(500, self.glance.finish_copies)
