@@ -216,7 +216,7 @@ class Copy:
             raise exceptions.ImageGone(image_id=self._image_id, store=self._store, why=error)
         except Exception as error:  # Glance's or, after its own retries, the service's: no connection
             if refused(error):
-                raise self._failed('Glance does not show the image: %s' % error)
+                raise self._not_allowed('Glance does not show the image: %s' % error)
             self._in_trouble(error)
             return Step.WAIT
         self._trouble = ''
@@ -263,19 +263,19 @@ class Copy:
             self._refusal = str(error)
             self._memory = self._memory._replace(asks=self._memory.asks + 1)
         except api.Forbidden as error:
-            raise self._failed(
+            raise self._not_allowed(
                 'Glance does not allow it (%s): its policy copy_image is for administrators by default. '
                 'Admit service_roles:service there and set [service_user] send_service_user_token, or give '
                 '[multistore_hooks] in nova.conf credentials that it accepts' % error)
         except api.NotFound as error:
             self._look()  # raises, if it is gone
-            raise self._failed('who asks for copies may not see it (%s): the credentials in '
-                               '[multistore_hooks] need the rights of an administrator' % error)
+            raise self._not_allowed('who asks for copies may not see it (%s): the credentials in '
+                                    '[multistore_hooks] need the rights of an administrator' % error)
         except exceptions.MultistoreError:
             raise
         except Exception as error:
             if refused(error):
-                raise self._failed('Glance refuses the copy: %s' % error)
+                raise self._not_allowed('Glance refuses the copy: %s' % error)
             if isinstance(error, api.GlanceError) and error.status != 503:
                 self._refusal = str(error)
                 self._memory = self._memory._replace(asks=self._memory.asks + 1)
@@ -396,3 +396,6 @@ class Copy:
 
     def _failed(self, why: str) -> exceptions.CopyFailed:
         return exceptions.CopyFailed(image_id=self._image_id, store=self._store, why=why)
+
+    def _not_allowed(self, why: str) -> exceptions.NotAllowed:
+        return exceptions.NotAllowed(image_id=self._image_id, store=self._store, why=why)

@@ -49,6 +49,17 @@ class CopyFailed(MultistoreError):
 
     msg_fmt = _('Image %(image_id)s is not in the store %(store)s: %(why)s.')
 
+    #: It is about who asked: another one may have better luck.
+    personal = False
+
+
+class NotAllowed(CopyFailed):
+    """Who asked may not see the image or have it copied; or their token has expired."""
+
+    personal = True
+
 
 class ImageGone(CopyFailed):
-    """The image that was to be copied does not exist, or not any more."""
+    """The image that was to be copied does not exist, or not any more, or not for who asked."""
+
+    personal = True

@@ -281,6 +281,14 @@ class CopyTest(base.FakeGlanceTestCase):
         self.glance.faults.append(fake.Fault('GET', '/v2/images/', 403))
         self.assertIn('does not show the image', self.fail())
 
+    def test_refusals_are_about_who_asked(self):
+        for method, path in (('GET', '/v2/images/'), ('POST', '/import')):
+            for status in (401, 403):
+                self.glance.faults.append(fake.Fault(method, path, status))
+                error = self.assertRaises(exceptions.CopyFailed, self.copy)
+                self.assertTrue(error.personal, (method, status))
+        self.assertFalse(self.assertRaises(exceptions.CopyFailed, self.copy, store='nope').personal)
+
     def test_errors_of_the_server_are_tried_again_a_few_times(self):
         self.glance.faults.append(fake.Fault('POST', '/import', 500))
         self.clock.at(4, self.glance.finish_copies)

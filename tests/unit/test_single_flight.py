@@ -50,6 +50,20 @@ class SingleFlightTest(testtools.TestCase):
         self.assertEqual({'Image i is not in the store s: it is broken.'},
                          {str(result) for result in self.together(fail)})
 
+    def test_failure_of_one_who_may_not_is_not_the_others(self):
+        for personal in (exceptions.NotAllowed, exceptions.ImageGone):
+            del self.runs[:]
+            self.go.clear()
+
+            def first_fails(kind=personal):
+                self.slow()
+                if len(self.runs) == 1:
+                    raise kind(image_id='i', store='s', why='the token has expired')
+                return True
+            results = self.together(first_fails)
+            self.assertEqual(4, results.count(True))
+            self.assertEqual(1, len([one for one in results if isinstance(one, personal)]))
+
     def test_a_thread_that_is_ended_from_outside_does_not_end_the_others(self):
         def killed():
             self.slow()
