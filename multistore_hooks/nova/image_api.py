@@ -192,7 +192,7 @@ class _HandedClients(glance.GlanceClientWrapper):
 
 def privileged(context: Any) -> Any:
     """Return a context with the rights of ``[multistore_hooks]`` credentials; without those, the same."""
-    if not CONF.multistore_hooks.auth_type:
+    if not (CONF.multistore_hooks.auth_section or CONF.multistore_hooks.auth_type):
         return context
     if not _credentials:
         # Kept: the plugin holds a token, which the next request can use too.

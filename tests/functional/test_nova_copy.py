@@ -137,6 +137,12 @@ class FailuresTest(copy_sites.SitesTestCase):
         self.assertRefused(booted, 'policy copy_image', '[multistore_hooks]', '403')
         self.assertEqual([403], self.asked())
 
+    def test_credentials_in_another_section_are_used(self):
+        image = self.image()
+        host = self.never(allowed=False, multistore_hooks={'auth_section': 'copier'},
+                          copier=copy_sites.credentials(self.glance.url))
+        self.assertCloned(self.boot(host, image), image, self.a)
+
     def test_store_that_glance_does_not_know(self):
         booted = self.boot(self.never('dcn-1'), self.image())
         self.assertRefused(booted, "images_rbd_glance_store_name names the Glance store 'dcn-1'",
