@@ -77,6 +77,9 @@ class API(NovaAPI):
             raise exception.ImageBadRequest(image_id=image_id, response=str(error)) from error
         try:
             yield
+        except Exception:
+            self._discard(context, image_id)
+            raise
         finally:
             del self._placements[image_id]
 
@@ -84,6 +87,8 @@ class API(NovaAPI):
         """Delete the record that was made for a snapshot; Nova does not when it shelves a server."""
         try:
             self.delete(context, image_id)
+        except exception.ImageNotFound:
+            pass
         except Exception as error:
             LOG.warning('The record of image %(image)s, which got no data, could not be deleted: %(error)s',
                         {'image': image_id, 'error': error})

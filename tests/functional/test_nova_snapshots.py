@@ -114,6 +114,14 @@ class WithoutFilterTest(SnapshotTestCase):
         self.assertIn("'nope', which does not exist", result['error'])
         self.assertEqual(404, self.glance.request('GET', '/v2/images/' + result['image_id']).status)
 
+    def test_shelving_that_fails_leaves_no_record(self):
+        base_image = self.base('rbd')
+        self.glance.fault('PUT', '/file$', status=413, times=None)
+        result, = nova_runs.compute(self.glance, OURS, self.operation(base_image, 'shelve'))
+        self.assertIn('Quota exceeded', result['error'])
+        self.assertEqual(404, self.glance.request('GET', '/v2/images/' + result['image_id']).status)
+        self.assertFalse([line for line in result['log'] if 'could not be deleted' in line])
+
     def test_dedicated_store_that_is_read_only_is_one_clear_error_before_any_byte(self):
         error, image_id = self.fail(OURS, self.base('rbd'), multistore_hooks={'snapshot_store': 'web'})
         self.assertIn("'web', which is read-only", error)
