@@ -107,7 +107,8 @@ class Rbd(imagebackend.Rbd):
         if (CONF.libvirt.images_rbd_glance_store_name and image_id and context
                 and os.path.exists(base) and not self.exists()):
             try:
-                self.clone(context, image_id)
+                if cloneable(context, image_id):
+                    self.clone(context, image_id)
             except (exception.NovaException, api.GlanceError) as error:
                 # Nova would not even have asked Glance: what ails it must not fail this boot.
                 LOG.warning('Image %(image)s cannot be cloned (%(error)s): using the base file %(base)s.',
@@ -177,7 +178,7 @@ def cloneable(context: Any, image_id: str) -> bool:
 def _raw_image(context: Any, image_id: str) -> Optional[api.Image]:
     """Return an image, or None if it cannot be cloned wherever it is: an ISO could be copied in vain."""
     try:
-        image = image_api.images_for(context).image(image_id)
+        image = image_api.images_for(context, lambda: REQUEST_SECONDS).image(image_id)
     except api.GlanceError as error:
         LOG.debug('Glance does not show the image %(image)s: %(error)s', {'image': image_id, 'error': error})
         return None

@@ -80,6 +80,15 @@ class ImagesTest(copy_sites.SitesTestCase):
         self.assertEqual([], self.asked())
         self.assertEqual('cached', self.host(number=1).run(cache(image))['results'][0]['outcome'])
 
+    def test_qcow2_that_is_in_novas_cache_is_nothing_to_warn_of(self):
+        image = self.image(data=self.qcow2(), disk_format='qcow2')
+        host = self.host()
+        for _ in range(2):
+            self.assertFlat(self.boot(host, image))
+        self.assertIn(base_file(image), self.ran['base_files'])
+        self.assertEqual([], [line['text'] for line in self.ran['log'] if line['level'] == 'WARNING'
+                              and line['logger'].startswith('multistore_hooks')])
+
     def qcow2(self):
         path = nova_runs.disk(random(4))
         try:
