@@ -7,6 +7,7 @@ translations of errors, its threads and its endpoints stay its own, in every rel
 """
 
 import contextlib
+import copy
 import time
 from typing import Any
 from typing import Callable
@@ -189,9 +190,22 @@ class _PlacingClient(glance.GlanceClientWrapper):
 
 
 class _HandedClients(glance.GlanceClientWrapper):
-    """Nova's client wrapper, which hands each attempt's client to our function."""
+    """Nova's client wrapper, which hands each attempt's client to our function.
+
+    :param patience: see ``ClientImages``; Keystone is waited for no longer either.
+    """
+
+    def __init__(self, patience: Optional[Callable[[], float]]) -> None:
+        super().__init__()
+        self._patience = patience
 
     def _create_onetime_client(self, context: Any, version: int) -> client.Handed:
+        if self._patience is not None:
+            # The tokens are fetched here, and kept by their plugins: what comes next waits for ever.
+            session, auth = glance._session_and_auth(context)
+            session = copy.copy(session)  # it is shared
+            session.timeout = self._patience()
+            auth.get_headers(session)
         return client.Handed(super()._create_onetime_client(context, version))
 
 
@@ -212,6 +226,6 @@ def images_for(context: Any, patience: Optional[Callable[[], float]] = None) -> 
 
     :param patience: see ``ClientImages``.
     """
-    clients = _HandedClients()
+    clients = _HandedClients(patience)
     return client.ClientImages(
         lambda verb, function: clients.call(context, 2, verb, args=(function,)), patience)

@@ -6,7 +6,9 @@ What stock Nova makes of the same is in ``test_lab_boot``.
 
 import contextlib
 import os
+import socket
 import sqlite3
+import threading
 import time
 
 from tests.functional import copy_sites
@@ -130,6 +132,21 @@ class FailuresTest(copy_sites.SitesTestCase):
         for one in boot_run.run_all(hosts, [[boot(image)]] * 2):
             self.assertRefused(one['results'][0], 'glance-api logged why')
         self.assertEqual([202], self.asked(image))
+
+    def test_keystone_that_never_answers_does_not_keep_a_boot_beyond_its_time(self):
+        keystone = socket.socket()
+        self.addCleanup(keystone.close)
+        keystone.bind(('127.0.0.1', 0))
+        keystone.listen(50)
+        host = self.never(allowed=False, timeout=SHORT_SECONDS, multistore_hooks={
+            'auth_type': 'v3password', 'auth_url': 'http://127.0.0.1:%d/v3' % keystone.getsockname()[1],
+            'username': 'u', 'password': 'p', 'project_name': 'p', 'user_domain_name': 'd',
+            'project_domain_name': 'd'})
+        host.start([boot(self.image())])
+        killer = threading.Timer(60, host.kill)
+        killer.start()
+        self.addCleanup(killer.cancel)
+        self.assertRefused(host.results()['results'][0], 'longer than %d seconds' % SHORT_SECONDS)
 
     def test_without_credentials_the_refusal_names_policy_and_options(self):
         image = self.image()
