@@ -88,7 +88,8 @@ class Rbd(imagebackend.Rbd):
         yield 'rbd://%s/%s/%s/%s' % (self.driver.get_fsid(), CONF.multistore_hooks.glance_rbd_pool,
                                      image_id, sites.SNAPSHOT)
         for url in _locations(context, image_id):
-            yield url
+            if url.startswith('rbd://'):  # of others Nova logs all, and some hold passwords
+                yield url
 
     def _is_cloneable(self, url: str, image: api.Image) -> bool:
         try:
@@ -125,6 +126,19 @@ class Rbd(imagebackend.Rbd):
         if named and named != CONF.libvirt.images_rbd_glance_store_name:
             raise NotImplementedError()
         return super().direct_snapshot(context, snapshot_name, image_format, image_id, base_image_id)
+
+    def _get_parent_pool(self, context: Any, base_image_id: str, fsid: str) -> Any:
+        """Return the pool for a direct snapshot, as Nova infers it: it may be another store's.
+
+        :raises nova.exception.ImageUnacceptable: that is not the store which the operator named.
+        """
+        pool = super()._get_parent_pool(context, base_image_id, fsid)
+        if CONF.multistore_hooks.snapshot_store and pool != CONF.multistore_hooks.glance_rbd_pool:
+            raise exception.ImageUnacceptable(
+                image_id=base_image_id,
+                reason='its snapshot would be in the pool %s, and [multistore_hooks] snapshot_store is in %s '
+                       '(glance_rbd_pool)' % (pool, CONF.multistore_hooks.glance_rbd_pool))
+        return pool
 
 
 def rbd_driver() -> Any:

@@ -168,6 +168,13 @@ class ServersTest(copy_sites.SitesTestCase):
         self.assertEqual({'dcn1'}, self.glance.stores_of(taken))
         self.assertEqual(before + 1, self.uploads())
 
+    def test_disk_from_another_pool_than_the_named_stores_is_uploaded(self):
+        before = self.uploads()
+        host = self.host(multistore_hooks={'snapshot_store': 'dcn1', 'glance_rbd_pool': 'vms'})
+        taken = self.snapshot(host)
+        self.assertEqual({'dcn1'}, self.glance.stores_of(taken))
+        self.assertEqual(before + 2, self.uploads())    # its base image, and itself
+
 
 class LocationTest(copy_sites.SitesTestCase):
     """Glance answers to the location of a direct snapshot, and takes it on, or not, after that."""
@@ -224,6 +231,8 @@ class HiddenTest(copy_sites.SitesTestCase):
         host = self.host(multistore_hooks={'glance_rbd_pool': 'nowhere'})
         self.assertCloned(self.boot(host, image), image, self.a)
         self.assertEqual([200], self.looked_up())
+        # Nova says of every location that it is given why it cannot be cloned.
+        self.assertEqual([], [line for line in self.said().splitlines() if 'not cloneable' in line])
         self.assertEqual([], self.downloads())
 
     def test_image_that_is_here_is_found_in_the_pool_without_rights_to_locations(self):
