@@ -40,6 +40,8 @@ class CountedBody(api.Body):
         self._why = ''
         #: Bytes read since the last rewind: what the last attempt sent.
         self.sent = 0
+        #: All of it, once an attempt has come to its end.
+        self.whole: Optional[int] = None
         try:
             self._start = self._data.tell()
         except Exception as error:  # whatever a driver's file object raises: it shows only on a retry
@@ -59,6 +61,8 @@ class CountedBody(api.Body):
     def read(self, size: int = -1) -> bytes:
         piece: bytes = self._data.read(size)
         self.sent += len(piece)
+        if not piece and size:
+            self.whole = self.sent
         return piece
 
 
@@ -93,7 +97,7 @@ def upload(images: api.ImageApi, image_id: str, data: Any, placement: placements
     log('Uploading image %(image)s to %(where)s: %(reason)s.',
         {'image': image_id, 'where': placement.where, 'reason': placement.reason})
     try:
-        images.upload(image_id, body, placement.store, placement.base_image, snapshot)
+        _send(images, image_id, body, placement.store, placement.base_image, snapshot)
     except api.GlanceError as error:
         if placement.otherwise is None or not api.store_may_refuse(error.status):
             raise
@@ -102,9 +106,37 @@ def upload(images: api.ImageApi, image_id: str, data: Any, placement: placements
                     {'image': image_id, 'where': placement.where, 'error': error,
                      'default': placement.otherwise})
         # Without the base image, or the filter would choose the same store again.
-        images.upload(image_id, body, placement.otherwise)
+        try:
+            _send(images, image_id, body, placement.otherwise)
+        except api.Conflict as conflict:
+            # Glance has left the image as the first one made it, which is what has to be told.
+            raise error from conflict
         placement = placement._replace(store=placement.otherwise)
     _check(images, image_id, body.sent, placement)
+
+
+def _send(images: api.ImageApi, image_id: str, body: CountedBody, *where: Any) -> None:
+    """Upload; what arrived although its answer was lost, has arrived."""
+    try:
+        images.upload(image_id, body, *where)
+    except Exception as error:
+        if not _arrived(images, image_id, body.whole):
+            raise
+        LOG.warning('Image %(image)s is active and whole, although the answer to its upload was: %(error)s',
+                    {'image': image_id, 'error': error})
+        body.sent = body.whole or 0
+
+
+def _arrived(images: api.ImageApi, image_id: str, size: Optional[int]) -> bool:
+    """Tell whether an image has all that was sent; a gateway may have given up before Glance did."""
+    if size is None:
+        return False
+    for pause in LOOKS:
+        time.sleep(pause)
+        image = _ask(lambda: images.image(image_id))
+        if isinstance(image, placements.Unknown) or image.status != 'saving':
+            break
+    return isinstance(image, api.Image) and (image.status, image.size) == ('active', size)
 
 
 def _check(images: api.ImageApi, image_id: str, sent: int,

@@ -226,6 +226,17 @@ class RetryTest(SnapshotTestCase):
         self.assertEqual(404, self.glance.request('GET', '/v2/images/' + image_id).status)
 
 
+class LostAnswerTest(SnapshotTestCase):
+    """Glance has the whole image, and its answer is lost."""
+
+    def test_upload_that_arrived_is_no_failure(self):
+        base_image = self.base('rbd')
+        for action in ('status', 'reset'):
+            self.glance.fault('PUT', '/file$', at='after', action=action)
+            image_id, = self.snapshot(OURS, base_image)
+            self.assertIsIn({'rbd'}, image_id)
+
+
 class SingleStoreTest(SnapshotTestCase):
     """A Glance of one store, without the discovery call: all is as stock."""
 

@@ -167,6 +167,33 @@ class UploadTest(UploadTestCase):
         self.assertIn('was meant for the store cheap, but Glance put it into fast', self.log)
 
 
+class LostAnswerTest(UploadTestCase):
+    """Glance's answer is lost, or a gateway's comes in its place."""
+
+    def test_upload_that_arrived_is_no_failure(self):
+        for error in (api.error_for(409, 'it is active'), api.error_for(503, ''), OSError('reset')):
+            image_id = self.queued()
+            uploading.upload(Deaf(self.images(), error), image_id, b'snapshot', placement.decide(Wish()))
+            self.assertIn('WARNING Image %s is active and whole' % image_id, self.log)
+            self.assertIn('with 8 bytes', self.log)
+
+    def test_upload_that_glance_is_still_at_is_waited_for(self):
+        image_id = self.queued()
+        uploading.upload(Lagging(Deaf(self.images(), api.error_for(504, ''))), image_id, b'snapshot',
+                         placement.decide(Wish()))
+        self.assertEqual(b'snapshot', self.glance.data['fast', image_id])
+
+    def test_upload_that_did_not_arrive_whole_is_a_failure(self):
+        for images in (Truncating(self.images()), Losing(self.images())):
+            self.assertRaises(OSError, uploading.upload, Deaf(images, OSError('reset')), self.queued(),
+                              b'snapshot', placement.decide(Wish()))
+
+    def test_upload_that_was_not_sent_to_its_end_is_a_failure(self):
+        self.glance.faults.append(fake.Fault('PUT', '/file', 403, after=1))
+        self.assertRaises(api.Forbidden, self.upload, Wish(), b'x' * 300000)
+        self.assertEqual([], self.glance.requests('GET', '/v2/images/'))
+
+
 class RefusalTest(UploadTestCase):
     """The base image's store is listed, and refuses."""
 
@@ -196,6 +223,10 @@ class RefusalTest(UploadTestCase):
         self.assertRaises(api.TooLarge, self.upload, Wish(base_image=self.base('off')))
         self.assertEqual(2, len(self.glance.requests('PUT', '/file')))
 
+    def test_refusal_after_which_glance_takes_nothing_more_is_the_one_that_is_told(self):
+        self.glance.faults += [fake.Fault('PUT', '/file', 413), fake.Fault('PUT', '/file', 409)]
+        self.assertRaises(api.TooLarge, self.upload, Wish(base_image=self.base('full')))
+
     def test_named_store_that_refuses_is_an_error(self):
         self.assertRaises(api.Gone, self.upload, Wish(Named('off', 'x')))
         self.assertEqual(1, len(self.glance.requests('PUT', '/file')))
@@ -214,6 +245,18 @@ class Passing:
 
     def __getattr__(self, name):
         return getattr(self._images, name)
+
+
+class Deaf(Passing):
+    """Sends, and hears another answer."""
+
+    def __init__(self, images, error):
+        super().__init__(images)
+        self._error = error
+
+    def upload(self, *arguments):
+        self._images.upload(*arguments)
+        raise self._error
 
 
 class Truncating(Passing):
