@@ -40,7 +40,8 @@ class CountedBody(api.Body):
         self._why = ''
         #: Bytes read since the last rewind: what the last attempt sent.
         self.sent = 0
-        #: All of it, once an attempt has come to its end.
+        #: Bytes of all of it, once an attempt has come to its end. A later one may be refused before that,
+        #: because an earlier one, whose answer was lost, has arrived.
         self.whole: Optional[int] = None
         try:
             self._start = self._data.tell()
@@ -61,7 +62,7 @@ class CountedBody(api.Body):
     def read(self, size: int = -1) -> bytes:
         piece: bytes = self._data.read(size)
         self.sent += len(piece)
-        if not piece and size:
+        if size < 0 or (size and not piece):
             self.whole = self.sent
         return piece
 
@@ -112,7 +113,7 @@ def upload(images: api.ImageApi, image_id: str, data: Any, placement: placements
             # Glance has left the image as the first one made it, which is what has to be told.
             raise error from conflict
         placement = placement._replace(store=placement.otherwise)
-    _check(images, image_id, body.sent, placement)
+    _check(images, image_id, body.sent if body.whole is None else body.whole, placement)
 
 
 def _send(images: api.ImageApi, image_id: str, body: CountedBody, *where: Any) -> None:
@@ -124,7 +125,6 @@ def _send(images: api.ImageApi, image_id: str, body: CountedBody, *where: Any) -
             raise
         LOG.warning('Image %(image)s is active and whole, although the answer to its upload was: %(error)s',
                     {'image': image_id, 'error': error})
-        body.sent = body.whole or 0
 
 
 def _arrived(images: api.ImageApi, image_id: str, size: Optional[int]) -> bool:

@@ -135,6 +135,18 @@ class UploadTest(UploadTestCase):
         self.assertIn('It was deleted.', str(error))
         self.assertNotIn(image_id, self.glance.images)
 
+    def test_image_that_an_earlier_attempt_brought_is_whole_though_the_last_was_refused_early(self):
+        image_id = self.queued()
+        uploading.upload(AnswerLost(self.images()), image_id, io.BytesIO(b'snapshot'),
+                         placement.decide(Wish()))
+        self.assertEqual(b'snapshot', self.glance.data['fast', image_id])
+
+    def test_image_that_an_earlier_attempt_brought_in_part_is_an_error(self):
+        image_id = self.queued()
+        self.assertRaises(exceptions.NotAsSent, uploading.upload, PartLost(self.images()), image_id,
+                          io.BytesIO(b'snapshot'), placement.decide(Wish()))
+        self.assertNotIn(image_id, self.glance.images)
+
     def test_image_that_is_not_active_is_an_error(self):
         image_id = self.queued()
         self.assertRaises(exceptions.NotAsSent, uploading.upload, Losing(self.images()), image_id, b'',
@@ -264,6 +276,24 @@ class Truncating(Passing):
 
     def upload(self, image_id, body, *unused):
         self._images.upload(image_id, uploading.CountedBody(body.read()[:4]))
+
+
+class AnswerLost(Passing):
+    """Has the image; its answer is lost, and the second attempt refused before it is read to its end."""
+
+    def upload(self, image_id, body, *unused):
+        self._images.upload(image_id, body)
+        body.rewind()
+        body.read(3)
+
+
+class PartLost(Passing):
+    """Takes what came until the connection broke for the image, and refuses the second attempt early."""
+
+    def upload(self, image_id, body, *unused):
+        self._images.upload(image_id, uploading.CountedBody(body.read(5)))
+        body.rewind()
+        body.read(3)
 
 
 class Losing(Passing):
