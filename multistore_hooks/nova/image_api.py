@@ -17,7 +17,6 @@ from typing import List
 from typing import Optional
 from typing import Tuple
 
-import glanceclient.exc
 from keystoneauth1 import loading
 from nova import conf
 from nova import context as nova_context
@@ -106,10 +105,11 @@ class API(NovaAPI):
         updated, refusal = None, 'it could not use it, glance-api logged why'
         try:
             updated = super().update(context, id_or_uri, image_info, data=data, purge_props=purge_props)
-        except (exception.ImageNotAuthorized, exception.ImageBadRequest) as error:
+        except exception.ImageNotAuthorized as error:
             raise _location_refused(id_or_uri, error) from error
-        except (exception.GlanceConnectionFailed, glanceclient.exc.HTTPConflict) as error:
-            # Perhaps of a request whose answer was lost: then the image is active, or will be.
+        except Exception as error:
+            # Of many kinds, and perhaps that of a second attempt, after the first one's answer was lost: then
+            # the image is active, or will be.
             refusal = str(error)
         if not self._is_taken_on(context, id_or_uri):
             raise _location_refused(id_or_uri, refusal)
