@@ -26,13 +26,17 @@ import time
 import typing
 
 import env
+import workers
 
 KINDS = ('lint', 'unit', 'functional', 'releases', 'docs')
 UNIT = [name for name in env.ENVS if name.startswith('unit-')]
 COVERAGE = 'unit-3.11'
 AT_ONCE = 2
+# Functional tests wait about half of their time: for Ceph, for a copy, for a timeout.
+FUNCTIONAL_WORKERS = 3
 # Hundreds of lines 'ok' on five Pythons say less than the failures alone.
 QUIET = ['--concurrency', '1', '--no-subunit-trace']
+FOLLOW_SECONDS = 0.5
 RUNNING = set()                 # type: typing.Set[int]
 STOPPING = threading.Event()
 ONE_GROUP = 'MULTISTORE_ONE_PROCESS_GROUP'
@@ -182,7 +186,9 @@ def unit_with_coverage(shell: Shell) -> Outcome:
 
 
 def functional(shell: Shell) -> Outcome:
-    return stestr(shell, 'tests/functional', ['--concurrency', str(AT_ONCE)])
+    path = os.path.join(shell.folder, 'functional-workers.json')
+    workers.write(path, FUNCTIONAL_WORKERS)
+    return stestr(shell, 'tests/functional', ['--worker-file', path])
 
 
 def in_cinder(shell: Shell) -> Outcome:
@@ -286,40 +292,48 @@ def prepare(names: typing.Iterable[str]) -> typing.Dict[str, typing.Union[str, O
         return dict(zip(names, pool.map(one, names)))
 
 
-def perform(step: Step, place: typing.Union[str, Outcome],
-            output: typing.TextIO) -> Outcome:
+def perform(step: Step, place: typing.Union[str, Outcome], path: str) -> Outcome:
+    """Do a step, with its output in a file."""
     if isinstance(place, Outcome):
         return place
     started = time.monotonic()
-    outcome = step.action(Shell(place, output))
+    with open(path, 'a', encoding='utf-8') as output:
+        outcome = step.action(Shell(place, output))
     return outcome._replace(seconds=time.monotonic() - started)
 
 
 def run_steps(steps: typing.List[Step],
               places: typing.Dict[str, typing.Union[str, Outcome]]) -> typing.List[Outcome]:
-    """Run lint and unit tests two at a time, the rest alone, and show them in their order."""
+    """Run the steps two at a time, and show them one after another, in their order."""
     outcomes = []
     with _temporary_folder() as folder, \
             concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool, _ended_on_interruption():
-        started = {}
-        for number, step in enumerate(steps):
-            if step.environment != 'services' and step.environment != 'docs':
-                output = open(os.path.join(folder, str(number)), 'w+', encoding='utf-8')
-                future = pool.submit(perform, step, places[step.environment], output)
-                started[number] = (future, output)
-        for number, step in enumerate(steps):
+        paths = [os.path.join(folder, 'step-%d' % number) for number in range(len(steps))]
+        started = {}    # type: typing.Dict[Step, typing.Any]
+        # The longest first: the others, one after another, take the time that it leaves.
+        for step, path in sorted(zip(steps, paths), key=lambda one: one[0].action != functional):
+            open(path, 'w').close()
+            started[step] = pool.submit(perform, step, places[step.environment], path)
+        for step, path in zip(steps, paths):
             heading(step.title)
-            if number in started:
-                future, output = started[number]
-                outcome = future.result()
-                with output:
-                    output.seek(0)
-                    shutil.copyfileobj(output, sys.stdout)
-            else:
-                outcome = perform(step, places[step.environment], sys.stdout)
+            _follow(started[step], path)
+            outcome = started[step].result()
             outcomes.append(outcome)
             print('---- %s: %s' % (step.title, _line(outcome)), flush=True)
     return outcomes
+
+
+def _follow(future: 'concurrent.futures.Future[Outcome]', path: str) -> None:
+    """Print what a step writes, as long as it runs."""
+    with open(path, encoding='utf-8', errors='replace') as output:
+        while True:
+            # In this order: what it wrote last is there when it is done.
+            done = future.done()
+            shutil.copyfileobj(output, sys.stdout)
+            sys.stdout.flush()
+            if done:
+                return
+            concurrent.futures.wait([future], FOLLOW_SECONDS)
 
 
 @contextlib.contextmanager
