@@ -17,6 +17,7 @@ import subprocess
 import sys
 
 from tests.lab import ceph_glance
+from tests.lab import forks
 from tests.lab import glance
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -118,11 +119,10 @@ def load(service, paths):
 
     :param service: one of NAMESPACES in tests/devstack/options.py
     """
-    done = subprocess.run([sys.executable, '-m', 'tests.devstack.options', service, *paths],
-                          cwd=glance.CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          stdin=subprocess.DEVNULL, universal_newlines=True)
+    done = forks.run('options_of_' + service, sys.executable, 'tests.devstack.options', b'',
+                     TIMEOUT_SECONDS, arguments=[service, *paths], cwd=glance.CHECKOUT)
     if done.returncode:
-        raise AssertionError('%s cannot read %s: %s' % (service, paths, done.stderr[-3000:]))
+        raise AssertionError('%s cannot read %s: %s' % (service, paths, done.stderr.decode()[-3000:]))
     answer = json.loads(done.stdout)
     loaded = Section(answer['values'].pop('DEFAULT', {}))
     for name, options in answer['values'].items():

@@ -44,15 +44,9 @@ def load(service, paths):
 
     :param service: one of NAMESPACES
     """
-    conf = cfg.ConfigOpts()
-    if service == 'cinder':
-        conf = cfg.CONF
-        importlib.import_module('cinder.objects').register_all()
-        for module in CINDER_MODULES:
-            importlib.import_module(module)
-    for namespace in NAMESPACES[service]:
-        for group, options in _listed(namespace):
-            _register(conf, getattr(group, 'name', group), options)
+    conf = cfg.CONF if service == 'cinder' else cfg.ConfigOpts()
+    for group, options in load_definitions(service):
+        _register(conf, getattr(group, 'name', group), options)
     conf([], project=service, default_config_files=list(paths))
     if service == 'glance':
         _register_stores(conf)
@@ -61,6 +55,15 @@ def load(service, paths):
     for path in paths:
         _read(conf, path, values, wrongs)
     return values, wrongs
+
+
+def load_definitions(service):
+    """Import what defines the service's options, and return those that it lists: [(group, options)]."""
+    if service == 'cinder':
+        importlib.import_module('cinder.objects').register_all()
+        for module in CINDER_MODULES:
+            importlib.import_module(module)
+    return [listed for namespace in NAMESPACES[service] for listed in _listed(namespace)]
 
 
 def _listed(namespace):

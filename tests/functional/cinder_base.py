@@ -7,7 +7,6 @@ against another release than the installed one; CINDER_CACHE a directory for its
 
 import copy
 import os
-import socket
 import sys
 import tempfile
 
@@ -43,13 +42,6 @@ def typed(store, name=None):
     """Return the description of a volume type that names a store."""
     return {'name': name or 'type of ' + store,
             'extra_specs': {'image_service:store_id': store}}
-
-
-def free_port():
-    """Return a port that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind(('127.0.0.1', 0))
-        return found.getsockname()[1]
 
 
 class CinderTestCase(testtools.TestCase):

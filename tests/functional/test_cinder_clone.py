@@ -10,6 +10,7 @@ from tests.functional import cinder_base
 from tests.lab.cinder import client
 from tests.lab.cinder import keystone
 from tests.lab import glance
+from tests.lab import ports
 
 SERVICE = client.MEMBER + ',service'
 CLONES = {'directory': {'image_upload_use_cinder_backend': 'true',
@@ -30,7 +31,7 @@ class CloneTestCase(cinder_base.CinderTestCase):
         auth = keystone.Keystone(client.PROJECT)
         auth.__enter__()
         self.addCleanup(auth.__exit__)
-        port = cinder_base.free_port()
+        port = ports.free()
         chosen = dict(CLONES, **overrides)
         if stock:
             chosen['DEFAULT'] = {'volume_manager': cinder_base.STOCK_MANAGER,

@@ -28,7 +28,9 @@ import sys
 import time
 import urllib.parse
 
+from tests.lab import forks
 from tests.lab import glance_config
+from tests.lab import ports
 
 BASE_IMAGE_FILTER = {'name': 'base_image',
                      'factory': 'multistore_hooks.glance.base_image_filter:filter_factory'}
@@ -194,14 +196,10 @@ class Glance:
             time.sleep(0.005)
 
     def _listen(self):
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         wanted = self.port or self._port or 0
         try:
-            listener.bind(('127.0.0.1', wanted))
-            listener.listen(128)
+            listener = ports.listen(wanted)
         except OSError as error:
-            listener.close()
             raise LabError('port %d on 127.0.0.1 cannot be used: %s' % (wanted, error.strerror))
         return listener
 
@@ -261,17 +259,21 @@ class Glance:
 
     def _spawn(self, listener):
         ours, self._lifeline = os.pipe()
-        command = [self._python, '-m', 'gunicorn', '-k', 'gthread', '-w', '1', '--threads', '16',
-                   '-t', '600', '--graceful-timeout', '2', '--no-control-socket',
-                   '-b', 'fd://%d' % listener.fileno(), 'tests.lab.glance_app:application']
-        if self._eventlet:
-            command = [self._python, '-m', 'tests.lab.glance_eventlet', str(listener.fileno())]
+        arguments = ['-k', 'gthread', '-w', '1', '--threads', '16', '-t', '600', '--graceful-timeout', '2',
+                     '--no-control-socket', '-b', 'fd://%d' % listener.fileno(),
+                     'tests.lab.glance_app:application']
         try:
             with open(self._output, 'ab') as output:
-                self._process = subprocess.Popen(
-                    command, cwd=self.root, env=dict(self._environ(), LAB_LIFELINE=str(ours)),
-                    stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                    start_new_session=True, pass_fds=[listener.fileno(), ours])
+                options = {'cwd': self.root, 'env': dict(self._environ(), LAB_LIFELINE=str(ours)),
+                           'stdin': subprocess.DEVNULL, 'stdout': output, 'stderr': subprocess.STDOUT,
+                           'start_new_session': True, 'pass_fds': [listener.fileno(), ours]}
+                if self._eventlet or self._pythonpath:
+                    module = ['tests.lab.glance_eventlet', str(listener.fileno())]
+                    self._process = subprocess.Popen(
+                        [self._python, '-m'] + (module if self._eventlet else ['gunicorn'] + arguments),
+                        **options)
+                else:
+                    self._process = forks.popen('glance', self._python, 'gunicorn', arguments, **options)
         except OSError as error:
             os.close(self._lifeline)
             raise LabError('gunicorn cannot be started: %s' % error)

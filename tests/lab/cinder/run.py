@@ -11,6 +11,7 @@ import tempfile
 import typing
 
 from tests.lab.cinder import error
+from tests.lab import forks
 
 CHECKOUT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..', '..'))
 Json = typing.Dict[str, typing.Any]
@@ -39,10 +40,13 @@ def run(request: Json, python: str = sys.executable, pythonpath: str = '',
 
 def _run(request: Json, python: str, pythonpath: str, timeout: float) -> Json:
     try:
-        done = subprocess.run(
-            [python, '-m', 'tests.lab.cinder.volume'], input=json.dumps(request).encode(),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout, check=False,
-            env=environment(pythonpath), cwd=CHECKOUT)
+        asked, options = json.dumps(request).encode(), {'env': environment(pythonpath), 'cwd': CHECKOUT}
+        if pythonpath:
+            done = subprocess.run(
+                [python, '-m', 'tests.lab.cinder.volume'], input=asked, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, timeout=timeout, check=False, **options)
+        else:
+            done = forks.run('cinder', python, 'tests.lab.cinder.volume', asked, timeout, **options)
     except subprocess.TimeoutExpired:
         raise error.LabError('the upload took longer than %d s' % timeout) from None
     except OSError as failure:

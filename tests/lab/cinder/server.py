@@ -16,6 +16,7 @@ from tests.lab.cinder import client
 from tests.lab.cinder import conf
 from tests.lab.cinder import error
 from tests.lab.cinder import run
+from tests.lab import forks
 
 UP_SECONDS = 60
 
@@ -107,14 +108,16 @@ class Cinder(client.Client):
         self._wait_for_services()
         return self
 
-    def _launch(self, conf_file: str) -> subprocess.Popen:
-        command = [self._python, '-m', 'tests.lab.cinder.serve', conf_file, self._state_dir]
-        command += [self._cache_dir] if self._cache_dir else []
+    def _launch(self, conf_file: str) -> typing.Any:
+        module, arguments = 'tests.lab.cinder.serve', [conf_file, self._state_dir]
+        arguments += [self._cache_dir] if self._cache_dir else []
         try:
             with open(self.output, 'wb') as output:
-                return subprocess.Popen(
-                    command, env=run.environment(self._pythonpath), cwd=self._state_dir,
-                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output)
+                options = {'env': run.environment(self._pythonpath), 'cwd': self._state_dir,
+                           'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE, 'stderr': output}
+                if self._pythonpath:
+                    return subprocess.Popen([self._python, '-m', module] + arguments, **options)
+                return forks.popen('cinder', self._python, module, arguments, **options)
         except OSError as failure:
             raise error.LabError(
                 'cannot run %s: %s' % (self._python, failure.strerror)) from None

@@ -19,6 +19,7 @@ import threading
 import typing
 
 from tests.lab import ceph
+from tests.lab import forks
 from tests.lab.nova import run
 
 TIMEOUT_SECONDS = 300
@@ -63,9 +64,9 @@ class Host:
                       ceph_modules=ceph.bindings(os.path.join(self._state, 'modules'), python))
         os.mkdir(wanted['state_dir'])
         self._said = open(os.path.join(self._state, 'stderr'), 'w+b')
-        self._process = subprocess.Popen(
-            [python, '-W', 'ignore', '-m', 'tests.lab.nova.boot'], cwd=str(run.CHECKOUT),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said,
+        self._process = forks.popen(
+            'nova_with_ceph', python, 'tests.lab.nova.boot', root=wanted.get('nova_root', ''),
+            cwd=str(run.CHECKOUT), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said,
             env=dict(os.environ, TZ='UTC'))
         self._greeting: typing.Optional[Result] = None
         self._write(wanted)

@@ -9,6 +9,8 @@ import sys
 import tempfile
 import typing
 
+from tests.lab import forks
+
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 TIMEOUT_SECONDS = 300
 
@@ -35,10 +37,9 @@ def run(document: Document, python: str = sys.executable,
 
 def _run(document: Document, python: str, timeout: float) -> typing.Dict[str, typing.Any]:
     try:
-        finished = subprocess.run(
-            [python, '-W', 'ignore', '-m', 'tests.lab.nova.compute'], cwd=CHECKOUT,
-            input=json.dumps(document).encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=dict(os.environ, TZ='UTC'), timeout=timeout, check=False)
+        finished = forks.run(
+            'nova', python, 'tests.lab.nova.compute', json.dumps(document).encode(), timeout,
+            root=document.get('nova_root', ''), cwd=CHECKOUT, env=dict(os.environ, TZ='UTC'))
     except subprocess.TimeoutExpired:
         raise LabError('nova took longer than %s seconds' % timeout)
     said = finished.stderr.decode(errors='replace').strip()
