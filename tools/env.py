@@ -71,6 +71,7 @@ ENVS: typing.Dict[str, Env] = {
     'gate': Env(RECENT, 'gate', packages=(
         'nova==34.0.0', 'cinder==29.0.0', 'glance==33.0.0', 'keystone==30.0.0',
         'openstack-placement==16.0.0', 'python-openstackclient', 'pymysql', 'gunicorn')),
+    'gate-ussuri': Env(('3.11',), 'gate-ussuri', JOINT, compiler=True),
     # For tools/releases.py: the libraries of many releases, which themselves are not installed.
     'joint-old': Env(('3.11',), 'joint-old', JOINT, compiler=True),
     'joint-mid': Env(('3.11',), 'joint-mid', JOINT, compiler=True),

@@ -2,15 +2,25 @@
 """The parts of the live gate that can be tried without a cloud."""
 
 import configparser
+import contextlib
 import io
 import os
+import shutil
 import struct
+import subprocess
+import sys
 
 from oslotest import base
 
+from tests.lab import compat
+from tools import env
 from tools.gate import config
+from tools.gate import databases
 from tools.gate import guest
 from tools.gate import hooks
+from tools.gate import packages
+from tools.gate.programs import serve
+from tools.gate import releases
 from tools.gate import scenarios
 from tools.gate import table
 
@@ -61,6 +71,19 @@ class ConfigurationTest(base.BaseTestCase):
                          pipelines['composite:api']['keystone+caching'])
         self.assertIn('filter:base_image', pipelines)
 
+    def test_filter_comes_into_the_pipeline_of_an_older_glance_that_has_a_section_for_each(self):
+        text = hooks.paste_with_filter(
+            '[pipeline:glance-api]\npipeline = unauthenticated-context rootapp\n'
+            '[pipeline:glance-api-keystone]\npipeline = authtoken context  rootapp\n'
+            '[pipeline:glance-api-keystone+caching]\npipeline = authtoken context cache rootapp\n')
+        pipelines = configparser.ConfigParser()
+        pipelines.read_file(io.StringIO(text))
+        self.assertEqual('authtoken context base_image  rootapp',
+                         pipelines['pipeline:glance-api-keystone']['pipeline'])
+        self.assertEqual('authtoken context cache rootapp',
+                         pipelines['pipeline:glance-api-keystone+caching']['pipeline'])
+        self.assertEqual('unauthenticated-context rootapp', pipelines['pipeline:glance-api']['pipeline'])
+
     def test_option_given_several_times_has_a_line_for_each(self):
         text = config.render({'DEFAULT': {'one': True, 'many': ['a', 'b']}})
         self.assertEqual('[DEFAULT]\none = true\nmany = a\nmany = b\n', text)
@@ -68,6 +91,60 @@ class ConfigurationTest(base.BaseTestCase):
     def test_later_configuration_wins_option_by_option(self):
         self.assertEqual({'a': {'x': 1, 'y': 3}, 'b': {'z': 4}}, config.merged(
             {'a': {'x': 1, 'y': 2}}, {'a': {'y': 3}, 'b': {'z': 4}}))
+
+
+class ReleasesTest(base.BaseTestCase):
+
+    def test_newest_is_what_nobody_asks_for_and_oldest_is_another(self):
+        self.assertIs(releases.NEWEST, releases.find(''))
+        self.assertIsNot(releases.NEWEST, releases.find('oldest'))
+        self.assertIs(releases.find('oldest'), releases.find(releases.find('oldest').name))
+
+    def test_unknown_release_is_told_with_those_there_are(self):
+        error = self.assertRaises(releases.Unknown, releases.find, 'essex')
+        self.assertIn('essex', str(error))
+        for name in (*releases.RELEASES, 'oldest'):
+            self.assertIn(name, str(error))
+
+    def test_every_release_has_an_environment_and_all_apis(self):
+        for release in releases.RELEASES.values():
+            self.assertIn(release.environment, env.ENVS)
+            self.assertEqual(set(releases.NEWEST.apis), set(release.apis))
+            self.assertFalse(set(release.without) - set(scenarios.SCENARIOS))
+
+    def test_what_a_release_cannot_have_is_not_run_and_is_told(self):
+        odd = releases.NEWEST._replace(name='odd', without={1: 'for a reason'}, not_stock={2: 'no stock'})
+        ran = {(number, mode.name) for number in (1, 2, 3)
+               for mode in (scenarios.STOCK, scenarios.FILTER, scenarios.HOOKS)
+               if scenarios.runs(number, mode, odd)}
+        self.assertEqual({(2, 'hooks'), (3, 'stock'), (3, 'filter')}, ran)
+        self.assertEqual(['1 not of odd: for a reason', '2 not of stock odd: no stock'],
+                         scenarios.remarks((1, 2, 3), odd))
+        self.assertEqual([], scenarios.remarks(scenarios.SCENARIOS, releases.NEWEST))
+
+    def test_databases_of_two_releases_are_kept_apart(self):
+        folder = self.useFixture(base.fixtures.TempDir()).path
+        with open(os.path.join(folder, 'stamp.json'), 'w', encoding='utf-8') as stream:
+            stream.write('{}')
+        paths = config.Paths(folder, folder)
+        self.assertEqual(2, len({databases.kept_in('cache', paths, release)
+                                 for release in (releases.NEWEST, releases.find('oldest'))}))
+
+    def test_application_is_a_variable_or_what_a_factory_returns(self):
+        self.assertEqual({}, serve.load('builtins:dict'))
+        self.assertRaises(AttributeError, serve.load, 'builtins')
+
+    def test_nova_of_an_old_release_finds_its_clock_in_eventlet(self):
+        folder = self.useFixture(base.fixtures.TempDir()).path
+        shutil.copyfile(compat.__file__, os.path.join(folder, 'gate_compat.py'))
+        shutil.copyfile(packages.OLD_PYTHON, os.path.join(folder, 'gate_old_python.py'))
+        code = ('import gate_old_python, time, eventlet.patcher; eventlet.monkey_patch();'
+                'again = eventlet.patcher.original("time");'
+                'print(again.monotonic is time.monotonic, again.sleep is time.sleep)')
+        said = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], cwd=folder, check=True,
+                              stdout=subprocess.PIPE, universal_newlines=True).stdout
+        # The very clock, but not the sleep that eventlet has put in the place of Python's.
+        self.assertEqual('True False', said.strip())
 
 
 class TableTest(base.BaseTestCase):
@@ -97,6 +174,14 @@ class TableTest(base.BaseTestCase):
         sheet.rows = [self.row('hooks', '2 flat', 'no clone')]
         self.assertEqual(1, sheet.exit_code())
         self.assertIn('WRONG', table.render(sheet.rows))
+
+    def test_scenario_that_is_not_run_is_told_without_any_row(self):
+        sheet = table.Sheet(None)
+        sheet.remarks.append('6 not of odd: for a reason')
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            sheet.show()
+        self.assertEqual('6 not of odd: for a reason', printed.getvalue().strip())
 
     def test_no_row_at_all_is_no_success(self):
         self.assertEqual(1, table.Sheet(None).exit_code())

@@ -2,7 +2,8 @@
 """``make gate``: install what it needs, and run ``worker.py`` in namespaces of its own.
 
 In the environment: GATE=short for scenarios 1, 2 and 4 only; ONLY=1,2 for some; KEEP=1 to leave the
-cloud up. Exit codes: 0 all of ours is right; 1 something is WRONG, or it could not be run.
+cloud up; RELEASE=oldest, or the name of one in ``releases.py``, for another than the newest.
+Exit codes: 0 all of ours is right; 1 something is WRONG, or it could not be run.
 """
 
 import fcntl
@@ -17,6 +18,7 @@ import time
 from tools import env
 from tools.gate import hooks
 from tools.gate import packages
+from tools.gate import releases
 
 INIT = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'programs', 'init.py')
 # A file system on a disk: Ceph does not work on one in memory.
@@ -42,13 +44,16 @@ def main() -> int:
     except OSError:
         return fail('another one runs, or its cloud is still up')
     try:
+        release = releases.find(os.environ.get('RELEASE', ''))
         packages.install()
-        venv = env.ensure('gate')
+        venv = env.ensure(release.environment)
         if 'short' not in os.environ.get('GATE', ''):
             env.ensure('tempest')
         packages.link_modules(venv)
+        if release.old_python:
+            packages.restore_python(venv)
         hooks.clean(venv)
-    except (packages.Missing, env.Missing, env.Failed) as error:
+    except (releases.Unknown, packages.Missing, env.Missing, env.Failed) as error:
         return fail(str(error))
     keep = os.environ.get('KEEP', '') not in ('', '0')
     work = tempfile.mkdtemp(prefix='multistore-gate-', dir=PLACE)

@@ -20,7 +20,7 @@ RETRIES = 4
 Json = typing.Dict[str, typing.Any]
 
 COMPUTE, IMAGE, VOLUME, IDENTITY = 'compute', 'image', 'block-storage', 'identity'
-MICROVERSIONS = {COMPUTE: '2.90', VOLUME: '3.59'}
+VOLUME_VERSION = '3.59'
 
 
 class Refused(processes.Failed):
@@ -34,7 +34,8 @@ class Refused(processes.Failed):
 class Api:
     """The services as a user of a project sees them."""
 
-    def __init__(self, user: str, project: str) -> None:
+    def __init__(self, user: str, project: str, compute_version: str = '') -> None:
+        self._versions = {COMPUTE: compute_version, VOLUME: VOLUME_VERSION}
         auth = v3.Password(auth_url=sites.IDENTITY, username=user, password=sites.PASSWORD,
                            project_name=project, user_domain_name='Default',
                            project_domain_name='Default')
@@ -54,7 +55,7 @@ class Api:
         try:
             self._authenticate()
             answer = self._session.request(
-                path, method, microversion=MICROVERSIONS.get(service),
+                path, method, microversion=self._versions.get(service),
                 endpoint_filter={'service_type': service, 'interface': 'public'}, **options)
         except exceptions.HttpError as error:
             raise Refused(error.http_status, _message(error)) from error

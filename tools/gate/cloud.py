@@ -17,6 +17,7 @@ from tools.gate import guest
 from tools.gate import hooks
 from tools.gate import hosts
 from tools.gate import processes
+from tools.gate import releases
 from tools.gate import services
 from tools.gate import sites
 from tools.gate import stores
@@ -42,13 +43,13 @@ HOOKS = Mode('hooks', filter=True, services=True)
 class Cloud:
     """The whole cloud."""
 
-    def __init__(self, paths: config.Paths, cache: str) -> None:
-        self.paths, self._cache = paths, cache
+    def __init__(self, paths: config.Paths, cache: str, release: releases.Release) -> None:
+        self.paths, self._cache, self.release = paths, cache, release
         for name in ('log', 'lock', 'tmp', 'home', 'etc'):
             os.makedirs(paths.in_work(name), exist_ok=True)
         self.running = processes.Processes(paths.in_work('log'), _environment(paths))
-        self.services = services.Services(paths, self.running)
-        self.hosts = hosts.Hosts(paths, self.running)
+        self.services = services.Services(paths, self.running, release.apis)
+        self.hosts = hosts.Hosts(paths, self.running, release.conf.get('compute', {}))
         self.mariadb = stores.MariaDB(paths, self.running)
         self.rabbitmq = stores.RabbitMQ(paths, self.running)
         self.clusters: typing.Dict[str, ceph.Ceph] = {}
@@ -75,11 +76,12 @@ class Cloud:
             with concurrent.futures.ThreadPoolExecutor(3) as pool:
                 below = [pool.submit(self._clusters), pool.submit(self.rabbitmq.start),
                          pool.submit(databases.prepare, self._cache, self.paths, self.running,
-                                     self.mariadb, self.services)]
+                                     self.mariadb, self.services, self.release)]
             for one in below:
                 one.result()
-        self.admin = api.Api('admin', 'admin')
-        self.user = api.Api(databases.USER, databases.PROJECT)
+        version = self.release.compute_version
+        self.admin = api.Api('admin', 'admin', version)
+        self.user = api.Api(databases.USER, databases.PROJECT, version)
         with stage('Glance, Placement, Nova, Cinder, libvirt'):
             self.services.start('neutron', 'placement', 'glance', 'nova-conductor')
             self.hosts.make(self.clusters)
@@ -195,7 +197,8 @@ class Cloud:
                 ('cinder', 'cinder.conf', config.merged(
                     config.cinder(paths), hooks.CINDER if mode.services else {})),
                 ('nova', 'nova.conf', config.nova(paths))):
-            self._etc(project, name, config.render(conf))
+            self._etc(project, name, config.render(
+                config.merged(conf, self.release.conf.get(project, {}))))
         if os.path.isdir(self.paths.in_work('hosts')):
             self.hosts.configure(hooks.NOVA if mode.services else {})
 
@@ -205,7 +208,8 @@ class Cloud:
 
     def configure_glance(self, extra: config.Conf) -> None:
         """Restart Glance with more options."""
-        self._etc('glance', 'glance-api.conf', config.render(config.merged(self._glance(), extra)))
+        self._etc('glance', 'glance-api.conf', config.render(config.merged(
+            self._glance(), self.release.conf.get('glance', {}), extra)))
         self.services.restart('glance')
 
     def refuse_locations(self, refuse: bool) -> None:

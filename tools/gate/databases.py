@@ -9,9 +9,11 @@ import shutil
 import subprocess
 import typing
 
+from tools import env
 from tools.gate import api
 from tools.gate import config
 from tools.gate import processes
+from tools.gate import releases
 from tools.gate import services
 from tools.gate import sites
 from tools.gate import stores
@@ -22,12 +24,12 @@ SERVICE_USERS = ('nova', 'glance', 'cinder', 'placement')
 PROJECT = USER = 'demo'
 
 _ENDPOINTS = {'glance': ('image', ''), 'placement': ('placement', ''), 'neutron': ('network', ''),
-              'nova': ('compute', '/v2.1'), 'cinder': ('block-storage', '/v3')}
+              'nova': ('compute', '/v2.1')}
 
 
-def restore(cache: str, paths: config.Paths) -> bool:
+def restore(cache: str, paths: config.Paths, release: releases.Release) -> bool:
     """Copy what an earlier run has kept; tell whether there was something."""
-    kept = _kept(cache, paths)
+    kept = kept_in(cache, paths, release)
     if not os.path.isdir(kept):
         return False
     subprocess.run(['cp', '-a', kept + '/.', paths.work], check=True)
@@ -35,9 +37,9 @@ def restore(cache: str, paths: config.Paths) -> bool:
 
 
 def keep(cache: str, paths: config.Paths, server: stores.MariaDB,
-         running: processes.Processes) -> None:
+         running: processes.Processes, release: releases.Release) -> None:
     """Keep the databases for the next run; the server is stopped for it, and started again."""
-    kept = _kept(cache, paths)
+    kept = kept_in(cache, paths, release)
     running.stop(server.NAME)
     shutil.rmtree(cache, ignore_errors=True)
     os.makedirs(kept + '.new')
@@ -46,9 +48,10 @@ def keep(cache: str, paths: config.Paths, server: stores.MariaDB,
     server.start()
 
 
-def _kept(cache: str, paths: config.Paths) -> str:
+def kept_in(cache: str, paths: config.Paths, release: releases.Release) -> str:
+    """Return the folder where the databases of a release are kept."""
     # Whatever the content depends on: the releases, this file, and what is written by others here.
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(repr(release.volume_endpoint).encode())
     here = os.path.dirname(os.path.abspath(__file__))
     for path in [os.path.join(paths.venv, 'stamp.json')] + [
             os.path.join(here, name) for name in ('databases.py', 'sites.py', 'stores.py')]:
@@ -56,7 +59,7 @@ def _kept(cache: str, paths: config.Paths) -> str:
     return os.path.join(cache, digest.hexdigest()[:16])
 
 
-def make(paths: config.Paths, running: processes.Processes) -> None:
+def make(paths: config.Paths, running: processes.Processes, old_python: bool) -> None:
     """Make all tables, and Keystone's keys and first user."""
     def manage(program: str, conf: str, *arguments: str) -> None:
         running.run([paths.program(program), '--config-file', paths.in_work('etc', *conf.split('/')),
@@ -72,7 +75,12 @@ def make(paths: config.Paths, running: processes.Processes) -> None:
                '--bootstrap-region-id', sites.REGION, *(
                    argument for kind in ('public', 'internal', 'admin')
                    for argument in ('--bootstrap-%s-url' % kind, sites.IDENTITY)))
-        manage('glance-manage', 'glance/glance-api.conf', 'db_sync')
+        if old_python:
+            # Its glance-manage names two commands alike, which newer Pythons refuse.
+            running.run([paths.program('python'), '-m', 'tests.lab.glance_manage',
+                         paths.in_work('etc', 'glance')], 'glance-manage', directory=env.ROOT)
+        else:
+            manage('glance-manage', 'glance/glance-api.conf', 'db_sync')
         manage('placement-manage', 'placement/placement.conf', 'db', 'sync')
 
     def nova() -> None:
@@ -89,7 +97,7 @@ def make(paths: config.Paths, running: processes.Processes) -> None:
             made.result()
 
 
-def fill_keystone() -> None:
+def fill_keystone(volume_endpoint: typing.Tuple[str, str]) -> None:
     """Make the services' users and endpoints, and the user of the scenarios; Keystone runs."""
     admin = api.Api('admin', 'admin')
 
@@ -112,7 +120,8 @@ def fill_keystone() -> None:
     for name in SERVICE_USERS:
         user(name, service, role('admin'), role('service'))
     user(USER, post('project', name=PROJECT, domain_id='default'), role('member'), role('reader'))
-    for name, (kind, path) in _ENDPOINTS.items():
+    endpoints = {**_ENDPOINTS, 'cinder': volume_endpoint}
+    for name, (kind, path) in endpoints.items():
         service_id = post('service', name=name, type=kind)
         for interface in ('public', 'internal', 'admin'):
             post('endpoint', service_id=service_id, interface=interface, region_id=sites.REGION,
@@ -120,16 +129,16 @@ def fill_keystone() -> None:
 
 
 def prepare(cache: str, paths: config.Paths, running: processes.Processes,
-            server: stores.MariaDB, serving: 'services.Services') -> None:
+            server: stores.MariaDB, serving: 'services.Services', release: releases.Release) -> None:
     """Have the databases filled, MariaDB and Keystone running; from the cache if it can be."""
-    if restore(cache, paths):
+    if restore(cache, paths, release):
         server.start()
         serving.start('keystone')
         return
     server.make()
     server.start()
     server.make_databases()
-    make(paths, running)
+    make(paths, running, release.old_python)
     serving.start('keystone')
-    fill_keystone()
-    keep(cache, paths, server, running)
+    fill_keystone(release.volume_endpoint)
+    keep(cache, paths, server, running, release)

@@ -31,13 +31,20 @@ FILTER = '''
 [filter:base_image]
 paste.filter_factory = multistore_hooks.glance.base_image_filter:filter_factory
 '''
-PIPELINE = 'keystone = '
+#: The line to change, by the section it is in: since 2023.2, and before.
+PIPELINES = {'[composite:api]': 'keystone = ',
+             '[pipeline:glance-api-keystone]': 'pipeline = '}
 
 
 def paste_with_filter(text: str) -> str:
     """Return glance-api-paste.ini with the filter right after ``context`` in its pipeline."""
-    lines = [line.replace(' context ', ' context base_image ') if line.startswith(PIPELINE) else line
-             for line in text.splitlines()]
+    lines, section = [], ''
+    for line in text.splitlines():
+        if line.startswith('['):
+            section = line.strip()
+        if line.startswith(PIPELINES.get(section, '\n')):
+            line = line.replace(' context ', ' context base_image ')
+        lines.append(line)
     return '\n'.join(lines) + '\n' + FILTER
 
 

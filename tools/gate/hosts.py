@@ -20,8 +20,13 @@ _MOUNTS = {'etc': '/etc/libvirt', 'lib': '/var/lib/libvirt', 'cache': '/var/cach
 class Hosts:
     """All hosts of all sites."""
 
-    def __init__(self, paths: config.Paths, running: processes.Processes) -> None:
-        self._paths, self._running = paths, running
+    def __init__(self, paths: config.Paths, running: processes.Processes,
+                 conf: config.Conf) -> None:
+        """Describe them.
+
+        :param conf: laid over every host's nova.conf
+        """
+        self._paths, self._running, self._conf = paths, running, conf
 
     def make(self, clusters: typing.Mapping[str, ceph.Ceph]) -> None:
         """Start libvirtd on every host, and give it the key of its cluster."""
@@ -34,7 +39,7 @@ class Hosts:
         """Write every host's nova.conf, with more options over its own."""
         for host in sites.HOSTS:
             pathlib.Path(self.folder(host), 'nova.conf').write_text(
-                config.render(config.merged(config.compute(self._paths, host), extra)),
+                config.render(config.merged(config.compute(self._paths, host), self._conf, extra)),
                 encoding='utf-8')
 
     def start(self, *hosts: str) -> None:

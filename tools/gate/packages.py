@@ -9,6 +9,8 @@ import subprocess
 import sys
 import typing
 
+from tests.lab import compat
+
 #: A program, or a path as a pattern, and the package that brings it.
 NEEDED = {
     'libvirtd': 'libvirt-daemon', 'virsh': 'libvirt-clients',
@@ -27,6 +29,7 @@ MODULES = {
     'python3-rados': ('rados.{abi}.so',), 'python3-rbd': ('rbd.{abi}.so',),
 }
 DISTRIBUTION = '/usr/lib/python3/dist-packages'
+OLD_PYTHON = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'programs', 'old_python.py')
 POLICY = '/usr/sbin/policy-rc.d'
 
 
@@ -68,11 +71,7 @@ def link_modules(venv: str) -> None:
 
     :raises Missing: the environment's Python is another than the distribution's.
     """
-    python = os.path.join(venv, 'bin', 'python')
-    packages, abi = subprocess.run(
-        [python, '-c', 'import sysconfig as s; print(s.get_path("platlib"));'
-         ' print(s.get_config_var("SOABI"))'], stdout=subprocess.PIPE, check=True,
-        universal_newlines=True).stdout.split()
+    packages, abi = _modules_of(venv)
     for package, names in MODULES.items():
         for name in names:
             name = name.format(abi=abi)
@@ -82,6 +81,25 @@ def link_modules(venv: str) -> None:
                               "the distribution's own" % (package, name))
             if not os.path.islink(link):
                 os.symlink(source, link)
+
+
+def restore_python(venv: str) -> None:
+    """Have every Python of an environment run programs/old_python.py when it starts."""
+    folder = _modules_of(venv)[0]
+    shutil.copyfile(compat.__file__, os.path.join(folder, 'gate_compat.py'))
+    shutil.copyfile(OLD_PYTHON, os.path.join(folder, 'gate_old_python.py'))
+    with open(os.path.join(folder, 'gate_old_python.pth'), 'w', encoding='utf-8') as stream:
+        stream.write('import gate_old_python\n')
+
+
+def _modules_of(venv: str) -> typing.Tuple[str, str]:
+    """Return the folder of an environment's modules, and the name of its binary interface."""
+    python = os.path.join(venv, 'bin', 'python')
+    packages, abi = subprocess.run(
+        [python, '-c', 'import sysconfig as s; print(s.get_path("platlib"));'
+         ' print(s.get_config_var("SOABI"))'], stdout=subprocess.PIPE, check=True,
+        universal_newlines=True).stdout.split()
+    return packages, abi
 
 
 def _missing() -> typing.List[str]:

@@ -10,6 +10,7 @@ from tools.gate import commands
 from tools.gate import faults
 from tools.gate import filtered
 from tools.gate import processes
+from tools.gate import releases
 from tools.gate import servers
 from tools.gate import snapshots
 from tools.gate import tempest
@@ -40,9 +41,10 @@ def run(cloud: clouds.Cloud, sheet: typing.Any,
         stage: typing.Callable[[str], typing.ContextManager[typing.Any]]) -> None:
     """Run them: all of stock first, then the hooks are installed."""
     chosen = wanted()
+    sheet.remarks += remarks(chosen, cloud.release)
     for mode in (STOCK, FILTER, HOOKS):
-        numbers = [number for number, (modes, _) in SCENARIOS.items()
-                   if number in chosen and mode in modes]
+        numbers = [number for number in SCENARIOS
+                   if number in chosen and runs(number, mode, cloud.release)]
         if not numbers:
             continue
         if mode != STOCK:
@@ -51,6 +53,23 @@ def run(cloud: clouds.Cloud, sheet: typing.Any,
         for number in numbers:
             for scenario in SCENARIOS[number][1]:
                 _run(cloud, sheet, number, scenario)
+
+
+def runs(number: int, mode: clouds.Mode, release: releases.Release) -> bool:
+    """Tell whether a release can have a scenario in a mode."""
+    return (mode in SCENARIOS[number][0] and number not in release.without
+            and not (mode == STOCK and number in release.not_stock))
+
+
+def remarks(numbers: typing.Iterable[int], release: releases.Release) -> typing.List[str]:
+    """Return what of these scenarios a release does not have, and why."""
+    lines = []
+    for number in numbers:
+        if number in release.without:
+            lines.append('%d not of %s: %s' % (number, release.name, release.without[number]))
+        elif number in release.not_stock and STOCK in SCENARIOS[number][0]:
+            lines.append('%d not of stock %s: %s' % (number, release.name, release.not_stock[number]))
+    return lines
 
 
 def _run(cloud: clouds.Cloud, sheet: typing.Any, number: int, scenario: Scenario) -> None:

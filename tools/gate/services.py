@@ -6,24 +6,20 @@ import typing
 
 from tools.gate import config
 from tools.gate import processes
+from tools.gate import releases
 from tools.gate import sites
 
 PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'programs')
 
-# The WSGI module of each API, and the variable that names its configuration folder.
-APIS = {'keystone': ('keystone.wsgi.api', 'OS_KEYSTONE_CONFIG_DIR'),
-        'glance': ('glance.wsgi.api', 'OS_GLANCE_CONFIG_DIR'),
-        'placement': ('placement.wsgi.api', 'OS_PLACEMENT_CONFIG_DIR'),
-        'nova': ('nova.wsgi.osapi_compute', 'OS_NOVA_CONFIG_DIR'),
-        'cinder': ('cinder.wsgi.api', '')}
 AGENTS = ('nova-conductor', 'nova-scheduler', 'cinder-scheduler', 'cinder-volume')
 
 
 class Services:
     """Starts each service by its name; an API is waited for."""
 
-    def __init__(self, paths: config.Paths, running: processes.Processes) -> None:
-        self._paths, self._running = paths, running
+    def __init__(self, paths: config.Paths, running: processes.Processes,
+                 apis: typing.Mapping[str, releases.Api]) -> None:
+        self._paths, self._running, self._apis = paths, running, apis
 
     def start(self, *names: str) -> None:
         """Start services side by side, and wait until the APIs among them listen."""
@@ -46,7 +42,7 @@ class Services:
         if name == 'neutron':
             command = [os.path.join(PROGRAMS, 'neutron.py'), str(sites.PORTS[name])]
             self._running.start(name, [self._paths.program('python')] + command)
-        elif name in APIS:
+        elif name in self._apis:
             self._start_api(name)
         else:
             assert name in AGENTS, name
@@ -55,12 +51,13 @@ class Services:
                                        self._conf(project, project + '.conf')])
 
     def _start_api(self, name: str) -> None:
-        module, variable = APIS[name]
-        command = [self._paths.program('python'), os.path.join(PROGRAMS, 'serve.py'), module,
+        one = self._apis[name]
+        program = 'serve_eventlet.py' if one.eventlet else 'serve.py'
+        command = [self._paths.program('python'), os.path.join(PROGRAMS, program), one.application,
                    str(sites.PORTS[name]), self.record(name)]
         environment: typing.Dict[str, str] = {}
-        if variable:
-            environment[variable] = self._conf(name)
+        if one.variable:
+            environment[one.variable] = self._conf(name)
         else:
             command += ['--config-file', self._conf(name, name + '.conf')]
         self._running.start(name, command, **environment)

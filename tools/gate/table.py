@@ -46,6 +46,7 @@ class Sheet:
     def __init__(self, cloud: typing.Any) -> None:
         self._cloud = cloud
         self.rows: typing.List[Row] = []
+        self.remarks: typing.List[str] = []     # on what is not in the table
 
     @contextlib.contextmanager
     def row(self, number: int, what: str) -> typing.Iterator[Row]:
@@ -68,9 +69,10 @@ class Sheet:
                    or not self.rows)
 
     def show(self) -> None:
-        """Print the table."""
-        if self.rows:
-            print('\n' + render(self.rows), flush=True)
+        """Print the table, and what is not in it."""
+        lines = ([render(self.rows)] if self.rows else []) + self.remarks
+        if lines:
+            print('\n' + '\n'.join(lines), flush=True)
 
 
 def render(rows: typing.Sequence[Row]) -> str:

@@ -33,7 +33,7 @@ def plugin(cloud: typing.Any, sheet: typing.Any) -> None:
     program = os.path.join(env.VENVS, 'tempest', 'bin', 'tempest')
     cloud.running.run([program, 'init', folder], 'tempest-init')
     hosts.write(os.path.join(folder, 'etc', 'tempest.conf'),
-                config.render(conf(cloud.paths, image)))
+                config.render(conf(cloud.paths, image, cloud.release.volume_endpoint[0])))
     with sheet.row(8, 'the tempest plugin, run by tempest') as row:
         try:
             said = cloud.running.run([program, 'run', '--regex', '^multistore_tempest_plugin',
@@ -51,7 +51,7 @@ def plugin(cloud: typing.Any, sheet: typing.Any) -> None:
     images.delete(cloud, [image])
 
 
-def conf(paths: config.Paths, image: str) -> config.Conf:
+def conf(paths: config.Paths, image: str, volumes_type: str) -> config.Conf:
     """Return tempest.conf."""
     return {
         'DEFAULT': {'log_file': paths.in_work('log', 'tempest.log')},
@@ -69,7 +69,7 @@ def conf(paths: config.Paths, image: str) -> config.Conf:
                               'cinder': True, 'glance': True},
         'validation': {'run_validation': False},
         'volume': {'volume_size': 1, 'disk_format': 'raw', 'build_timeout': 240,
-                   'build_interval': 1, 'catalog_type': 'block-storage'},
+                   'build_interval': 1, 'catalog_type': volumes_type},
         'multistore': {'stores': ','.join(STORES), 'default_store': sites.CENTRAL,
                        'compute_store': sites.SITES[0].name,
                        'volume_types': ','.join('%s:%s' % item for item in TYPES.items())},

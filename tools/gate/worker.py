@@ -14,11 +14,11 @@ from tools import env
 from tools.gate import cloud as clouds
 from tools.gate import config
 from tools.gate import processes
+from tools.gate import releases
 from tools.gate import scenarios
 from tools.gate import sites
 from tools.gate import table
 
-CACHE = os.path.join(env.VENVS, 'gate-cache')
 # Where programs write besides their own folders: what they write goes to the gate's folder.
 OVERLAID = ('/etc', '/var/lib', '/var/cache', '/var/log')
 
@@ -27,7 +27,10 @@ def main(work: str, venv: str) -> int:
     """Run the scenarios; return the gate's exit code."""
     _mount(work)
     began = time.monotonic()
-    cloud = clouds.Cloud(config.Paths(work, venv), CACHE)
+    release = releases.find(os.environ.get('RELEASE', ''))
+    # What an earlier run has kept, of this release.
+    cache = os.path.join(env.VENVS, release.environment + '-cache')
+    cloud = clouds.Cloud(config.Paths(work, venv), cache, release)
     sheet = table.Sheet(cloud)
     try:
         cloud.up(stage)

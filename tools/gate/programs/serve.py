@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serve an OpenStack API with gunicorn: ``serve.py MODULE PORT RECORD [ARGUMENT...]``.
+"""Serve an OpenStack API with gunicorn: ``serve.py APPLICATION PORT RECORD [ARGUMENT...]``.
 
-MODULE has the WSGI application under the name ``application``; it finds ARGUMENTs in sys.argv.
+APPLICATION is a module that has the WSGI application under the name ``application``, or
+MODULE:FACTORY, which returns it; it finds ARGUMENTs in sys.argv.
 Of each request one line of JSON goes to the file RECORD: method, path, status, bytes of the body in
 and out, and who asked.
 """
@@ -78,25 +79,37 @@ class Recorder:
 class Server(base.BaseApplication):
     """One process, several threads: Glance's tasks are the process's own."""
 
-    def __init__(self, module: str, port: str, record: str) -> None:
-        self._module, self._port, self._record = module, port, record
+    def __init__(self, application: str, port: str, record: str) -> None:
+        self._application, self._port, self._record = application, port, record
         super().__init__()
 
     def load_config(self) -> None:
         settings = {'bind': '127.0.0.1:' + self._port, 'workers': 1, 'threads': 16,
                     'worker_class': 'gthread', 'timeout': 600, 'graceful_timeout': 2, 'keepalive': 75,
-                    'proc_name': self._module, 'control_socket_disable': True}
+                    'proc_name': self._application, 'control_socket_disable': True}
         for name, value in settings.items():
             if name in self.cfg.settings:
                 self.cfg.set(name, value)
 
     def load(self) -> typing.Any:
-        return Recorder(importlib.import_module(self._module).application, self._record)
+        return Recorder(load(self._application), self._record)
 
 
-if __name__ == '__main__':
+def load(application: str) -> typing.Any:
+    """Return the WSGI application."""
+    module, _, factory = application.partition(':')
+    loaded = importlib.import_module(module)
+    return getattr(loaded, factory)() if factory else loaded.application
+
+
+def own_arguments() -> typing.List[str]:
+    """Return this program's arguments, and leave the service its own."""
     arguments = sys.argv[1:4]
     # Some services read their command line when they are imported.
     sys.argv[1:] = sys.argv[4:]
     del sys.path[0]         # this folder
-    Server(*arguments).run()
+    return arguments
+
+
+if __name__ == '__main__':
+    Server(*own_arguments()).run()
