@@ -8,8 +8,10 @@ import inspect
 import os
 import time
 from typing import Any
+from typing import Callable
 from typing import Iterator
 from typing import Optional
+from typing import TypeVar
 
 from nova import conf
 from nova import exception
@@ -30,6 +32,11 @@ LOG = logging.getLogger(__name__)
 CLONE_TRIES = 3
 #: How long one attempt of a request may take. To take an import on, Glance first connects to the store.
 REQUEST_SECONDS = 30
+#: How long a Glance that cannot be reached is waited for, in seconds, and between two attempts at most:
+#: it may be restarted just when a boot begins.
+RESTART_SECONDS, LONGEST_WAIT = 60, 5
+
+T = TypeVar('T')
 
 A_DAY = 24 * 3600
 
@@ -55,9 +62,9 @@ class Rbd(imagebackend.Rbd):
             return super().clone(context, image_id_or_uri, *args, **kwargs)
         for number in range(CLONE_TRIES):
             try:
-                return super().clone(context, image_id_or_uri, **_WITHOUT_COPY)
+                return _reached(lambda: self._clone_as_it_is(context, image_id_or_uri))
             except exception.ImageUnacceptable:
-                image = _raw_image(context, image_id_or_uri)
+                image = _raw_image(context, image_id_or_uri, _reached)
                 if image is None:
                     raise
                 location = self._hidden_location(context, image, store)
@@ -67,6 +74,9 @@ class Rbd(imagebackend.Rbd):
                     raise
             ensure_in_store(context, image_id_or_uri, store, self.driver)
         return None  # not reached
+
+    def _clone_as_it_is(self, context: Any, image_id: str) -> Any:
+        return super().clone(context, image_id, **_WITHOUT_COPY)
 
     def _hidden_location(self, context: Any, image: api.Image, store: str) -> Any:
         """Return a location in this cluster that image records do not show (OSSN-0065), or None."""
@@ -146,6 +156,24 @@ def rbd_driver() -> Any:
     return rbd_utils.RBDDriver()
 
 
+def _reached(question: Callable[[], T]) -> T:
+    """Ask Glance something, and again while it cannot be reached.
+
+    :raises nova.exception.GlanceConnectionFailed: it has stayed away.
+    :raises GlanceError: it answers something else, or a proxy in its place has not stopped to.
+    """
+    started, waited = time.monotonic(), 0.0
+    while True:
+        try:
+            return question()
+        except (exception.GlanceConnectionFailed, api.GlanceError) as error:
+            if waited >= RESTART_SECONDS or getattr(error, 'status', 503) not in (502, 503, 504):
+                raise
+            LOG.info('Glance cannot be reached, trying again: %s', error)
+        time.sleep(copying.delay(waited, LONGEST_WAIT))
+        waited = time.monotonic() - started
+
+
 def ensure_in_store(context: Any, image_id: str, store: str, driver: Any) -> bool:
     """Wait until an image is in this site's store; tell whether it had to be copied there.
 
@@ -186,13 +214,18 @@ def ensure_in_store(context: Any, image_id: str, store: str, driver: Any) -> boo
 
 def cloneable(context: Any, image_id: str) -> bool:
     """Tell whether an image can be cloned, wherever it is."""
-    return _raw_image(context, image_id) is not None
+    return _raw_image(context, image_id, lambda question: question()) is not None
 
 
-def _raw_image(context: Any, image_id: str) -> Optional[api.Image]:
-    """Return an image, or None if it cannot be cloned wherever it is: an ISO could be copied in vain."""
+def _raw_image(context: Any, image_id: str, ask: Callable[[Callable[[], api.Image]], api.Image]
+               ) -> Optional[api.Image]:
+    """Return an image, or None if it cannot be cloned wherever it is: an ISO could be copied in vain.
+
+    :param ask: calls the question that it is given, once or more often.
+    """
+    images = image_api.images_for(context, lambda: REQUEST_SECONDS)
     try:
-        image = image_api.images_for(context, lambda: REQUEST_SECONDS).image(image_id)
+        image = ask(lambda: images.image(image_id))
     except api.GlanceError as error:
         LOG.debug('Glance does not show the image %(image)s: %(error)s', {'image': image_id, 'error': error})
         return None

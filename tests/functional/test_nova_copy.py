@@ -85,6 +85,15 @@ class RowsTest(copy_sites.SitesTestCase):
         self.assertLess(time.monotonic() - started, 25)
         self.assertCloned(sick.results()['results'][0], image, self.a)
 
+    def test_glance_that_cannot_be_reached_when_a_boot_begins_is_waited_for(self):
+        host = self.host()
+        host.ready()
+        for looks in (2, 3):
+            image = self.image()
+            # Two come before the disk is made. Nova itself gives up after the fourth failure.
+            self.glance.fault('GET', '/v2/images/', status=503, times=6, skip=looks)
+            self.assertCloned(self.boot(host, image), image, self.a)
+
     def test_image_deleted_in_the_middle(self):
         image = self.image(megabytes=LARGE)
         host = self.host()
