@@ -5,9 +5,9 @@ PYTHON ?= python3
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
 
-test: ## lint, unit tests on every Python there is, functional tests, documentation
+test: ## lint, unit tests on every Python there is, functional tests, documentation (GATE=short: make gate too)
 	@tools/packages
-	@$(PYTHON) tools/run_tests.py
+	@GATE=$(GATE) $(PYTHON) tools/run_tests.py
 
 lint: ## flake8 with hacking, mypy, reno, doc8, bashate, shellcheck
 	@$(PYTHON) tools/run_tests.py lint

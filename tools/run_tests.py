@@ -3,7 +3,7 @@
 """Everything `make test` does, from a clean clone: environments, lint, tests, documentation.
 
     tools/run_tests.py                  all of it
-    tools/run_tests.py lint unit docs   some of it: lint, unit, functional, releases, docs
+    tools/run_tests.py lint unit docs   some of it: lint, unit, functional, releases, docs, gate
     tools/run_tests.py unit --only unit-3.11
 
 A failing step does not stop the others. A table comes at the end; the last line is
@@ -29,6 +29,8 @@ import env
 import workers
 
 KINDS = ('lint', 'unit', 'functional', 'releases', 'docs')
+# Besides all of those when GATE=short is in the environment: it needs root, and 4 GB more memory.
+GATE = 'gate'
 UNIT = [name for name in env.ENVS if name.startswith('unit-')]
 COVERAGE = 'unit-3.11'
 AT_ONCE = 2
@@ -228,11 +230,24 @@ def stestr(shell: Shell, path: str, options: typing.List[str], **extra: str) -> 
 def releases(shell: Shell) -> Outcome:
     """Run the hooks inside the oldest and the newest release of each service; make releases runs all."""
     counts = os.path.join(shell.folder, 'releases.json')
+    return _counted(shell, counts, ['tools/releases.py', '--ends', '--counts', counts])
+
+
+def gate(shell: Shell) -> Outcome:
+    """Run the short form of the live gate; each row of its table counts as a test."""
+    if os.geteuid() != 0:
+        return Outcome('SKIPPED', 0, 'not run by root')
+    counts = os.path.join(shell.folder, 'gate.json')
+    return _counted(shell, counts, ['-m', 'tools.gate'], GATE='short', GATE_COUNTS=counts)
+
+
+def _counted(shell: Shell, counts: str, command: typing.List[str], **extra: str) -> Outcome:
+    """Run a command that makes environments of its own, and writes into a file what it counted."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(counts)
-    # Not with the environment's Python: this makes environments of its own.
-    code = shell.run([sys.executable, 'tools/releases.py', '--ends', '--counts', counts],
-                     PATH=os.environ['PATH'], **{ONE_GROUP: '1'})
+    # Not with the environment's Python.
+    code = shell.run([sys.executable] + command, PATH=os.environ['PATH'],
+                     **dict(extra, **{ONE_GROUP: '1'}))
     try:
         with open(counts, encoding='utf-8') as stream:
             counted = json.load(stream)
@@ -271,6 +286,8 @@ def steps_of(kinds: typing.Iterable[str]) -> typing.List[Step]:
         steps.append(Step('tests: oldest and newest', 'services', releases))
     if 'docs' in kinds:
         steps.append(Step('docs', 'docs', docs))
+    if GATE in kinds:
+        steps.append(Step('live gate, short', 'gate', gate))
     return steps
 
 
@@ -397,14 +414,17 @@ def _line(outcome: Outcome) -> str:
 
 def main(arguments: typing.List[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('kind', nargs='*', help='%s; default: all' % ', '.join(KINDS))
+    parser.add_argument('kind', nargs='*', help='%s; default: all, and with GATE=short in the environment %s'
+                        % (', '.join(KINDS), GATE))
     parser.add_argument('--only', metavar='ENVIRONMENT', help='steps of this environment only')
     options = parser.parse_args(arguments)
-    unknown = set(options.kind) - set(KINDS)
+    unknown = set(options.kind) - set(KINDS) - {GATE}
     if unknown:
         parser.error('no such kind of step: %s' % ', '.join(sorted(unknown)))
     started = time.monotonic()
-    steps = [step for step in steps_of(options.kind or KINDS)
+    # Out of the environment: no test shall find it there.
+    everything = KINDS + ((GATE,) if os.environ.pop('GATE', '') == 'short' else ())
+    steps = [step for step in steps_of(options.kind or everything)
              if options.only in (None, step.environment)]
     if not steps:
         parser.error('no step runs in %s' % options.only)

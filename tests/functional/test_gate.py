@@ -4,6 +4,7 @@
 import configparser
 import contextlib
 import io
+import json
 import os
 import shutil
 import struct
@@ -182,6 +183,16 @@ class TableTest(base.BaseTestCase):
         with contextlib.redirect_stdout(printed):
             sheet.show()
         self.assertEqual('6 not of odd: for a reason', printed.getvalue().strip())
+
+    def test_rows_of_ours_are_counted_where_somebody_asks(self):
+        sheet = table.Sheet(None)
+        sheet.rows = [self.row('stock', '2 flat', 'no clone'), self.row('hooks', '2 clones'),
+                      self.row('filter', 'central', 'wrong store')]
+        path = os.path.join(self.useFixture(base.fixtures.TempDir()).path, 'counts')
+        sheet.count(path)
+        sheet.count('')
+        with open(path, encoding='utf-8') as stream:
+            self.assertEqual({'passed': 1, 'failed': 1, 'skipped': 0}, json.load(stream))
 
     def test_no_row_at_all_is_no_success(self):
         self.assertEqual(1, table.Sheet(None).exit_code())

@@ -2,7 +2,8 @@
 """``make gate``: install what it needs, and run ``worker.py`` in namespaces of its own.
 
 In the environment: GATE=short for scenarios 1, 2 and 4 only; ONLY=1,2 for some; KEEP=1 to leave the
-cloud up; RELEASE=oldest, or the name of one in ``releases.py``, for another than the newest.
+cloud up; RELEASE=oldest, or the name of one in ``releases.py``, for another than the newest;
+GATE_COUNTS for a file with the number of rows that are right and wrong.
 Exit codes: 0 all of ours is right; 1 something is WRONG, or it could not be run.
 """
 

@@ -43,6 +43,7 @@ def main(work: str, venv: str) -> int:
     finally:
         _write_openrc(work, venv)
         sheet.show()
+        sheet.count(os.environ.get('GATE_COUNTS', ''))
         _keep_logs(work)
         print('gate: %.0f s for the cloud and the scenarios' % (time.monotonic() - began),
               file=sys.stderr)

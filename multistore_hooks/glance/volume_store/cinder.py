@@ -18,7 +18,7 @@ from multistore_hooks.i18n import _
 
 LOG = logging.getLogger(__name__)
 
-# The attachments API with a mode; all releases since Rocky have it.
+# The attachments API with a mode. Cinder has it since Rocky, for other users than servers since Victoria.
 VERSION = 'volume 3.54'
 # Before 3.31 a filter that Cinder's operator does not allow is left out, not refused.
 LISTING_VERSION = 'volume 3.27'
