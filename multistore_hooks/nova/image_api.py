@@ -17,6 +17,7 @@ from typing import List
 from typing import Optional
 from typing import Tuple
 
+import glanceclient.exc
 from keystoneauth1 import loading
 from nova import conf
 from nova import context as nova_context
@@ -105,9 +106,13 @@ class API(NovaAPI):
         updated, refusal = None, 'it could not use it, glance-api logged why'
         try:
             updated = super().update(context, id_or_uri, image_info, data=data, purge_props=purge_props)
+            if isinstance(updated, dict) and updated.get('status') == 'active':
+                return updated  # as always before Glance 2024.2
+        except exception.ImageNotFound:
+            raise
         except exception.ImageNotAuthorized as error:
             raise _location_refused(id_or_uri, error) from error
-        except Exception as error:
+        except (exception.NovaException, glanceclient.exc.ClientException) as error:
             # Of many kinds, and perhaps that of a second attempt, after the first one's answer was lost: then
             # the image is active, or will be.
             refusal = str(error)
