@@ -9,6 +9,7 @@ backup, shelve and cross-cell resize all come through ``snapshot``.
 
 from typing import Any
 
+from nova.compute import task_states
 from nova import conf
 from nova.virt.libvirt import driver
 
@@ -35,7 +36,9 @@ class LibvirtDriver(driver.LibvirtDriver):
 
         :raises nova.exception.ImageBadRequest: ``snapshot_store`` cannot be used.
         """
-        with self._image_api.placed(context, image_id, instance.image_ref or None, _near()):
+        # Nova itself deletes the record of a failed snapshot or backup, and leaves that of a shelved server.
+        shelving = (instance.task_state or '').startswith(task_states.SHELVING)
+        with self._image_api.placed(context, image_id, instance.image_ref or None, _near(), shelving):
             super().snapshot(context, instance, image_id, update_task_state)
 
     def cache_image(self, context: Any, image_id: str) -> bool:

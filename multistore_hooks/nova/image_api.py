@@ -59,12 +59,13 @@ class API(NovaAPI):
 
     @contextlib.contextmanager
     def placed(self, context: Any, image_id: str, base_image: Optional[str],
-               near: Optional[str]) -> Iterator[None]:
+               near: Optional[str], discard: bool) -> Iterator[None]:
         """Decide where an image goes, for the uploads of it inside the ``with`` block.
 
         :param base_image: the image that the instance was made from; None if it boots from a
             volume.
         :param near: the store in this compute's own Ceph cluster, or None.
+        :param discard: delete the image's record when the block fails, since Nova will not.
         :raises nova.exception.ImageBadRequest: the store that the operator named cannot be used.
         """
         store = CONF.multistore_hooks.snapshot_store
@@ -79,7 +80,8 @@ class API(NovaAPI):
         try:
             yield
         except Exception:
-            self._discard(context, image_id)
+            if discard:
+                self._discard(context, image_id)
             raise
         finally:
             del self._placements[image_id]
