@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Get this image into this store: what to do next, and how to wait.
+"""Get this image into this store: ask for what ``copy_steps`` decides, and wait.
 
 The specification is "Libvirt RBD image backend support for glance multistore" (Nova, Victoria);
 copy-image came with Glance Ussuri. Glance copies on its own after it accepted the request; its
@@ -7,7 +7,6 @@ only lock is per image, not per store, so two sites that want one image have to 
 """
 
 import abc
-import enum
 import random
 import time
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Optional
 
 from oslo_log import log as logging
 
+from multistore_hooks import copy_steps
 from multistore_hooks import exceptions
 from multistore_hooks.images import api
 from multistore_hooks import placement
@@ -23,104 +23,16 @@ from multistore_hooks import placement
 LOG = logging.getLogger(__name__)
 
 METHOD = 'copy-image'
-#: Answers of 4xx that are not about the request: it took too long, there were too many.
-BUSY = (408, 429)
 #: How many times a copy that Glance accepted, and that came to nothing, is asked for.
 MOST_ASKS = 3
-#: Seconds that a copy may take to show in the image's record after Glance accepted it.
-APPEARS_WITHIN = 5
-#: Seconds between two looks at first: at Glance by the one who leads, at the site's own cluster by
-#: all. Both grow with the time waited, so that the end is noticed within a tenth of it.
-SHORTEST_WAIT = 0.75
+#: Seconds between two looks at the site's own cluster, at first and in the end. Like those between two at
+#: Glance they grow with the time waited, so that the end is noticed within a tenth of it.
 GLIMPSE_EVERY = 0.25
 LONGEST_GLIMPSE = 2
 #: Seconds for which one whose request came to nothing lets others lead: its own host may be what ails.
 STANDS_ASIDE = 5
 #: How many of the operator's intervals lie between two looks at Glance by one who does not lead.
 FOLLOWERS_PATIENCE = 4
-
-
-class Step(enum.Enum):
-    """What to do next."""
-
-    DONE = 'the image is in the store'
-    WAIT = 'a copy is going on'
-    ASK = 'ask for a copy'
-    FAILED = 'the copy failed'
-
-
-class Memory(NamedTuple):
-    """What one wait has seen so far."""
-
-    #: At the first look the store was listed as failed already: an earlier try's, until a copy is
-    #: seen. Or an earlier try had left it listed as being copied to.
-    failed_before: Optional[bool] = None
-    left_before: bool = False
-    seen_importing: bool = False
-    #: This Glance shows its lock for as long as an import goes on (all but Ussuri's first).
-    locks: bool = False
-    asks: int = 0
-    #: When Glance last accepted our request.
-    asked_at: Optional[float] = None
-
-
-def remember(memory: Memory, image: api.Image, store: str) -> Memory:
-    """Return what is known after one more look at the image."""
-    if memory.failed_before is None:
-        memory = memory._replace(failed_before=store in image.failed_import,
-                                 left_before=left_over(image, store))
-    return memory._replace(locks=memory.locks or bool(image.import_task),
-                           seen_importing=memory.seen_importing or (
-                               store in image.importing_to and not left_over(image, store)))
-
-
-def left_over(image: api.Image, store: str) -> bool:
-    """Tell whether a store is listed as being copied to, while nothing holds the image's lock.
-
-    So ends a copy that fails before it comes to the store (no staging space, say): Glance never
-    clears that entry.
-    """
-    return store in image.importing_to and not image.import_task
-
-
-def decide(image: api.Image, store: str, memory: Memory, now: float) -> Step:
-    """Decide what to do next from the image's record and what was seen before it.
-
-    Stores are compared as whole names: stock Nova takes ``dcn1`` for copied when ``dcn10`` is.
-    """
-    ended_early = memory.locks and left_over(image, store)
-    if store in image.importing_to and not ended_early:
-        return Step.WAIT
-    if store in image.stores:
-        return Step.DONE
-    if image.import_task:
-        # Ours before it shows, or another store's: the lock is per image. What is listed as failed
-        # meanwhile may be an earlier try's, which Glance clears only when it starts.
-        return Step.WAIT
-    just_asked = memory.asked_at is not None and now - memory.asked_at < APPEARS_WITHIN
-    failed = store in image.failed_import
-    if failed or ended_early:
-        before = memory.failed_before if failed else memory.left_before
-        if not before or memory.seen_importing:
-            return Step.FAILED
-        if memory.asked_at is not None:
-            return Step.WAIT if just_asked else Step.FAILED
-    return Step.WAIT if just_asked else Step.ASK
-
-
-def refused(error: Exception) -> bool:
-    """Tell whether trying again is of no use: an answer of 4xx, by Glance or by Keystone."""
-    status = getattr(error, 'status', None) or getattr(error, 'http_status', None)
-    return isinstance(status, int) and 400 <= status < 500 and status not in BUSY
-
-
-def delay(waited: float, interval: float) -> float:
-    """Return the seconds until the next look at Glance: a tenth of the time waited, within limits.
-
-    :param waited: seconds so far.
-    :param interval: the operator's poll interval, which is the longest.
-    """
-    return min(max(SHORTEST_WAIT, waited / 10), max(interval, SHORTEST_WAIT))
 
 
 class Site(abc.ABC):
@@ -171,7 +83,7 @@ class Copy:
         self._images, self._asker, self._site = images, asker, site or Alone()
         self._image_id, self._store, self._limits = image_id, store, limits
         self._clock = clock
-        self._memory = Memory()
+        self._memory = copy_steps.Memory()
         self._started = clock.monotonic()
         self._last: Optional[api.Image] = None
         self._trouble = self._refusal = ''
@@ -189,18 +101,18 @@ class Copy:
         try:
             while True:
                 step = self._look()
-                if step is Step.DONE:
+                if step is copy_steps.Step.DONE:
                     if waited_for_it:
                         LOG.info('Image %(image)s is in the store %(store)s after %(seconds).1f seconds.',
                                  {'image': self._image_id, 'store': self._store, 'seconds': self._waited()})
                     return waited_for_it
-                if step is Step.FAILED:
+                if step is copy_steps.Step.FAILED:
                     raise self._failed('the copy failed, glance-api logged why%s' % self._task_says())
                 if not waited_for_it:
                     LOG.debug('Image %(image)s is not in the store %(store)s yet: %(next)s.',
                               {'image': self._image_id, 'store': self._store, 'next': step.value})
                 waited_for_it = True
-                if step is Step.ASK and self._lead():
+                if step is copy_steps.Step.ASK and self._lead():
                     self._ask()
                 elif self._lock_may_be_left() and self._lead():
                     self._probe()
@@ -208,27 +120,27 @@ class Copy:
         finally:
             self._site.resign()
 
-    def _look(self) -> Step:
+    def _look(self) -> copy_steps.Step:
         """Look at the image; if Glance cannot be asked just now, that is to be waited for."""
         try:
             image = self._images.image(self._image_id)
         except api.NotFound as error:
             raise exceptions.ImageGone(image_id=self._image_id, store=self._store, why=error)
         except Exception as error:  # Glance's or, after its own retries, the service's: no connection
-            if refused(error):
+            if copy_steps.refused(error):
                 raise self._not_allowed('Glance does not show the image: %s' % error)
             self._in_trouble(error)
-            return Step.WAIT
+            return copy_steps.Step.WAIT
         self._trouble = ''
         self._last = image
         if image.status != 'active':
             raise self._failed('the status of the image is %s' % image.status)
-        self._memory = remember(self._memory, image, self._store)
-        if left_over(image, self._store) and not self._memory.locks and not self._asked_for_locks:
+        self._memory = copy_steps.remember(self._memory, image, self._store)
+        if copy_steps.left_over(image, self._store) and not self._memory.locks and not self._asked_for_locks:
             # Every Glance that tells its tasks shows its locks too.
             self._asked_for_locks = True
             self._memory = self._memory._replace(locks=self._newest_task() is not None)
-        return decide(image, self._store, self._memory, self._clock.monotonic())
+        return copy_steps.decide(image, self._store, self._memory, self._clock.monotonic())
 
     def _in_trouble(self, error: Exception) -> None:
         if not self._trouble:
@@ -274,7 +186,7 @@ class Copy:
         except exceptions.MultistoreError:
             raise
         except Exception as error:
-            if refused(error):
+            if copy_steps.refused(error):
                 raise self._not_allowed('Glance refuses the copy: %s' % error)
             if isinstance(error, api.GlanceError) and error.status != 503:
                 self._refusal = str(error)
@@ -331,7 +243,8 @@ class Copy:
         interval = self._limits.interval
         leading = self._lead()
         # The end of the one who leads, good or bad, is seen by its lock: no need to ask Glance as well.
-        pause = delay(self._waited(), interval) if leading else FOLLOWERS_PATIENCE * max(interval, 1)
+        pause = (copy_steps.delay(self._waited(), interval) if leading
+                 else FOLLOWERS_PATIENCE * max(interval, 1))
         until = self._clock.monotonic() + pause * random.uniform(0.8, 1.2)
         glimpse_every = min(max(GLIMPSE_EVERY, self._waited() / 20), LONGEST_GLIMPSE)
         seen = False

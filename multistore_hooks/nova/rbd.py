@@ -18,6 +18,7 @@ from nova import exception
 from nova.virt.libvirt import imagebackend
 from oslo_log import log as logging
 
+from multistore_hooks import copy_steps
 from multistore_hooks import copying
 from multistore_hooks import exceptions
 from multistore_hooks.images import api
@@ -62,9 +63,9 @@ class Rbd(imagebackend.Rbd):
             return super().clone(context, image_id_or_uri, *args, **kwargs)
         for number in range(CLONE_TRIES):
             try:
-                return _reached(lambda: self._clone_as_it_is(context, image_id_or_uri))
+                return _reached(image_id_or_uri, lambda: self._clone_as_it_is(context, image_id_or_uri))
             except exception.ImageUnacceptable:
-                image = _raw_image(context, image_id_or_uri, _reached)
+                image = _raw_image(context, image_id_or_uri, patient=True)
                 if image is None:
                     raise
                 location = self._hidden_location(context, image, store)
@@ -156,8 +157,8 @@ def rbd_driver() -> Any:
     return rbd_utils.RBDDriver()
 
 
-def _reached(question: Callable[[], T]) -> T:
-    """Ask Glance something, and again while it cannot be reached.
+def _reached(image_id: str, question: Callable[[], T]) -> T:
+    """Ask Glance something about an image, and again while it cannot be reached.
 
     :raises nova.exception.GlanceConnectionFailed: it has stayed away.
     :raises GlanceError: it answers something else, or a proxy in its place has not stopped to.
@@ -169,8 +170,9 @@ def _reached(question: Callable[[], T]) -> T:
         except (exception.GlanceConnectionFailed, api.GlanceError) as error:
             if waited >= RESTART_SECONDS or getattr(error, 'status', 503) not in (502, 503, 504):
                 raise
-            LOG.info('Glance cannot be reached, trying again: %s', error)
-        time.sleep(copying.delay(waited, LONGEST_WAIT))
+            LOG.info('Glance cannot be reached about image %(image)s, trying again: %(error)s',
+                     {'image': image_id, 'error': error})
+        time.sleep(copy_steps.delay(waited, LONGEST_WAIT))
         waited = time.monotonic() - started
 
 
@@ -214,18 +216,21 @@ def ensure_in_store(context: Any, image_id: str, store: str, driver: Any) -> boo
 
 def cloneable(context: Any, image_id: str) -> bool:
     """Tell whether an image can be cloned, wherever it is."""
-    return _raw_image(context, image_id, lambda question: question()) is not None
+    return _raw_image(context, image_id, patient=False) is not None
 
 
-def _raw_image(context: Any, image_id: str, ask: Callable[[Callable[[], api.Image]], api.Image]
-               ) -> Optional[api.Image]:
+def _raw_image(context: Any, image_id: str, patient: bool) -> Optional[api.Image]:
     """Return an image, or None if it cannot be cloned wherever it is: an ISO could be copied in vain.
 
-    :param ask: calls the question that it is given, once or more often.
+    :param patient: wait for a Glance that cannot be reached.
     """
     images = image_api.images_for(context, lambda: REQUEST_SECONDS)
+
+    def look() -> api.Image:
+        return images.image(image_id)
+
     try:
-        image = ask(lambda: images.image(image_id))
+        image = _reached(image_id, look) if patient else look()
     except api.GlanceError as error:
         LOG.debug('Glance does not show the image %(image)s: %(error)s', {'image': image_id, 'error': error})
         return None

@@ -3,6 +3,7 @@
 
 import testtools
 
+from multistore_hooks import copy_steps
 from multistore_hooks import copying
 from multistore_hooks import exceptions
 from multistore_hooks.images import api
@@ -10,7 +11,7 @@ from multistore_hooks.images import fake
 from tests import contract
 from tests.unit import base
 
-Memory, Step = copying.Memory, copying.Step
+Memory, Step = copy_steps.Memory, copy_steps.Step
 
 
 def image(stores='file1', importing='', failed='', task=None):
@@ -22,7 +23,7 @@ def image(stores='file1', importing='', failed='', task=None):
 class DecideTest(testtools.TestCase):
 
     def decide(self, seen, memory=Memory(), now=100.0, store='dcn1'):
-        return copying.decide(seen, store, copying.remember(memory, seen, store), now)
+        return copy_steps.decide(seen, store, copy_steps.remember(memory, seen, store), now)
 
     def test_image_in_the_store_is_done(self):
         self.assertIs(Step.DONE, self.decide(image('file1,dcn1')))
@@ -61,7 +62,7 @@ class DecideTest(testtools.TestCase):
         self.assertIs(Step.FAILED, self.decide(image(failed='dcn1'), memory))
 
     def test_failure_of_the_copy_that_we_waited_for_is_ours(self):
-        memory = copying.remember(Memory(), image(importing='dcn1'), 'dcn1')
+        memory = copy_steps.remember(Memory(), image(importing='dcn1'), 'dcn1')
         self.assertIs(Step.FAILED, self.decide(image(failed='dcn1'), memory))
 
     def test_entry_that_an_early_failure_leaves_behind_is_no_copy(self):
@@ -91,7 +92,7 @@ class RefusedTest(testtools.TestCase):
     def test_answers_that_will_not_change(self):
         keystone = Exception('wrong password')
         keystone.http_status = 401
-        self.assertEqual([True, True, False, False, False, False], [copying.refused(error) for error in (
+        self.assertEqual([True, True, False, False, False, False], [copy_steps.refused(error) for error in (
             api.error_for(413, ''), keystone, api.error_for(503, ''), api.error_for(429, ''),
             api.error_for(None, ''), OSError(404, ''))])
 
@@ -99,11 +100,11 @@ class RefusedTest(testtools.TestCase):
 class DelayTest(testtools.TestCase):
 
     def test_a_tenth_of_the_time_waited_within_limits(self):
-        self.assertEqual([copying.SHORTEST_WAIT, copying.SHORTEST_WAIT, 3, 15],
-                         [copying.delay(waited, 15) for waited in (0, 4, 30, 1000)])
+        self.assertEqual([copy_steps.SHORTEST_WAIT, copy_steps.SHORTEST_WAIT, 3, 15],
+                         [copy_steps.delay(waited, 15) for waited in (0, 4, 30, 1000)])
 
     def test_an_interval_of_nothing_is_no_busy_loop(self):
-        self.assertEqual(copying.SHORTEST_WAIT, copying.delay(1000, 0))
+        self.assertEqual(copy_steps.SHORTEST_WAIT, copy_steps.delay(1000, 0))
 
 
 class Clock:
@@ -188,7 +189,7 @@ class CopyTest(base.FakeGlanceTestCase):
         self.clock.at(4, self.glance.finish_copies)
         self.assertTrue(self.copy())
         self.assertEqual((['dcn1', 'file1'], 1), (self.glance.where(self.image_id), self.asks()))
-        self.assertTrue(4 <= self.clock.now <= 4 + copying.SHORTEST_WAIT * 1.2, self.clock.now)
+        self.assertTrue(4 <= self.clock.now <= 4 + copy_steps.SHORTEST_WAIT * 1.2, self.clock.now)
 
     def test_failed_copy_is_noticed_at_the_next_look_with_what_the_task_says(self):
         self.clock.at(4, self.glance.finish_copies)

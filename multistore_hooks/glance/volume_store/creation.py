@@ -12,6 +12,7 @@ from multistore_hooks.glance.volume_store import attachment as attachments
 from multistore_hooks.glance.volume_store import cinder as cinders
 from multistore_hooks.glance.volume_store import errors
 from multistore_hooks.glance.volume_store import images
+from multistore_hooks.glance.volume_store import leftovers
 from multistore_hooks.glance.volume_store import records
 
 LOG = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ class Creation:
                 time.sleep(pause)
                 for volume in self._tools.cinder.volumes_named(self._name):
                     if volume.description == self._description:
-                        attachments.remove(self._tools, volume.id, 'its creation was not answered')
+                        leftovers.remove(self._tools, volume.id, 'its creation was not answered')
                         return True
         except errors.Left:
             return False

@@ -13,6 +13,7 @@ from multistore_hooks.glance.volume_store import attachment as attachments
 from multistore_hooks.glance.volume_store import bounded
 from multistore_hooks.glance.volume_store import device as devices
 from multistore_hooks.glance.volume_store import errors
+from multistore_hooks.glance.volume_store import leftovers
 from multistore_hooks.glance.volume_store import records
 
 LOG = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class OnHost:
         try:
             note = gate.read()
             if note is not None:
-                attachments.undo_noted(self._tools, self._volume_id, note, gate)
+                leftovers.undo_noted(self._tools, self._volume_id, note, gate)
             attachment = attachments.Attachment(self._tools, self._volume_id, {}, gate.write)
             attachment.make(attachments.READ)
             self.device: devices.Device = attachment.open(writable=False)
@@ -122,7 +123,7 @@ class OnHost:
         tools, volume_id = self._tools, self._volume_id
         bounded.call(lambda: devices.close_quietly(self.device), tools.timeouts.attach,
                      'Closing volume ' + volume_id, 'attach_timeout',
-                     ended=lambda: attachments.recover(tools, volume_id))
+                     ended=lambda: leftovers.recover(tools, volume_id))
 
 
 class _Entry:

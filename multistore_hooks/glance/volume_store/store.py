@@ -29,6 +29,7 @@ from multistore_hooks.glance.volume_store import cinder as cinders
 from multistore_hooks.glance.volume_store import device as devices
 from multistore_hooks.glance.volume_store import errors
 from multistore_hooks.glance.volume_store import images
+from multistore_hooks.glance.volume_store import leftovers
 from multistore_hooks.glance.volume_store import location as uris
 from multistore_hooks.glance.volume_store import options
 from multistore_hooks.glance.volume_store import reading
@@ -260,7 +261,7 @@ class Store(driver.Store):
         return attachments.Tools(
             store=self._name, cinder=cinders.Cinder(adapter, option('request_retries')),
             brick=self.make_brick(settings), open_device=self.open_device,
-            records=records.Records(os.path.join(folder, self._name)),
+            records=records.Records(os.path.join(folder, self._name)), recover=leftovers.recover,
             timeouts=attachments.Timeouts(
                 state=option('state_timeout'), attach=option('attach_timeout'), io=option('io_timeout'),
                 idle=option('attachment_idle_timeout')))
@@ -391,6 +392,6 @@ def _watch(tools: attachments.Tools, volume_id: str) -> None:
 def _recover_all(tools: attachments.Tools, left: Any) -> None:
     for volume_id in left:
         try:
-            attachments.recover(tools, volume_id)
+            leftovers.recover(tools, volume_id)
         except Exception:  # the others are to be looked at, too
             LOG.exception('What is left of volume %s on this host was not cleaned up.', volume_id)

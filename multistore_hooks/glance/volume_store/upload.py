@@ -19,6 +19,7 @@ from multistore_hooks.glance.volume_store import creation
 from multistore_hooks.glance.volume_store import device as devices
 from multistore_hooks.glance.volume_store import errors
 from multistore_hooks.glance.volume_store import images
+from multistore_hooks.glance.volume_store import leftovers
 from multistore_hooks.glance.volume_store import options
 from multistore_hooks.glance.volume_store import records
 from multistore_hooks.glance.volume_store import target as targets
@@ -288,10 +289,10 @@ class Upload:
                 device, tools, volume_id = self._target.device, self._tools, self._volume.id
                 bounded.call(lambda: devices.close_quietly(device), tools.timeouts.io,
                              'Closing volume ' + volume_id, 'io_timeout',
-                             ended=lambda: attachments.recover(tools, volume_id))
+                             ended=lambda: leftovers.recover(tools, volume_id))
             if self._attachment is not None:
                 self._attachment.undo()
-            attachments.remove(self._tools, self._volume.id, self._why)
+            leftovers.remove(self._tools, self._volume.id, self._why)
             assert self._creation is not None
             self._creation.forget()
             self._forget()

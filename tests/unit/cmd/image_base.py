@@ -12,6 +12,7 @@ from keystoneauth1 import token_endpoint
 import requests
 
 from multistore_hooks.cmd import main
+from multistore_hooks import copy_steps
 from multistore_hooks import copying
 from multistore_hooks.images import fake
 from multistore_hooks import session
@@ -72,7 +73,7 @@ class ImageTestCase(base.TestCase):
                                      'web': fake.READ_ONLY})
         self.token = contract.ADMIN
         self.options = None
-        for target, name, value in ((session, 'connect', self._connect), (copying, 'SHORTEST_WAIT', 0.01),
+        for target, name, value in ((session, 'connect', self._connect), (copy_steps, 'SHORTEST_WAIT', 0.01),
                                     (copying, 'GLIMPSE_EVERY', 0.01)):
             patcher = mock.patch.object(target, name, value)
             patcher.start()

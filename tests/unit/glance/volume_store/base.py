@@ -15,6 +15,7 @@ from multistore_hooks.glance.volume_store import cinder as cinders
 from multistore_hooks.glance.volume_store import creation
 from multistore_hooks.glance.volume_store import device as devices
 from multistore_hooks.glance.volume_store import images
+from multistore_hooks.glance.volume_store import leftovers
 from multistore_hooks.glance.volume_store import records
 from multistore_hooks.glance.volume_store import share
 from multistore_hooks.glance.volume_store import upload
@@ -271,7 +272,7 @@ class VolumeTestCase(base.TestCase):
         self.useFixture(fixtures.MockPatchObject(creation, '_LOST_LOOKS', (0, 0.01)))
         self.useFixture(fixtures.MockPatchObject(upload, '_STOP_SECONDS', 0.2))
         self.useFixture(fixtures.MockPatchObject(attachment, 'LOST_AFTER', 0.001))
-        self.useFixture(fixtures.MockPatchObject(attachment, '_POLL_FIRST', 0.01))
+        self.useFixture(fixtures.MockPatchObject(attachment, 'POLL_FIRST', 0.01))
         self.folder = self.useFixture(fixtures.TempDir()).path
         self.cinder = FakeCinder(self._inside('volumes'), self.multiattach)
         self.brick = FakeBrick(self._inside('dev'))
@@ -291,7 +292,7 @@ class VolumeTestCase(base.TestCase):
         return attachment.Tools(
             store='gold', cinder=self.faults.wrap('cinder', self.cinder),
             brick=self.faults.wrap('brick', self.brick), open_device=open_device,
-            records=records.Records(os.path.join(self.folder, 'attachments')),
+            records=records.Records(os.path.join(self.folder, 'attachments')), recover=leftovers.recover,
             timeouts=TIMEOUTS._replace(**timeouts))
 
     def shared(self, **timeouts):

@@ -12,6 +12,7 @@ import fixtures
 from multistore_hooks.glance.volume_store import attachment
 from multistore_hooks.glance.volume_store import cinder as cinders
 from multistore_hooks.glance.volume_store import errors
+from multistore_hooks.glance.volume_store import leftovers
 from multistore_hooks.glance.volume_store import records
 from multistore_hooks.glance.volume_store import share
 from multistore_hooks.glance.volume_store import upload
@@ -101,7 +102,7 @@ class KilledTest(base.VolumeTestCase):
         tools = self.tools()
         self.assertEqual(1, len(tools.records.volumes()))
         for volume in tools.records.volumes():
-            attachment.recover(tools, volume)
+            leftovers.recover(tools, volume)
 
     def test_an_attachment_that_was_just_being_made_is_deleted(self):
         volume = self.store(DATA).volume_id
@@ -123,7 +124,7 @@ class KilledTest(base.VolumeTestCase):
         self.assertRaises(cinders.Unanswered, self.shared().lease, volume)
         self.assertEqual('reserved', self.cinder.volumes[volume].status)
         self.faults = base.Faults()
-        attachment.recover(self.tools(), volume)
+        leftovers.recover(self.tools(), volume)
         self.assertEqual('available', self.cinder.volumes[volume].status)
         self.assertEqual([], self.left())
 
@@ -152,19 +153,19 @@ class KilledTest(base.VolumeTestCase):
         self.cinder.create_volume = unanswered
         self.assertRaises(cinders.Unanswered, self.store, DATA)
         noted, = self.tools().records.volumes()
-        attachment.recover(self.tools(), noted)
+        leftovers.recover(self.tools(), noted)
         late = create(*asked[0])
         self.cinder._set(late.id, status='available')
-        attachment.recover(self.tools(), noted)
+        leftovers.recover(self.tools(), noted)
         self.assertEqual(({}, []), (self.cinder.volumes, self.left()))
 
     def test_a_volume_that_cinder_never_creates_is_not_looked_for_for_ever(self):
         self.faults.at(0, base.BEFORE)
         self.assertRaises(errors.VolumeStoreError, self.store, DATA)
         noted, = self.tools().records.volumes()
-        attachment.recover(self.tools(), noted)
+        leftovers.recover(self.tools(), noted)
         self.assertEqual([noted], self.tools().records.volumes())
-        attachment.recover(self.tools(state=0), noted)
+        leftovers.recover(self.tools(state=0), noted)
         self.assertEqual([], self.left())
 
     def test_a_volume_with_a_note_of_its_own_is_left_to_it(self):
@@ -174,7 +175,7 @@ class KilledTest(base.VolumeTestCase):
         tools, volume = self.tools(), going._volume
         with tools.records.enter('other', 1) as gate:
             gate.write({'creating': volume.name, 'description': volume.description})
-        attachment.recover(tools, 'other')
+        leftovers.recover(tools, 'other')
         self.assertIn(volume.id, self.cinder.volumes)
         going._undo()
         self.assertEqual(({}, []), (self.cinder.volumes, self.left()))
@@ -188,7 +189,7 @@ class KilledTest(base.VolumeTestCase):
             gate.write(note)
         records.release(gone._lock)
         self.useFixture(fixtures.MockPatchObject(attachment.os, 'geteuid', lambda: 4242))
-        attachment.recover(self.tools(), volume)
+        leftovers.recover(self.tools(), volume)
         self.assertEqual(([], []), (self.brick.owners, self.left()))
 
     def killed_reader(self, **connection):
@@ -205,7 +206,7 @@ class KilledTest(base.VolumeTestCase):
         volume = self.killed_reader()
         # By now the device in this place may be that of another volume.
         self.cinder.delete_attachment(*self.cinder.bound)
-        attachment.recover(self.tools(), volume)
+        leftovers.recover(self.tools(), volume)
         self.assertNotIn('brick.disconnect', self.faults.calls)
         link, = self.brick.links
         self.assertIn('what is on the host in its place is left alone (%s)' % link, self.log)
@@ -216,17 +217,17 @@ class KilledTest(base.VolumeTestCase):
         volume = self.killed_reader(driver_volume_type='rbd')
         self.brick.handles.clear()
         self.cinder.delete_attachment(*self.cinder.bound)
-        attachment.recover(self.tools(), volume)
+        leftovers.recover(self.tools(), volume)
         self.assertNotIn('ERROR', self.log)
         self.assertEqual([], self.left())
 
     def test_what_is_attached_stays_noted_while_cinder_does_not_tell(self):
         volume = self.killed_reader()
         self.faults.always('cinder.has_attachment')
-        attachment.recover(self.tools(), volume)
+        leftovers.recover(self.tools(), volume)
         self.assertNotIn('brick.disconnect', self.faults.calls)
         self.faults = base.Faults()
-        attachment.recover(self.tools(), volume)
+        leftovers.recover(self.tools(), volume)
         self.assertEqual([], self.left())
 
 
@@ -238,7 +239,7 @@ class GateTest(base.VolumeTestCase):
         with self.tools().records.enter(volume, 1):
             there.leave()
         self.assertIn('ERROR Volume %s of the store gold was not detached' % volume, self.log)
-        attachment.recover(self.tools(), volume)
+        leftovers.recover(self.tools(), volume)
         self.assertEqual('available', self.cinder.volumes[volume].status)
         self.assertEqual([], self.left())
 
@@ -283,7 +284,7 @@ class GateTest(base.VolumeTestCase):
         self.assertEqual(DATA[:9], lease.device.read(0, 9))
         lease.close()
         for left in self.tools().records.volumes():  # the note of the creation
-            attachment.recover(self.tools(), left)
+            leftovers.recover(self.tools(), left)
         self.assertEqual([volume], list(self.cinder.volumes))
         self.assertEqual([], self.left())
 

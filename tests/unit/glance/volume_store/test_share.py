@@ -10,6 +10,7 @@ from testtools import matchers
 
 from multistore_hooks.glance.volume_store import attachment
 from multistore_hooks.glance.volume_store import errors
+from multistore_hooks.glance.volume_store import leftovers
 from multistore_hooks.glance.volume_store import reading
 from multistore_hooks.glance.volume_store import records
 from multistore_hooks.glance.volume_store import share
@@ -134,10 +135,10 @@ class ShareTest(base.VolumeTestCase):
     def test_or_by_who_looks_for_it(self):
         gone = share.OnHost(self.tools(), self.volume)
         gone.device.close()
-        attachment.recover(self.tools(), self.volume)
+        leftovers.recover(self.tools(), self.volume)
         self.assertEqual(1, len(self.cinder.bound))  # the process still has it
         records.release(gone._lock)
-        attachment.recover(self.tools(), self.volume)
+        leftovers.recover(self.tools(), self.volume)
         self.assertEqual({}, self.cinder.bound)
         self.assertIn(self.volume, self.cinder.volumes)
 
@@ -166,7 +167,7 @@ class ShareTest(base.VolumeTestCase):
                 if name == 'cinder.delete_attachment':  # as after several tries
                     for left in self.cinder.bound:
                         self.assertIn('is left attached to this host, attachment ' + left, self.log)
-                    attachment.recover(self.tools(), self.volume)
+                    leftovers.recover(self.tools(), self.volume)
                 self.assertEqual([], self.left(), (how, name))
                 self.assertEqual('available', self.cinder.volumes[self.volume].status, (how, name))
         for name in ('cinder.reserve', 'cinder.bind', 'brick.connect', 'device.open'):

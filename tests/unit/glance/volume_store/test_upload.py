@@ -12,6 +12,7 @@ from multistore_hooks.glance.volume_store import cinder as cinders
 from multistore_hooks.glance.volume_store import device as devices
 from multistore_hooks.glance.volume_store import errors
 from multistore_hooks.glance.volume_store import images
+from multistore_hooks.glance.volume_store import leftovers
 from multistore_hooks.glance.volume_store import options
 from multistore_hooks.glance.volume_store import target
 from multistore_hooks.glance.volume_store import upload
@@ -94,7 +95,7 @@ class UploadTest(base.VolumeTestCase):
         """What hung may end a little later; a volume that Cinder may yet create stays noted for a while."""
         if name == 'cinder.create_volume':
             for noted in self.tools().records.volumes():
-                attachment.recover(self.tools(state=0), noted)
+                leftovers.recover(self.tools(state=0), noted)
         deadline = attachment.time.monotonic() + 5
         while (self.cinder.volumes or self.left()) and attachment.time.monotonic() < deadline:
             attachment.time.sleep(0.02)
@@ -244,7 +245,7 @@ class UploadTest(base.VolumeTestCase):
         self.assertIn('ERROR Volume %s of the store gold is left attached to this host, attachment %s' % (
             volume, attached), self.log)
         self.faults = base.Faults()
-        attachment.recover(self.tools(), volume)
+        leftovers.recover(self.tools(), volume)
         self.assertEqual(({}, []), (self.cinder.volumes, self.left()))
 
     def test_the_attachment_of_a_volume_that_stays_on_the_host_is_never_deleted(self):
@@ -293,7 +294,7 @@ class UploadTest(base.VolumeTestCase):
         tools = self.tools()
         with tools.records.enter(stored.volume_id, 1) as gate:
             gate.write({'upload': self.cinder.volumes[stored.volume_id].metadata['glance_image_id']})
-        attachment.recover(tools, stored.volume_id)
+        leftovers.recover(tools, stored.volume_id)
         self.assertIn(stored.volume_id, self.cinder.volumes)
         self.assertEqual([], self.left())
 
@@ -303,7 +304,7 @@ class UploadTest(base.VolumeTestCase):
         class Meddling(base.Reader):
             def read(_self, size):
                 for volume in list(self.cinder.volumes):
-                    attachment.recover(tools, volume)
+                    leftovers.recover(tools, volume)
                 return base.Reader.read(_self, size)
         stored = self.store(DATA, source=Meddling(DATA), tools=tools)
         self.assertEqual(DATA, self.stored_bytes(stored))
