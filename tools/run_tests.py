@@ -39,6 +39,7 @@ FUNCTIONAL_WORKERS = 3
 # Hundreds of lines 'ok' on five Pythons say less than the failures alone.
 QUIET = ['--concurrency', '1', '--no-subunit-trace']
 FOLLOW_SECONDS = 0.5
+STOP_SECONDS = 20
 RUNNING = set()                 # type: typing.Set[int]
 STOPPING = threading.Event()
 ONE_GROUP = 'MULTISTORE_ONE_PROCESS_GROUP'
@@ -392,13 +393,20 @@ def _ended_on_interruption() -> typing.Iterator[None]:
 def stop_all() -> None:
     """End every command that runs, and those that other threads are about to start."""
     STOPPING.set()
-    for pid in list(RUNNING):
-        _end(pid)
+    groups = list(RUNNING)
+    for group in groups:
+        _end(group, signal.SIGTERM)
+    # The live gate has gigabytes to remove.
+    deadline = time.monotonic() + STOP_SECONDS
+    while RUNNING.intersection(groups) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for group in groups:
+        _end(group)
 
 
-def _end(group: int) -> None:
+def _end(group: int, number: int = signal.SIGKILL) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
+        os.killpg(group, number)
 
 
 def heading(text: str) -> None:
