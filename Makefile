@@ -30,13 +30,13 @@ samples: ## sample configuration files, into build/samples
 	    --config-file etc/oslo-config-generator/$$name.conf || exit 1; done
 
 demo: ## the main job on a real Glance, with Nova's and Cinder's own code
-	@$(PYTHON) tools/env.py services -- python -m tools.demo
+	@$(PYTHON) tools/env.py services -- python -m lab.demo
 
 bench: ## stock code beside ours, into benchmarks/results
 	@$(PYTHON) tools/env.py services -- python -m benchmarks
 
 gate: ## a real cloud with two sites, stock and with the hooks (root; GATE=short, ONLY=1,2, KEEP=1, RELEASE=oldest)
-	@GATE=$(GATE) ONLY=$(ONLY) KEEP=$(KEEP) RELEASE=$(RELEASE) $(PYTHON) -m tools.gate
+	@GATE=$(GATE) ONLY=$(ONLY) KEEP=$(KEEP) RELEASE=$(RELEASE) $(PYTHON) -m lab.gate
 
 clean: ## remove the environments and everything built
 	rm -rf .venvs .stestr .tox .mypy_cache .hypothesis .coverage build dist doc/build *.egg-info

@@ -3,5 +3,5 @@
 
 import os
 
-# What is measured here are processes as they are started anywhere, see tests.lab.forks.
+# What is measured here are processes as they are started anywhere, see lab.forks.
 os.environ['LAB_FORKS'] = '0'

@@ -10,11 +10,11 @@ import tempfile
 import time
 import typing
 
+from lab import ceph
+from lab import ceph_glance
+from lab import glance as lab
+from lab.nova import boot_run
 from tests.functional import nova_runs
-from tests.lab import ceph
-from tests.lab import ceph_glance
-from tests.lab import glance as lab
-from tests.lab.nova import boot_run
 
 STOCK, OURS = nova_runs.STOCK, nova_runs.OURS
 MEMBER, ADMIN = 'user:project:member,reader', lab.ADMIN

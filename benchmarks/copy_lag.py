@@ -11,7 +11,7 @@ import statistics
 
 from benchmarks import _sites
 from benchmarks import report
-from tests.lab.nova import boot_run
+from lab.nova import boot_run
 
 # What the lag may be: so many seconds, or this share of the copy's duration if that is more.
 SECONDS, SHARE = 0.5, 0.1

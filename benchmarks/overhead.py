@@ -14,8 +14,8 @@ import time
 import timeit
 
 from benchmarks import report
+from lab import glance as lab
 from tests.functional import nova_runs
-from tests.lab import glance as lab
 
 OTHERS = (('GET an image', 'GET', '/v2/images/%s'), ('GET images', 'GET', '/v2/images?limit=5'),
           ('GET versions', 'GET', '/v2/schemas/image'))

@@ -27,8 +27,8 @@ import uuid
 from benchmarks import _slow_disk
 from benchmarks import _volume_worker as workers
 from benchmarks import report
-from tests.lab import glance as glance_lab
-from tests.lab.volume_store import lab as volume_lab
+from lab import glance as glance_lab
+from lab.volume_store import lab as volume_lab
 
 DRIVERS = ('stock', 'ours')
 MIB = workers.MIB

@@ -13,13 +13,14 @@ from typing import Tuple
 from keystoneauth1 import loading
 from oslo_config import cfg
 
-from multistore_hooks.glance.volume_store import options as volume_store
-from multistore_hooks import placement
 
 GROUP = 'multistore_hooks'
 
+#: Who finds out where a base image is: Glance's filter if it is there, this service, nobody.
+AUTO, ALWAYS, NEVER = RESOLVE = ('auto', 'always', 'never')
+
 _RESOLVE = cfg.StrOpt(
-    'resolve_base_image', default=placement.AUTO, choices=list(placement.RESOLVE),
+    'resolve_base_image', default=AUTO, choices=list(RESOLVE),
     help="""
 Who finds out in which store the base image is, when an image is uploaded.
 
@@ -167,11 +168,3 @@ def list_cinder_opts() -> _Listed:
 def list_glance_opts() -> _Listed:
     """Return the options for glance-api.conf, as oslo.config's generator wants them."""
     return [(GROUP, copy.deepcopy(GLANCE_OPTS))]
-
-
-def list_volume_store_opts() -> _Listed:
-    """Return the options of a store on Cinder volumes, under the name of its driver.
-
-    In glance-api.conf they stand in the section with the store's own name.
-    """
-    return [('volume', volume_store.listed())]

@@ -13,9 +13,9 @@ from keystoneauth1 import session as ks_session
 from keystoneauth1 import token_endpoint
 import requests
 
-from multistore_hooks.images import api
-from multistore_hooks.images import client
-from multistore_hooks import uploading
+from multistore_hooks.glance_api import api
+from multistore_hooks.glance_api import client
+from multistore_hooks.upload import transfer
 
 STORES = {'rbd': 'file', 'ceph1-rbd': 'file', 'odd %2B name': 'file', 'web': 'http',
           'off': 'disabled', 'full': 'full'}
@@ -71,7 +71,7 @@ class ImageApiContract:
 
     def active(self, data=b'data', store=None):
         image_id = self.queued()
-        self.images().upload(image_id, uploading.CountedBody(data), store)
+        self.images().upload(image_id, transfer.CountedBody(data), store)
         return image_id
 
     def finish(self, image_id):
@@ -107,7 +107,7 @@ class ImageApiContract:
     def test_upload_to_unknown_store_is_a_bad_request_and_the_image_stays_queued(self):
         image_id = self.queued()
         error = self.assertRaises(api.BadRequest, self.images().upload, image_id,
-                                  uploading.CountedBody(b'data'), 'nope')
+                                  transfer.CountedBody(b'data'), 'nope')
         self.assertIn('nope', str(error))
         self.assertEqual('queued', self.images().image(image_id).status)
 
@@ -115,24 +115,24 @@ class ImageApiContract:
         for store in ('web', 'off'):
             image_id = self.queued()
             self.assertRaises(api.Gone, self.images().upload, image_id,
-                              uploading.CountedBody(b'data'), store)
+                              transfer.CountedBody(b'data'), store)
             self.assertEqual('queued', self.images().image(image_id).status)
 
     def test_upload_to_a_full_store_is_too_large(self):
         image_id = self.queued()
         self.assertRaises(api.TooLarge, self.images().upload, image_id,
-                          uploading.CountedBody(b'x' * 70000), 'full')
+                          transfer.CountedBody(b'x' * 70000), 'full')
         self.assertEqual('queued', self.images().image(image_id).status)
 
     def test_a_second_upload_is_a_conflict(self):
         image_id = self.active()
-        self.assertRaises(api.Conflict, self.images().upload, image_id, uploading.CountedBody(b'again'))
+        self.assertRaises(api.Conflict, self.images().upload, image_id, transfer.CountedBody(b'again'))
 
     def test_upload_after_a_503_in_the_middle_is_whole(self):
         image_id = self.queued()
         data = bytes(bytearray(range(256))) * 1024 * 12  # 3 MiB: some pieces of glanceclient's
         self.fail_once('PUT', '/file', 503, after=1024 * 1024)
-        body = uploading.CountedBody(io.BytesIO(data))
+        body = transfer.CountedBody(io.BytesIO(data))
         self.images(attempts=2).upload(image_id, body)
         image = self.images().image(image_id)
         self.assertEqual((len(data), 'active'), (image.size, image.status))
@@ -143,7 +143,7 @@ class ImageApiContract:
         self.assertRaises(api.NotFound, self.images().image, missing)
         self.assertRaises(api.NotFound, self.images().delete, missing)
         self.assertRaises(api.NotFound, self.images().copy, missing, ['rbd'])
-        self.assertRaises(api.NotFound, self.images().upload, missing, uploading.CountedBody(b'data'))
+        self.assertRaises(api.NotFound, self.images().upload, missing, transfer.CountedBody(b'data'))
 
     def test_image_of_another_project_is_not_found(self):
         self.assertRaises(api.NotFound, self.images(OTHER).image, self.active())

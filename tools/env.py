@@ -67,7 +67,7 @@ ENVS: typing.Dict[str, Env] = {
     'services': Env(RECENT, 'services', UNIT, ('nova==34.0.0', 'cinder==29.0.0', 'glance==33.0.0',
                                                'gunicorn', 'python-openstackclient'), project=True),
     'tempest': Env(RECENT, 'tempest', packages=('tempest',), project=True),
-    # For tools/gate: a whole cloud. This project is installed there as an operator does it.
+    # For lab/gate: a whole cloud. This project is installed there as an operator does it.
     'gate': Env(RECENT, 'gate', packages=(
         'nova==34.0.0', 'cinder==29.0.0', 'glance==33.0.0', 'keystone==30.0.0',
         'openstack-placement==16.0.0', 'python-openstackclient', 'pymysql', 'gunicorn')),

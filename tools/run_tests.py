@@ -242,7 +242,7 @@ def gate(shell: Shell) -> Outcome:
     if shell.run(['unshare', '--net', '--pid', '--fork', '--mount-proc', '--uts', '--ipc', 'true']):
         return Outcome('SKIPPED', 0, 'no namespaces can be made here')
     counts = os.path.join(shell.folder, 'gate.json')
-    return _counted(shell, counts, ['-m', 'tools.gate'], GATE='short', GATE_COUNTS=counts)
+    return _counted(shell, counts, ['-m', 'lab.gate'], GATE='short', GATE_COUNTS=counts)
 
 
 def _counted(shell: Shell, counts: str, command: typing.List[str], **extra: str) -> Outcome:

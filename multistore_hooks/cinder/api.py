@@ -21,9 +21,9 @@ from oslo_log import log as logging
 from oslo_utils import excutils
 from oslo_utils import uuidutils
 
-from multistore_hooks.cinder import images
-from multistore_hooks.cinder import wishes
-from multistore_hooks import placement as placements
+from multistore_hooks.cinder import image_client
+from multistore_hooks.cinder import upload_request
+from multistore_hooks.upload import placements
 
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class API(api.API):
         if (metadata.get('container_format') == 'compressed'
                 and not getattr(CONF, 'allow_compression_on_image_upload', True)):
             raise exception.ImageCompressionNotAllowed()
-        named = wishes.named_store(volume)
+        named = upload_request.named_store(volume)
         if named:
             _check_store(context, named)
 
@@ -73,12 +73,12 @@ class API(api.API):
                 del image_meta['properties']  # Glance refuses an empty dictionary (bug 2144550)
 
 
-def _check_store(context: Any, named: placements.Named) -> None:
+def _check_store(context: Any, named: placements.StoreRef) -> None:
     try:
-        stores = images.images_for(context).stores()
+        stores = image_client.images_for(context).stores()
     except Exception as error:
         LOG.warning("The store '%(store)s', which %(by)s names, is not checked, because Glance's stores are "
-                    'not known: %(error)s', {'store': named.store, 'by': named.by, 'error': error})
+                    'not known: %(error)s', {'store': named.store, 'by': named.source, 'error': error})
     else:
         placements.check_named(named, stores)
 
@@ -121,7 +121,7 @@ class _Records:
             return self._service.create(context, image_meta, *args, **kwargs)
         except Exception:
             with excutils.save_and_reraise_exception():
-                images.images_for(context).discard(image_meta['id'])
+                image_client.images_for(context).discard(image_meta['id'])
 
 
 class _Casts:
@@ -138,7 +138,7 @@ class _Casts:
             return self._rpcapi.copy_volume_to_image(context, volume, image_meta)
         except Exception:
             with excutils.save_and_reraise_exception():
-                images.images_for(context).discard(image_meta['id'])
+                image_client.images_for(context).discard(image_meta['id'])
                 volume.conditional_update(
                     {'status': volume.model.previous_status, 'previous_status': None},
                     {'status': 'uploading'})

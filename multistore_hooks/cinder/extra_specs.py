@@ -23,11 +23,11 @@ from cinder.policies import type_extra_specs as specs_policy
 from cinder.policies import volume_type as types_policy
 import webob.exc
 
-from multistore_hooks.cinder import images
-from multistore_hooks.cinder import wishes
+from multistore_hooks.cinder import image_client
+from multistore_hooks.cinder import upload_request
+from multistore_hooks.glance_api import api
 from multistore_hooks.i18n import _
-from multistore_hooks.images import api
-from multistore_hooks import placement as placements
+from multistore_hooks.upload import placements
 
 _LETTERS = re.compile('[^a-z]')
 #: The key as people write it.
@@ -44,20 +44,20 @@ def check(context: Any, specs: Any) -> None:
     """
     if not isinstance(specs, Mapping):
         return  # Cinder's own schema says so
-    wrong_keys = [key for key in specs if key != wishes.STORE_KEY
+    wrong_keys = [key for key in specs if key != upload_request.STORE_KEY
                   and _LETTERS.sub('', str(key).lower()) in _ALIKE]
-    if not wrong_keys and wishes.STORE_KEY not in specs:
+    if not wrong_keys and upload_request.STORE_KEY not in specs:
         return
     try:
-        stores = images.images_for(context).stores()
+        stores = image_client.images_for(context).stores()
     except Exception as error:
         raise webob.exc.HTTPServiceUnavailable(
             explanation=_("The extra spec %(key)s is not accepted, because Glance's stores are not known: "
-                          '%(error)s') % {'key': wishes.STORE_KEY, 'error': error})
+                          '%(error)s') % {'key': upload_request.STORE_KEY, 'error': error})
     wrongs = [_("There is no extra spec '%(wrong)s': the key is %(key)s")
-              % {'wrong': key, 'key': wishes.STORE_KEY} for key in wrong_keys]
-    if wishes.STORE_KEY in specs:
-        wrongs += wrongs_of(specs[wishes.STORE_KEY], stores)
+              % {'wrong': key, 'key': upload_request.STORE_KEY} for key in wrong_keys]
+    if upload_request.STORE_KEY in specs:
+        wrongs += wrongs_of(specs[upload_request.STORE_KEY], stores)
     if wrongs:
         raise webob.exc.HTTPBadRequest(
             explanation='%s. %s' % ('. '.join(wrongs), placements.describe(stores)))
@@ -67,7 +67,7 @@ def wrongs_of(value: Any, stores: api.Stores) -> List[str]:
     """Return what is wrong with a value of ``image_service:store_id``: nothing, or one phrase."""
     why = _wrong(value, stores)
     return [_("The extra spec %(key)s names the Glance store '%(value)s', which %(why)s")
-            % {'key': wishes.STORE_KEY, 'value': value, 'why': why}] if why else []
+            % {'key': upload_request.STORE_KEY, 'value': value, 'why': why}] if why else []
 
 
 def _wrong(value: Any, stores: api.Stores) -> Optional[str]:

@@ -15,12 +15,13 @@ from cinder import objects
 import glanceclient.exc
 from oslo_log import log as logging
 
-from multistore_hooks.cinder import images as cinder_images
-from multistore_hooks.cinder import wishes
+from multistore_hooks.cinder import image_client as cinder_images
+from multistore_hooks.cinder import upload_request
 from multistore_hooks import exceptions
-from multistore_hooks.images import api
-from multistore_hooks import placement as placements
-from multistore_hooks import uploading
+from multistore_hooks.glance_api import api
+from multistore_hooks import options
+from multistore_hooks.upload import placements
+from multistore_hooks.upload import transfer
 
 LOG = logging.getLogger(__name__)
 
@@ -38,8 +39,8 @@ class PlacedImageService:
         self._volume = volume
         self._image_id = image_id
         self._images = cinder_images.images_for(context)
-        self._wish = wishes.wish_for(volume)
-        self._placement = uploading.place(self._images, self._wish)
+        self._request = upload_request.request_for(volume)
+        self._placement = transfer.place(self._images, self._request)
         self._clone_store = self._placement.store
         self._lost: Optional[Exception] = None
 
@@ -65,10 +66,10 @@ class PlacedImageService:
 
     def _upload(self, image_id: str, data: Any) -> None:
         try:
-            uploading.upload(self._images, image_id, data, self._placement)
+            transfer.upload(self._images, image_id, data, self._placement)
         except api.GlanceError as error:
-            if self._wish.named and error.status in (400, 410, 413):
-                raise _refused(self._wish.named, error) from error
+            if self._request.named and error.status in (400, 410, 413):
+                raise _refused(self._request.named, error) from error
             raise _as_cinder_does(image_id, error) from error
 
     # -- A clone of the volume as the image (option image_upload_use_cinder_backend)
@@ -80,9 +81,9 @@ class PlacedImageService:
         stores of a base image that is in several; a clone is in one.
         """
         placement = self._placement
-        if self._wish.base_image and placement.store is None and self._wish.resolve == placements.AUTO:
-            placement = uploading.place(self._images, self._wish._replace(resolve=placements.ALWAYS))
-            if placement.store and self._is_colocated(self._wish.base_image):
+        if self._request.base_image and placement.store is None and self._request.resolve == options.AUTO:
+            placement = transfer.place(self._images, self._request._replace(resolve=options.ALWAYS))
+            if placement.store and self._is_colocated(self._request.base_image):
                 return self._uploaded('Glance co-locates it with its base image')
         self._clone_store = placement.store
         if placement.store is None:
@@ -92,7 +93,7 @@ class PlacedImageService:
             return True  # it will say so if it does not take it
         if placement.store not in stores:
             return self._uploaded('the store %s does not keep images on volumes' % placement.store)
-        volume_type = wishes.type_of(self._volume)
+        volume_type = upload_request.type_of(self._volume)
         if stores[placement.store] not in (None, volume_type and volume_type.name):
             return self._uploaded('the store %s is for volumes of the type %s' % (
                 placement.store, stores[placement.store]))
@@ -184,7 +185,7 @@ def placed(context: Any, volume: Any, image_service: Any, image_id: str) -> Any:
 
 def typed(volume: Any) -> Any:
     """Return the volume, with an empty type if it has none: Cinder looks into it blindly."""
-    if wishes.type_of(volume) is not None:
+    if upload_request.type_of(volume) is not None:
         return volume
     volume = volume.obj_clone()
     volume.volume_type = objects.VolumeType(extra_specs={})
@@ -192,10 +193,10 @@ def typed(volume: Any) -> Any:
     return volume
 
 
-def _refused(named: placements.Named, error: api.GlanceError) -> exceptions.StoreNotUsable:
+def _refused(named: placements.StoreRef, error: api.GlanceError) -> exceptions.StoreNotUsable:
     why = {api.Gone.status: 'takes no images, as Glance is configured',
            api.TooLarge.status: 'is full, or a quota is used up'}.get(error.status or 0, 'refused the image')
-    return exceptions.StoreNotUsable(named_by=named.by, store=named.store, why=why,
+    return exceptions.StoreNotUsable(named_by=named.source, store=named.store, why=why,
                                      there_are='Glance says: %s' % error)
 
 

@@ -11,8 +11,8 @@ from typing import Optional
 from cinder.volume import manager
 from oslo_utils import excutils
 
+from multistore_hooks.cinder import image_client
 from multistore_hooks.cinder import image_service as image_services
-from multistore_hooks.cinder import images
 
 
 class VolumeManager(manager.VolumeManager):
@@ -31,7 +31,7 @@ class VolumeManager(manager.VolumeManager):
             return super().copy_volume_to_image(context, volume_id, image_meta)
         except Exception:
             with excutils.save_and_reraise_exception():
-                images.images_for(context).discard(image_meta['id'])
+                image_client.images_for(context).discard(image_meta['id'])
 
     def _clone_image_volume_and_add_location(self, ctx: Any, volume: Any, image_service: Any,
                                              image_meta: Any) -> Any:

@@ -30,10 +30,10 @@ from oslo_utils import uuidutils
 import webob
 
 from multistore_hooks.glance import subrequests
-from multistore_hooks.images import api
+from multistore_hooks.glance_api import api
 from multistore_hooks import options
-from multistore_hooks import placement as placements
-from multistore_hooks import uploading
+from multistore_hooks.upload import placements
+from multistore_hooks.upload import transfer
 
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
@@ -82,9 +82,9 @@ class BaseImageFilter:
         base_image, colocate = self._base_image(images, environ, image_id)
         if base_image is None:
             return self._send(environ)
-        placement = uploading.place(images, placements.Wish(base_image=base_image,
-                                                            resolve=placements.ALWAYS))
-        log = LOG.warning if placement.fallback else LOG.info
+        placement = transfer.place(images, placements.UploadRequest(base_image=base_image,
+                                                                    resolve=options.ALWAYS))
+        log = LOG.warning if placement.degraded else LOG.info
         log('Image %(image)s goes to %(where)s: %(reason)s.',
             {'image': image_id, 'where': placement.where, 'reason': placement.reason})
         if placement.store is None:
@@ -123,17 +123,17 @@ class BaseImageFilter:
         # Behind uWSGI Glance reads a chunked body past wsgi.input: then nobody can tell what was read.
         body = _Watched(environ['wsgi.input'], touched='uwsgi.version' in environ)
         response = self._send(environ, body, placement.store)
-        if placement.otherwise is None or not api.store_may_refuse(response.status_code):
+        if placement.fallback_store is None or not api.store_may_refuse(response.status_code):
             return response, placement.store
         refused = {'image': image_id, 'where': placement.where, 'status': response.status,
-                   'default': placement.otherwise}
+                   'default': placement.fallback_store}
         if body.touched:
             LOG.warning('Image %(image)s was refused by %(where)s with %(status)s after a part of it was '
                         'read, and so cannot be sent to the default store %(default)s instead.', refused)
             return response, placement.store
         LOG.warning('Image %(image)s was refused by %(where)s with %(status)s before any of it was read: '
                     'sending it to the default store %(default)s.', refused)
-        return self._send(environ, body, placement.otherwise), placement.otherwise
+        return self._send(environ, body, placement.fallback_store), placement.fallback_store
 
     def _send(self, environ: Dict[str, Any], body: Any = None,
               store: Optional[str] = None) -> webob.Response:

@@ -12,7 +12,7 @@ from typing import Tuple
 
 import webob
 
-from multistore_hooks.images import api
+from multistore_hooks.glance_api import api
 
 # What belongs to the one request or to its body, and must not reach another.
 _OF_THE_REQUEST = ('HTTP_TRANSFER_ENCODING', 'HTTP_CONTENT_ENCODING', 'HTTP_EXPECT', 'HTTP_RANGE',

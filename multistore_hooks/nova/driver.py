@@ -38,7 +38,7 @@ class LibvirtDriver(driver.LibvirtDriver):
         """
         # Nova itself deletes the record of a failed snapshot or backup, and leaves that of a shelved server.
         shelving = (instance.task_state or '').startswith(task_states.SHELVING)
-        with self._image_api.placed(context, image_id, instance.image_ref or None, _near(), shelving):
+        with self._image_api.placed(context, image_id, instance.image_ref or None, _local_store(), shelving):
             super().snapshot(context, instance, image_id, update_task_state)
 
     def cache_image(self, context: Any, image_id: str) -> bool:
@@ -49,13 +49,13 @@ class LibvirtDriver(driver.LibvirtDriver):
         :returns: whether there was something to do.
         :raises nova.exception.ImageUnacceptable: the image did not get into the store.
         """
-        store = _near()
+        store = _local_store()
         if store and rbd.cloneable(context, image_id):
             return rbd.ensure_in_store(context, image_id, store, rbd.rbd_driver())
         return super().cache_image(context, image_id)  # type: ignore[no-any-return]
 
 
-def _near() -> Any:
+def _local_store() -> Any:
     """Return the store in this compute's own Ceph cluster, or None."""
     if CONF.libvirt.images_type != 'rbd':
         return None

@@ -25,13 +25,13 @@ from nova import exception
 from nova.image import glance
 from oslo_log import log as logging
 
-from multistore_hooks import copy_steps
+from multistore_hooks.copy import decision
 from multistore_hooks import exceptions
-from multistore_hooks.images import api
-from multistore_hooks.images import client
+from multistore_hooks.glance_api import api
+from multistore_hooks.glance_api import client
 from multistore_hooks import options
-from multistore_hooks import placement as placements
-from multistore_hooks import uploading
+from multistore_hooks.upload import placements
+from multistore_hooks.upload import transfer
 
 try:
     from nova.image.glance import API as NovaAPI  # Ussuri and later
@@ -59,21 +59,21 @@ class API(NovaAPI):
 
     @contextlib.contextmanager
     def placed(self, context: Any, image_id: str, base_image: Optional[str],
-               near: Optional[str], discard: bool) -> Iterator[None]:
+               local_store: Optional[str], discard: bool) -> Iterator[None]:
         """Decide where an image goes, for the uploads of it inside the ``with`` block.
 
         :param base_image: the image that the instance was made from; None if it boots from a
             volume.
-        :param near: the store in this compute's own Ceph cluster, or None.
+        :param local_store: the store in this compute's own Ceph cluster, or None.
         :param discard: delete the image's record when the block fails, since Nova will not.
         :raises nova.exception.ImageBadRequest: the store that the operator named cannot be used.
         """
         store = CONF.multistore_hooks.snapshot_store
-        wish = placements.Wish(
-            named=placements.Named(store, '[multistore_hooks] snapshot_store') if store else None,
-            base_image=base_image, near=near, resolve=CONF.multistore_hooks.resolve_base_image)
+        request = placements.UploadRequest(
+            named=placements.StoreRef(store, '[multistore_hooks] snapshot_store') if store else None,
+            base_image=base_image, local_store=local_store, resolve=CONF.multistore_hooks.resolve_base_image)
         try:
-            self._placements[image_id] = uploading.place(images_for(context), wish)
+            self._placements[image_id] = transfer.place(images_for(context), request)
         except exceptions.StoreNotUsable as error:
             self._discard(context, image_id)
             raise exception.ImageBadRequest(image_id=image_id, response=str(error)) from error
@@ -143,7 +143,7 @@ class API(NovaAPI):
                 if image.status == 'queued' and not image.import_task and waited >= REFUSED_SECONDS:
                     return False
                 why = 'its status is %s' % image.status
-            time.sleep(copy_steps.delay(waited, LONGEST_WAIT))
+            time.sleep(decision.delay(waited, LONGEST_WAIT))
             waited = time.monotonic() - started
         # Nova deletes the data now: Glance must not make the image active after that.
         self._discard(context, image_id)
@@ -178,9 +178,9 @@ class _PlacingClient(glance.GlanceClientWrapper):
         if method != 'upload' or controller is not None:
             return super().call(context, version, method, controller=controller, args=args, kwargs=kwargs)
         image_id, data = args
-        placement = self._placements.get(image_id) or placements.decide(placements.Wish())
+        placement = self._placements.get(image_id) or placements.decide(placements.UploadRequest())
         try:
-            uploading.upload(images_for(context), image_id, data, placement, snapshot=True)
+            transfer.upload(images_for(context), image_id, data, placement, snapshot=True)
         except api.GlanceError as error:
             raise error.original or error  # Nova translates what its own client raises
         except exceptions.MultistoreError as error:
@@ -190,10 +190,10 @@ class _PlacingClient(glance.GlanceClientWrapper):
     def _with_store(self, args: Any) -> Any:
         """Return the arguments of ``add_location`` with the store of a direct snapshot."""
         image_id, url, metadata = args
-        near = CONF.libvirt.images_rbd_glance_store_name if CONF.libvirt.images_type == 'rbd' else None
+        local_store = CONF.libvirt.images_rbd_glance_store_name if CONF.libvirt.images_type == 'rbd' else None
         # Nova puts it into the pool of its parent, which may be another store's.
-        in_near = near and str(url).split('/')[3:4] == [CONF.multistore_hooks.glance_rbd_pool]
-        return image_id, url, metadata or ({'store': near} if in_near else {})
+        in_local_store = local_store and str(url).split('/')[3:4] == [CONF.multistore_hooks.glance_rbd_pool]
+        return image_id, url, metadata or ({'store': local_store} if in_local_store else {})
 
 
 class _HandedClients(glance.GlanceClientWrapper):

@@ -18,13 +18,13 @@ from nova import exception
 from nova.virt.libvirt import imagebackend
 from oslo_log import log as logging
 
-from multistore_hooks import copy_steps
-from multistore_hooks import copying
+from multistore_hooks.copy import decision
+from multistore_hooks.copy import single_flight
+from multistore_hooks.copy import waiter
 from multistore_hooks import exceptions
-from multistore_hooks.images import api
+from multistore_hooks.glance_api import api
 from multistore_hooks.nova import image_api
 from multistore_hooks.nova import site as sites
-from multistore_hooks import single_flight
 
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)
@@ -172,7 +172,7 @@ def _reached(image_id: str, question: Callable[[], T]) -> T:
                 raise
             LOG.info('Glance cannot be reached about image %(image)s, trying again: %(error)s',
                      {'image': image_id, 'error': error})
-        time.sleep(copy_steps.delay(waited, LONGEST_WAIT))
+        time.sleep(decision.delay(waited, LONGEST_WAIT))
         waited = time.monotonic() - started
 
 
@@ -184,8 +184,8 @@ def ensure_in_store(context: Any, image_id: str, store: str, driver: Any) -> boo
     :raises nova.exception.ImageNotFound: it does not exist.
     """
     # Nova's own reading of 0 is: without limit.
-    limits = copying.Limits(timeout=max(CONF.libvirt.images_rbd_glance_copy_timeout, 0) or A_DAY,
-                            interval=CONF.libvirt.images_rbd_glance_copy_poll_interval)
+    limits = waiter.Limits(timeout=max(CONF.libvirt.images_rbd_glance_copy_timeout, 0) or A_DAY,
+                           interval=CONF.libvirt.images_rbd_glance_copy_poll_interval)
 
     deadline = time.monotonic() + limits.timeout
 
@@ -199,7 +199,7 @@ def ensure_in_store(context: Any, image_id: str, store: str, driver: Any) -> boo
             raise exceptions.CopyFailed(
                 image_id=image_id, store=store,
                 why='the credentials in [multistore_hooks] cannot be used: %s' % error) from error
-        return copying.Copy(
+        return waiter.Copy(
             image_api.images_for(context, patience), image_api.images_for(privileged, patience),
             image_id, store, limits,
             sites.CephSite(driver, CONF.multistore_hooks.glance_rbd_pool, image_id)).run()

@@ -15,7 +15,7 @@ import uuid
 from nova.virt.libvirt import imagebackend
 from oslo_log import log as logging
 
-from multistore_hooks import copying
+from multistore_hooks.copy import waiter
 
 LOG = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ _TAKE_OR_RENEW, _RENEW = 1, 2
 _LIMITS = {'client_mount_timeout': '5', 'rados_osd_op_timeout': '5', 'rados_mon_op_timeout': '5'}
 
 
-class CephSite(copying.Site):
+class CephSite(waiter.Site):
     """The cluster of this compute, for one image.
 
     :param driver: Nova's RBDDriver; the lock is an object in its own pool, which Nova may write.

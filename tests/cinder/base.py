@@ -11,10 +11,10 @@ try:
     # In the order of Cinder's own services: some of its modules import one another.
     from cinder import objects
     objects.register_all()
-    from multistore_hooks.cinder import images
-    from multistore_hooks.cinder import wishes  # registers the options
+    from multistore_hooks.cinder import image_client
+    from multistore_hooks.cinder import upload_request  # registers the options
 except ImportError:
-    images = wishes = None
+    image_client = upload_request = None
 
 
 class VolumeType:
@@ -45,7 +45,7 @@ class Volume:
         return cls(glance_metadata={'image_id': image_id})
 
 
-@testtools.skipIf(images is None, 'Cinder is not installed')
+@testtools.skipIf(image_client is None, 'Cinder is not installed')
 class TestCase(base.FakeGlanceTestCase):
     """A test with a fake Glance that stands for Cinder's."""
 
@@ -53,12 +53,12 @@ class TestCase(base.FakeGlanceTestCase):
         super().setUp()
         from oslo_config import fixture
         self.conf = self.useFixture(fixture.Config())
-        self.cinder_images = images.CinderImages(*[self._run] * 2)
-        self.useFixture(fixtures.MonkeyPatch('multistore_hooks.cinder.images.images_for',
+        self.cinder_images = image_client.CinderImages(*[self._run] * 2)
+        self.useFixture(fixtures.MonkeyPatch('multistore_hooks.cinder.image_client.images_for',
                                              lambda context: self.cinder_images))
 
     def _run(self, verb, function):
-        from multistore_hooks.images import fake
-        adapter = fake.SocketlessAdapter(self.glance)
+        from tests import fake_glance
+        adapter = fake_glance.SocketlessAdapter(self.glance)
         return contract.run_with(lambda: contract.session_client(
             'http://glance', contract.MEMBER, adapter))(verb, function)

@@ -3,15 +3,15 @@
 
 import webob.exc
 
-from multistore_hooks.images import fake
 from tests.cinder import base
+from tests import fake_glance
 
 KEY = 'image_service:store_id'
 
 
 class CheckTest(base.TestCase):
 
-    stores = {'reliable': fake.FILE, 'fast': fake.FILE, 'web': fake.READ_ONLY}
+    stores = {'reliable': fake_glance.FILE, 'fast': fake_glance.FILE, 'web': fake_glance.READ_ONLY}
 
     def check(self, specs):
         from multistore_hooks.cinder import extra_specs
@@ -45,5 +45,5 @@ class CheckTest(base.TestCase):
         self.assertIn('this Glance does not have several stores', error.explanation)
 
     def test_no_answer_is_no_consent(self):
-        self.glance.faults.append(fake.Fault('GET', '/v2/info/stores', 500))
+        self.glance.faults.append(fake_glance.Fault('GET', '/v2/info/stores', 500))
         self.assertRaises(webob.exc.HTTPServiceUnavailable, self.check, {KEY: 'fast'})

@@ -87,7 +87,7 @@ class CloneTest(PlacedTestCase):
         self.assertTrue(self.takes_clone(base.Volume.made_from(self.base('cheap'))))
 
     def test_with_the_filter_a_base_image_in_several_stores_is_left_to_it(self):
-        from multistore_hooks.images import api
+        from multistore_hooks.glance_api import api
         self.volume_stores = {'cheap': None, 'reliable': None}
         self.glance.headers = {api.FILTER_HEADER: api.FILTER_TOKEN}
         self.assertTrue(self.takes_clone(base.Volume.made_from(self.base('cheap'))))
@@ -95,7 +95,7 @@ class CloneTest(PlacedTestCase):
         self.assertIn('Glance co-locates it', self.log)
 
     def test_an_upload_is_not_lost_to_the_question_whether_glance_co_locates_it(self):
-        from multistore_hooks.images import api
+        from multistore_hooks.glance_api import api
         self.volume_stores = {'cheap': None, 'reliable': None}
         self.glance.headers = {api.FILTER_HEADER: api.FILTER_TOKEN}
         look, seen = self.cinder_images.image, []

@@ -16,9 +16,9 @@ import shutil
 import subprocess
 import sys
 
-from tests.lab import ceph_glance
-from tests.lab import forks
-from tests.lab import glance
+from lab import ceph_glance
+from lab import forks
+from lab import glance
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CHECKOUT = os.path.dirname(os.path.dirname(HERE))
@@ -150,7 +150,7 @@ class StackedGlance(ceph_glance.Glance):
             with open(os.path.join(source, name), encoding='utf-8') as stream:
                 text = stream.read()
             text = text.replace(GLANCE_URL, self.url).replace(
-                'keystonemiddleware.auth_token:filter_factory', 'tests.lab.fakeauth:filter_factory')
+                'keystonemiddleware.auth_token:filter_factory', 'lab.fakeauth:filter_factory')
             with open(os.path.join(etc, name), 'w', encoding='utf-8') as stream:
                 stream.write(text)
         shutil.rmtree(os.path.join(etc, 'policy.d'), ignore_errors=True)

@@ -22,7 +22,7 @@ from keystoneauth1 import loading
 from oslo_config import cfg
 from oslo_privsep import priv_context
 
-from multistore_hooks.glance.volume_store import options as volume_options
+from multistore_hooks.volume_store import options as volume_options
 
 COMMON = ('oslo.log', 'oslo.policy', 'oslo.concurrency', 'oslo.messaging', 'oslo.db',
           'keystonemiddleware.auth_token', 'oslo.middleware.cors',

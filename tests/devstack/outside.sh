@@ -56,7 +56,7 @@ function get_python_exec_prefix {
 function setup_develop {
     note setup_develop "$*"
     mkdir -p "$WORK/bin"
-    printf '#!/bin/sh\nPYTHONPATH=%s exec %s -m multistore_hooks.cmd.main "$@"\n' \
+    printf '#!/bin/sh\nPYTHONPATH=%s exec %s -m multistore_hooks.cli.main "$@"\n' \
         "$1" "$TEST_PYTHON" > "$WORK/bin/multistore-hooks"
     chmod +x "$WORK/bin/multistore-hooks"
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests with the real services."""
 
-from tests.lab import forks
+from lab import forks
 
 forks.use()

@@ -13,10 +13,10 @@ import tempfile
 import fixtures
 import testtools
 
-from tests.lab.cinder import client
-from tests.lab.cinder import run
-from tests.lab.cinder import server
-from tests.lab import glance
+from lab.cinder import client
+from lab.cinder import run
+from lab.cinder import server
+from lab import glance
 
 PYTHON = os.environ.get('CINDER_PYTHON', sys.executable)
 PYTHONPATH = os.environ.get('CINDER_PYTHONPATH', '')

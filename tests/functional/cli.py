@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 
-from multistore_hooks.cmd import main
+from multistore_hooks.cli import main
 
 TIMEOUT = 60
 
@@ -23,7 +23,7 @@ def beside_python(name):
 def command(name):
     """Return the command line of ``multistore-hooks``, installed or not, or of another program."""
     if name == 'multistore-hooks' and not beside_python(name):
-        return [sys.executable, '-m', 'multistore_hooks.cmd.main']
+        return [sys.executable, '-m', 'multistore_hooks.cli.main']
     return [beside_python(name) or name]
 
 

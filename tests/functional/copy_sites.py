@@ -15,13 +15,13 @@ import unittest
 import testtools
 from testtools.matchers import StartsWith
 
+from lab import ceph
+from lab import ceph_glance
+from lab import ceph_shared
+from lab import glance as lab
+from lab.nova import boot_run
 from tests.functional import nova_runs
 from tests.functional import shared
-from tests.lab import ceph
-from tests.lab import ceph_glance
-from tests.lab import ceph_shared
-from tests.lab import glance as lab
-from tests.lab.nova import boot_run
 
 MISSING = [name for name in ('nova', 'glance', 'gunicorn') if not importlib.util.find_spec(name)]
 REASON = ceph.unavailable() or 'not installed here: %s' % ', '.join(MISSING)

@@ -6,9 +6,9 @@ import sys
 
 import unidiff
 
+from lab.nova import run
+from lab.nova import tree
 from tests.functional import shared
-from tests.lab.nova import run
-from tests.lab.nova import tree
 
 STOCK, OURS = 'libvirt.LibvirtDriver', 'multistore.LibvirtDriver'
 TOKEN = 'u1:p1:member,reader'

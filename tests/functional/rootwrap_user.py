@@ -201,7 +201,7 @@ def root_helper():
 
 
 def _brick():
-    from multistore_hooks.glance.volume_store import brick
+    from multistore_hooks.volume_store import brick
     from os_brick.privileged import rootwrap
     from oslo_config import cfg
     cfg.CONF([])
@@ -215,7 +215,7 @@ def _brick():
 
 def _register(home):
     """Let the driver be found where the environment is older than it."""
-    from tests.lab.volume_store import lab
+    from lab.volume_store import lab
     if not lab._registered('volume'):
         place = os.path.join(home, 'volume_store-1.dist-info')
         _write(os.path.join(place, 'METADATA'), 'Metadata-Version: 2.1\nName: volume-store\nVersion: 1\n')

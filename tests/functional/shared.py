@@ -5,13 +5,13 @@ import atexit
 import shutil
 import tempfile
 
-from tests.lab import glance as lab
+from lab import glance as lab
 
 _running = {}
 
 
 def glance(name, **options):
-    """Return the real Glance of this name, made with these options of ``tests.lab.glance.Glance``.
+    """Return the real Glance of this name, made with these options of ``lab.glance.Glance``.
 
     Faults that an earlier test asked for are cleared.
     """

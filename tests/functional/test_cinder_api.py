@@ -3,10 +3,10 @@
 
 import time
 
+from lab.cinder import client
+from lab.cinder import error
+from lab import glance
 from tests.functional import cinder_base
-from tests.lab.cinder import client
-from tests.lab.cinder import error
-from tests.lab import glance
 
 KEY = 'image_service:store_id'
 

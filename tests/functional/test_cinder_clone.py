@@ -6,15 +6,15 @@ Glance asks the same real Cinder about the volume. The bytes are those of the cl
 
 import importlib.util
 
+from lab.cinder import client
+from lab.cinder import keystone
+from lab import glance
+from lab import ports
 from tests.functional import cinder_base
-from tests.lab.cinder import client
-from tests.lab.cinder import keystone
-from tests.lab import glance
-from tests.lab import ports
 
 SERVICE = client.MEMBER + ',service'
 CLONES = {'directory': {'image_upload_use_cinder_backend': 'true',
-                        'volume_driver': 'tests.lab.cinder.cloning.CloningDriver'}}
+                        'volume_driver': 'lab.cinder.cloning.CloningDriver'}}
 KEY = 'image_service:store_id'
 
 

@@ -12,8 +12,8 @@ import re
 import sys
 import time
 
+from lab.cinder import client
 from tests.functional import test_cinder_clone
-from tests.lab.cinder import client
 
 STATUSES = (400, 403, 404, 410, 413, 500)
 #: What Cinder tries again: once, and then it succeeds; or as often as it tries.

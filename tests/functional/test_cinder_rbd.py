@@ -4,10 +4,10 @@
 import os
 import subprocess
 
+from lab import ceph
+from lab import ceph_glance
+from lab import glance
 from tests.functional import cinder_base
-from tests.lab import ceph
-from tests.lab import ceph_glance
-from tests.lab import glance
 
 KEY = 'image_service:store_id'
 GIB = 1 << 30
@@ -32,7 +32,7 @@ class RbdTest(cinder_base.CinderTestCase):
         self.glance.start()
         self.addCleanup(self.glance.kill)
         self.cinder = self.start_cinder(overrides={'directory': {
-            'volume_driver': 'tests.lab.cinder.rbd.RbdDriver', 'rbd_pool': 'volumes',
+            'volume_driver': 'lab.cinder.rbd.RbdDriver', 'rbd_pool': 'volumes',
             'rbd_ceph_conf': self.cluster.conf, 'rbd_user': self.cluster.user,
             'volume_backend_name': 'directory'}})
 

@@ -7,9 +7,9 @@ import shutil
 import subprocess
 import sys
 
+from lab.cinder import run
 from tests.functional import cinder_base
 from tests.functional.cinder_base import typed
-from tests.lab.cinder import run
 
 
 def installed():
@@ -45,7 +45,7 @@ class SeamTest(cinder_base.CinderTestCase):
     def test_the_mixin_places_the_uploads_of_one_backend(self):
         self.start_glance()
         self.check_placed(conf={'DEFAULT': {'volume_api_class': 'cinder.volume.api.API'}, 'directory': {
-            'volume_driver': 'tests.lab.cinder.mixin.PlacingDriver'}})
+            'volume_driver': 'lab.cinder.mixin.PlacingDriver'}})
 
     def test_the_patch_places_the_uploads_of_any_manager_and_goes_without_a_trace(self):
         folder, release = installed()
@@ -68,7 +68,7 @@ class SeamTest(cinder_base.CinderTestCase):
 
     def patch(self, verb, tree, release):
         done = subprocess.run(
-            [sys.executable, '-m', 'multistore_hooks.cmd.main', 'patch', verb, 'cinder',
+            [sys.executable, '-m', 'multistore_hooks.cli.main', 'patch', verb, 'cinder',
              '--series', 'manager', '--root', tree] + (
                  ['--release', release] if verb == 'apply' else []),
             env=run.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

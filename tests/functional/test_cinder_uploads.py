@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where uploaded volumes go: the tables of both Cinder specifications, on a real Glance."""
 
+from lab import glance
 from tests.functional import cinder_base
 from tests.functional.cinder_base import typed
-from tests.lab import glance
 
 UNKNOWN = '11111111-2222-3333-4444-555555555555'
 

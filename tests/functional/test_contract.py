@@ -6,7 +6,7 @@ The same tests run on the fake in tests/unit/images: where the fake is wrong, on
 
 import testtools
 
-from multistore_hooks.images import client
+from multistore_hooks.glance_api import client
 from tests import contract
 from tests.functional import shared
 

@@ -18,10 +18,10 @@ import uuid
 import fixtures
 import testtools
 
-from tools.demo import __main__ as demo
-from tools.demo import cases
-from tools.demo import table
-from tools.demo import verdict
+from lab.demo import __main__ as demo
+from lab.demo import cases
+from lab.demo import table
+from lab.demo import verdict
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MISSING = [name for name in ('nova', 'cinder', 'glance', 'gunicorn')
@@ -70,7 +70,7 @@ class Run:
                        **dict(environ, **{MARK: self.mark}))
         environ.pop('XDG_CACHE_HOME', None)
         self.process = subprocess.Popen(
-            [sys.executable, *python, '-m', 'tools.demo'], cwd=CHECKOUT, env=environ,
+            [sys.executable, *python, '-m', 'lab.demo'], cwd=CHECKOUT, env=environ,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             universal_newlines=True,
             # As at a terminal: what is started in the background is told to ignore Ctrl-C.
@@ -172,7 +172,7 @@ class InterruptedTest(testtools.TestCase):
         self.check(signal.SIGINT, 130, wait_for='gunicorn')
 
     def test_sigterm_while_services_upload_leaves_no_process_and_no_folder(self):
-        self.check(signal.SIGTERM, 143, wait_for='tests.lab.nova.compute')
+        self.check(signal.SIGTERM, 143, wait_for='lab.nova.compute')
 
 
 class OneLineTest(testtools.TestCase):
@@ -212,7 +212,7 @@ class VerdictTest(testtools.TestCase):
 
     @staticmethod
     def right(case):
-        log = ('WARNING multistore_hooks.uploading: fast it is',) if case.warns else ()
+        log = ('WARNING multistore_hooks.upload.transfer: fast it is',) if case.warns else ()
         if case.meant == cases.NOWHERE:
             return verdict.Found('StoreNotUsable: no gold', None, None, (), (), cases.NONE, 0, 0,
                                  log)
@@ -251,7 +251,7 @@ class VerdictTest(testtools.TestCase):
         warning = [case for case in self.cases if case.warns]
         self.assertEqual(2, len(warning))
         for case in warning:
-            self.assertWrong(case, log=('INFO multistore_hooks.uploading: all is well',))
+            self.assertWrong(case, log=('INFO multistore_hooks.upload.transfer: all is well',))
 
     def test_known_defect_is_one_for_stock_code_alone_and_only_as_it_is_known(self):
         known = [case for case in self.cases if case.defect]

@@ -14,10 +14,10 @@ import unittest
 import fixtures
 import testtools
 
+from lab import ceph
+from lab.volume_store import lab as volume_lab
 from tests.devstack import gate as gates
 from tests.functional import shared
-from tests.lab import ceph
-from tests.lab.volume_store import lab as volume_lab
 
 MISSING = [name for name in ('glance', 'gunicorn') if not importlib.util.find_spec(name)]
 REASON = 'not installed here: %s' % ', '.join(MISSING)

@@ -4,7 +4,7 @@
 ``tests/documentation.py`` describes the comments by which a page says how a block is tested. The labs:
 
 ``host``
-    a clean environment with the pip of a service's Python, see ``tests/lab/host.py``
+    a clean environment with the pip of a service's Python, see ``lab/host.py``
 ``glance``
     the same, and a real Glance with the filter: ``$GLANCE``, ``$TOKEN``, and ``$BASE``, an image in
     the store reliable
@@ -41,15 +41,15 @@ import uuid
 
 import testtools
 
+from lab import ceph
+from lab import ceph_shared
+from lab.cinder import client as cinder_client
+from lab.cinder import server as cinder_server
+from lab import glance as lab
+from lab import host as hosts
 from tests import documentation
 from tests.functional import cinder_base
 from tests.functional import shared
-from tests.lab import ceph
-from tests.lab import ceph_shared
-from tests.lab.cinder import client as cinder_client
-from tests.lab.cinder import server as cinder_server
-from tests.lab import glance as lab
-from tests.lab import host as hosts
 
 MISSING = [name for name in ('nova', 'cinder', 'glance', 'gunicorn') if not importlib.util.find_spec(name)]
 STORES = {'reliable': 'file', 'fast': 'file', 'cheap': 'file'}
@@ -159,7 +159,7 @@ class CommandsTest(testtools.TestCase):
         os.makedirs(os.path.join(folder.name, 'nova'))
         with open(os.path.join(folder.name, 'nova', 'nova-compute.log'), 'w', encoding='utf-8') as log:
             log.write('2026-11-20 12:00:00 7 INFO nova.compute.manager [-] Took a snapshot\n'
-                      '2026-11-20 12:00:00 7 WARNING multistore_hooks.uploading [req-1] Refused\n')
+                      '2026-11-20 12:00:00 7 WARNING multistore_hooks.upload.transfer [req-1] Refused\n')
         self.run_pages('logs', lambda lines, _page: host().run(
             [line.replace('/var/log', folder.name) for line in lines]))
 
@@ -243,7 +243,7 @@ class PastedGlance(lab.Glance):
         for section, lines in self._pieces.items():
             text = pasted(text, section, lines)
         text = text.replace('keystonemiddleware.auth_token:filter_factory',
-                            'tests.lab.fakeauth:filter_factory')
+                            'lab.fakeauth:filter_factory')
         with open(os.path.join(self.root, 'etc', 'glance-api-paste.ini'), 'w', encoding='utf-8') as stream:
             stream.write(text)
 

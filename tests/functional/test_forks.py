@@ -13,8 +13,8 @@ import unittest
 
 import testtools
 
+from lab import forks
 from tests.functional import shared
-from tests.lab import forks
 
 PROGRAM = '''
 import json, os, signal, sys, tempfile, time

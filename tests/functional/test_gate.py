@@ -13,17 +13,17 @@ import sys
 
 from oslotest import base
 
-from tests.lab import compat
+from lab import compat
+from lab.gate import config
+from lab.gate import databases
+from lab.gate import guest
+from lab.gate import hooks
+from lab.gate import packages
+from lab.gate.programs import serve
+from lab.gate import releases
+from lab.gate import scenarios
+from lab.gate import table
 from tools import env
-from tools.gate import config
-from tools.gate import databases
-from tools.gate import guest
-from tools.gate import hooks
-from tools.gate import packages
-from tools.gate.programs import serve
-from tools.gate import releases
-from tools.gate import scenarios
-from tools.gate import table
 
 
 class _Meter:

@@ -13,13 +13,13 @@ import unittest
 
 import testtools
 
+from lab import ceph
+from lab import ceph_glance
+from lab import ceph_shared
+from lab import glance
+from lab.nova import boot_run
+from lab.nova import run
 from tests.functional import shared
-from tests.lab import ceph
-from tests.lab import ceph_glance
-from tests.lab import ceph_shared
-from tests.lab import glance
-from tests.lab.nova import boot_run
-from tests.lab.nova import run
 
 MISSING = [name for name in ('nova', 'glance', 'gunicorn') if not importlib.util.find_spec(name)]
 REASON = ceph.unavailable() or 'not installed here: %s' % ', '.join(MISSING)

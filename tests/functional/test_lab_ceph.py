@@ -12,11 +12,11 @@ import unittest
 
 import testtools
 
+from lab import ceph
+from lab import ceph_bindings
+from lab import ceph_glance
+from lab import ceph_shared
 from tests.functional import shared
-from tests.lab import ceph
-from tests.lab import ceph_bindings
-from tests.lab import ceph_glance
-from tests.lab import ceph_shared
 
 UNAVAILABLE = ceph.unavailable()
 NO_GLANCE = [name for name in ('glance', 'gunicorn') if not importlib.util.find_spec(name)]
@@ -24,7 +24,7 @@ MEGABYTE = 1 << 20
 
 STARTER = '''
 import sys, time
-from tests.lab import ceph
+from lab import ceph
 ceph.Ceph(sys.argv[1], pools=['images'], auth='none').start()
 print('started', flush=True)
 time.sleep(600)

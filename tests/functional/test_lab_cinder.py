@@ -14,11 +14,11 @@ import fixtures
 import requests
 import testtools
 
-from tests.lab.cinder import error
-from tests.lab.cinder import run
-from tests.lab.cinder import server
-from tests.lab import glance
-from tests.lab import standins
+from lab.cinder import error
+from lab.cinder import run
+from lab.cinder import server
+from lab import glance
+from lab import standins
 
 CHEAP = {'name': 'gold', 'extra_specs': {'image_service:store_id': 'cheap'}}
 NOWHERE = {'name': 'tin', 'extra_specs': {'image_service:store_id': 'nowhere'}}
@@ -68,7 +68,7 @@ class LabTestCase(testtools.TestCase):
 
 
 class VolumeProgramTest(LabTestCase):
-    """tests.lab.cinder.volume with Cinder's own manager."""
+    """lab.cinder.volume with Cinder's own manager."""
 
     def upload(self, *operations, **request):
         """Run the operations and return their results."""
@@ -162,7 +162,7 @@ class VolumeProgramTest(LabTestCase):
 
 
 class ServerTest(LabTestCase):
-    """tests.lab.cinder.server: the services over HTTP."""
+    """lab.cinder.server: the services over HTTP."""
 
     def start(self, **options):
         """Start Cinder and return it; it ends with the test."""

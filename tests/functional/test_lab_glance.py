@@ -14,7 +14,7 @@ import ddt
 import fixtures
 import testtools
 
-from tests.lab import glance as lab
+from lab import glance as lab
 
 STORES = {'fast': 'file', 'cheap': 'file', 'web': 'http', 'off': 'disabled', 'tiny': 'full:1000'}
 MEMBER = 'mallory:other:member,reader'
@@ -251,7 +251,7 @@ class LifeTest(testtools.TestCase):
         self.assertTrue(_group_goes(pid))
 
     def test_starter_killed_by_sigkill_leaves_no_process(self):
-        code = ('import sys, time; from tests.lab.glance import Glance\n'
+        code = ('import sys, time; from lab.glance import Glance\n'
                 'glance = Glance(sys.argv[1], {"fast": "file"}); glance.start()\n'
                 'print(glance.pid, flush=True); time.sleep(60)')
         starter = subprocess.Popen([sys.executable, '-c', code, self.root], cwd=lab.CHECKOUT,
@@ -289,7 +289,7 @@ class LifeTest(testtools.TestCase):
 
     def test_command_line_prints_the_url_and_ends_on_ctrl_c(self):
         running = subprocess.Popen(
-            [sys.executable, '-m', 'tests.lab.glance', '--root', self.root, '--stores',
+            [sys.executable, '-m', 'lab.glance', '--root', self.root, '--stores',
              'a:file,b:file', '--default', 'b'], cwd=lab.CHECKOUT, stdout=subprocess.PIPE,
             universal_newlines=True)
         self.addCleanup(running.wait)

@@ -9,9 +9,9 @@ import unittest
 
 import testtools
 
-from tests.lab import glance
-from tests.lab.nova import run
-from tests.lab.nova import tree
+from lab import glance
+from lab.nova import run
+from lab.nova import tree
 
 TOKEN = 'demo:p1:member,reader'
 UPLOADS = ('snapshot', 'backup', 'shelve', 'cross_cell')

@@ -11,6 +11,7 @@ import sqlite3
 import threading
 import time
 
+from lab.nova import boot_run
 from tests.functional import copy_sites
 from tests.functional.copy_sites import ADMIN
 from tests.functional.copy_sites import base_file
@@ -18,7 +19,6 @@ from tests.functional.copy_sites import boot
 from tests.functional.copy_sites import LARGE
 from tests.functional.copy_sites import MEMBER
 from tests.functional.copy_sites import NEVER
-from tests.lab.nova import boot_run
 
 # Of hosts whose wait shall end; others wait for a minute.
 SHORT_SECONDS = 6

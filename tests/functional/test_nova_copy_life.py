@@ -8,6 +8,7 @@ and ``test_lab_boot`` does not show it.
 import os
 import subprocess
 
+from lab.nova import boot_run
 from tests.functional import copy_sites
 from tests.functional.copy_sites import ADMIN
 from tests.functional.copy_sites import base_file
@@ -18,7 +19,6 @@ from tests.functional.copy_sites import NEVER
 from tests.functional.copy_sites import random
 from tests.functional.copy_sites import SERVICE
 from tests.functional import nova_runs
-from tests.lab.nova import boot_run
 
 # As much of ISO 9660 as Glance and Nova look for.
 ISO = bytes(0x8000) + b''.join(

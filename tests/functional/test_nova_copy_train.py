@@ -10,13 +10,13 @@ import unittest
 
 from testtools.matchers import StartsWith
 
+from lab import ceph
+from lab.nova import boot_run
 from tests.functional import copy_sites
 from tests.functional.copy_sites import boot
 from tests.functional.copy_sites import LARGE
 from tests.functional.copy_sites import MEGABYTE
 from tests.functional.copy_sites import SERVICE
-from tests.lab import ceph
-from tests.lab.nova import boot_run
 
 PYTHON = os.environ.get('MULTISTORE_TRAIN_PYTHON')
 REASON = ceph.unavailable(PYTHON) if PYTHON else 'MULTISTORE_TRAIN_PYTHON is not set'

@@ -6,9 +6,9 @@ import uuid
 
 import testtools
 
+from lab import glance as lab
 from tests.functional import nova_runs
 from tests.functional import shared
-from tests.lab import glance as lab
 
 OURS, STOCK = nova_runs.OURS, nova_runs.STOCK
 STORES = {'fast': 'file', 'rbd': 'file', 'ceph1-rbd': 'file', 'odd %2B name': 'file', 'web': 'http',

@@ -224,8 +224,8 @@ class InstallTest(FilesTestCase):
 
     def test_the_helpers_command_is_the_one_that_the_filters_know(self):
         # What the driver makes of its options' defaults, completed by privsep.
-        from multistore_hooks.glance.volume_store import brick
-        from multistore_hooks.glance.volume_store import options
+        from multistore_hooks.volume_store import brick
+        from multistore_hooks.volume_store import options
         from oslo_rootwrap import wrapper
         values = {option.dest: option.default for option in options.OPTS}
         settings = brick.Settings(root_helper=values['root_helper'], host='h',
@@ -286,7 +286,7 @@ class StoreTest(testtools.TestCase):
     def setUpClass(cls):
         super().setUpClass()
         need_user()
-        from tests.lab.volume_store import lab as volume_lab
+        from lab.volume_store import lab as volume_lab
         if volume_lab.unavailable(['loop']):
             raise unittest.SkipTest(volume_lab.unavailable(['loop']))
         cls.lab = volume_lab.Lab(shared.folder('rootwrap-lab'), {'gold': volume_lab.ours('loop')})

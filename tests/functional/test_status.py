@@ -23,15 +23,15 @@ import unittest
 import fixtures
 import testtools
 
-from multistore_hooks.cmd import main as hooks_main
-from multistore_hooks.cmd import status
+from lab import ceph
+from lab import ceph_bindings
+from lab import ceph_glance
+from lab import ceph_shared
+from lab.cinder import keystone
+from lab import glance as lab
+from multistore_hooks.cli import main as hooks_main
+from multistore_hooks.status import command
 from tests.functional import shared
-from tests.lab import ceph
-from tests.lab import ceph_bindings
-from tests.lab import ceph_glance
-from tests.lab import ceph_shared
-from tests.lab.cinder import keystone
-from tests.lab import glance as lab
 
 NO_CEPH = ceph.unavailable()
 MEMBER = 'mallory:other:member,reader'
@@ -76,7 +76,7 @@ class StatusCase(testtools.TestCase):
         """Run the command with --json; return what it said."""
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = status.main(['upgrade', 'check', '--json'] + list(arguments))
+            code = command.main(['upgrade', 'check', '--json'] + list(arguments))
         self.assertNotIn('Traceback', out.getvalue() + err.getvalue())
         self.assertNotIn('internal error', err.getvalue())
         return Checked(code, json.loads(out.getvalue())['checks'], err.getvalue())
@@ -158,7 +158,7 @@ class GoodTest(WithGlance):
     def test_table_is_for_people_and_the_exit_code_says_the_worst(self):
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
-            code = status.main(['upgrade', 'check', '--glance-conf', self.conf,
+            code = command.main(['upgrade', 'check', '--glance-conf', self.conf,
                                 '--nova-conf', self.nova_conf(images_rbd_glance_store_name='dcn9')])
         self.assertEqual(2, code)
         self.assertIn('| Result: Failure', out.getvalue())
@@ -221,8 +221,8 @@ class PageTest(WithGlance):
         name, value = export.split()[1].split('=')
         self.useFixture(fixtures.EnvironmentVariable(name, value))
         self.assertEqual(2, len(commands))
-        for command in commands:
-            program, upgrade, check, *arguments = command.split()
+        for line in commands:
+            program, upgrade, check, *arguments = line.split()
             self.assertEqual(('multistore-status', 'upgrade', 'check'), (program, upgrade, check))
             checked = self.check(*[files.get(word, word) for word in arguments])
             self.assert_mended(checked, 'Glance answers')
@@ -235,7 +235,7 @@ class PageTest(WithGlance):
         self.assertEqual(said, ' '.join(lines))
 
     def test_every_check_is_in_the_table(self):
-        for name, _check in status.CHECKS:
+        for name, _check in command.CHECKS:
             self.assertIn('   * - %s\n' % name, self.page)
 
 
@@ -670,7 +670,7 @@ class CephTest(StatusCase):
                                OS_TOKEN=lab.ADMIN,
                                PYTHONPATH=os.pathsep.join([bindings, lab.CHECKOUT]))
                 done = subprocess.run(
-                    [sys.executable, '-m', 'multistore_hooks.cmd.status', 'upgrade', 'check', '--json',
+                    [sys.executable, '-m', 'multistore_hooks.status.command', 'upgrade', 'check', '--json',
                      '--nova-conf', nova], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
                 return Checked(done.returncode, json.loads(done.stdout.decode())['checks'])
 

@@ -10,9 +10,9 @@ import json
 import os
 import time
 
-from tests.lab.cinder import client
-from tests.lab.volume_store import case
-from tests.lab.volume_store import lab as lab_module
+from lab.cinder import client
+from lab.volume_store import case
+from lab.volume_store import lab as lab_module
 
 MIB, GIB = case.MIB, case.GIB
 #: Odd, longer than any piece, with holes at odd places.

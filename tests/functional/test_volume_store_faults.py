@@ -15,9 +15,9 @@ import re
 import sys
 import time
 
+from lab.volume_store import case
+from lab.volume_store import points
 from tests.functional import test_volume_store
-from tests.lab.volume_store import case
-from tests.lab.volume_store import points
 
 ALL = os.environ.get('VOLUME_STORE_FAULTS') == 'all'
 MIB = case.MIB

@@ -10,8 +10,8 @@ import os
 import re
 import subprocess
 
+from lab.volume_store import case
 from tests.functional import test_volume_store
-from tests.lab.volume_store import case
 
 MIB, GIB = case.MIB, case.GIB
 

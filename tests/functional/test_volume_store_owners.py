@@ -10,11 +10,11 @@ import sqlite3
 import time
 import uuid
 
+from lab.cinder import client
+from lab import glance as glance_lab
+from lab.volume_store import case
+from lab.volume_store import lab as lab_module
 from tests.functional import test_volume_store
-from tests.lab.cinder import client
-from tests.lab import glance as glance_lab
-from tests.lab.volume_store import case
-from tests.lab.volume_store import lab as lab_module
 
 MIB = case.MIB
 SECRET = b'somebody else\'s' * 1000

@@ -9,10 +9,10 @@ import shutil
 
 import testtools
 
+from lab.nova import run
 from tests.functional import copy_sites
 from tests.functional import nova_runs
 from tests.functional import shared
-from tests.lab.nova import run
 from tests.releases import under_test
 
 OPTIONS = """libvirt_imagebackend_opts = [

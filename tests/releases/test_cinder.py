@@ -5,8 +5,8 @@ import os
 
 import testtools
 
+from lab.cinder import run
 from tests.functional import shared
-from tests.lab.cinder import run
 from tests.releases import under_test
 
 DATA = os.urandom(2 << 20)

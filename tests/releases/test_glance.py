@@ -7,7 +7,7 @@ import tempfile
 
 import testtools
 
-from tests.lab import glance as lab
+from lab import glance as lab
 from tests.releases import under_test
 
 DATA = os.urandom(100000)

@@ -6,10 +6,10 @@ import uuid
 
 import testtools
 
+from lab.nova import run
 from tests.functional import copy_sites
 from tests.functional import nova_runs
 from tests.functional import shared
-from tests.lab.nova import run
 from tests.releases import under_test
 
 DATA = os.urandom(2 << 20)

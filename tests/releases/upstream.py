@@ -17,7 +17,7 @@ import typing
 import unittest
 import warnings
 
-from tests.lab import compat
+from lab import compat
 from tests.releases import runner
 
 OURS = 'ours'

@@ -4,10 +4,10 @@
 import fixtures
 import testtools
 
-from multistore_hooks.images import client
-from multistore_hooks.images import fake
-from multistore_hooks import uploading
+from multistore_hooks.glance_api import client
+from multistore_hooks.upload import transfer
 from tests import contract
+from tests import fake_glance
 
 
 class TestCase(testtools.TestCase):
@@ -15,7 +15,7 @@ class TestCase(testtools.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.useFixture(fixtures.MockPatchObject(uploading, 'LOOKS', (0, 0, 0)))
+        self.useFixture(fixtures.MockPatchObject(transfer, 'LOOKS', (0, 0, 0)))
         self._log = self.useFixture(fixtures.FakeLogger(
             'multistore_hooks', format='%(levelname)s %(message)s'))
 
@@ -28,15 +28,15 @@ class TestCase(testtools.TestCase):
 class FakeGlanceTestCase(TestCase):
     """A test with a fake Glance: reliable, fast (default), cheap."""
 
-    stores = {'reliable': fake.FILE, 'fast': fake.FILE, 'cheap': fake.FILE}
+    stores = {'reliable': fake_glance.FILE, 'fast': fake_glance.FILE, 'cheap': fake_glance.FILE}
 
     def setUp(self):
         super().setUp()
-        self.glance = fake.FakeGlance(dict(self.stores))
+        self.glance = fake_glance.FakeGlance(dict(self.stores))
 
     def images(self, token=contract.MEMBER, attempts=1, application=None):
         """Return an ImageApi of the library with the rights of a token."""
-        adapter = fake.SocketlessAdapter(application or self.glance)
+        adapter = fake_glance.SocketlessAdapter(application or self.glance)
         return client.ClientImages(contract.run_with(
             lambda: contract.session_client('http://glance', token, adapter), attempts))
 

@@ -12,7 +12,7 @@ from tests import documentation
 
 TROUBLESHOOTING = 'doc/source/troubleshooting.rst'
 #: What these log, goes to who runs a command, and is explained by its own page.
-COMMANDS = os.path.join('multistore_hooks', 'cmd')
+COMMANDS = os.path.join('multistore_hooks', 'cli')
 _PLACEHOLDER = re.compile(r'%(?:\([a-z_]+\))?[0-9.]*[a-z]')
 
 

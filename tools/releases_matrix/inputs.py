@@ -11,9 +11,9 @@ import env
 
 SUFFIXES = ('.py', '.txt', '.patch', 'series', '.json')
 PATCH = ('multistore_hooks/patching', 'multistore_hooks/cmd', 'patches', 'tools/releases_matrix/checks.py')
-STOCK = ('tests/releases/upstream.py', 'tests/releases/runner.py', 'tests/lab/compat.py')
+STOCK = ('tests/releases/upstream.py', 'tests/releases/runner.py', 'lab/compat.py')
 OURS = STOCK + ('multistore_hooks', 'patches', 'tests/releases')
-HOOKS = ('multistore_hooks', 'patches', 'tests/releases', 'tests/lab', 'tests/functional/shared.py',
+HOOKS = ('multistore_hooks', 'patches', 'tests/releases', 'lab', 'tests/functional/shared.py',
          'tests/functional/nova_runs.py', 'tests/constraints-services.txt')
 LIBRARY = ('multistore_hooks', 'tests/unit', 'tests/contract.py')
 

@@ -6,9 +6,9 @@ from oslo_config import cfg
 import webob
 
 from multistore_hooks.glance import base_image_filter
-from multistore_hooks.images import api
-from multistore_hooks.images import fake
+from multistore_hooks.glance_api import api
 from tests import contract
+from tests import fake_glance
 from tests.unit import base
 
 Colocate = base_image_filter.Colocate
@@ -23,7 +23,7 @@ class Context:
     def __call__(self, environ, start_response):
         headers = {'x-auth-token': environ.get('HTTP_X_AUTH_TOKEN', contract.MEMBER)}
         request = webob.Request(environ)
-        request.context = fake.FakeGlance._context(headers, {})
+        request.context = fake_glance.FakeGlance._context(headers, {})
         return self.app(environ, start_response)
 
 
@@ -133,7 +133,7 @@ class FollowTest(FilterTestCase):
         self.assertEqual(['fast'], self.glance.where(self.follow('')))
 
     def test_stores_that_cannot_be_asked_for_are_a_warning_and_the_default(self):
-        self.glance.faults.append(fake.Fault('GET', 'stores', 500))
+        self.glance.faults.append(fake_glance.Fault('GET', 'stores', 500))
         image_id = self.follow(self.base('cheap'))
         self.assertEqual(['fast'], self.glance.where(image_id))
         self.assertIn('WARNING', self.log)
@@ -144,14 +144,15 @@ class FollowTest(FilterTestCase):
         self.assertEqual(['only'], self.glance.where(image_id))
 
     def test_store_is_not_named_by_a_part_of_its_name(self):
-        self.glance.stores = {'fast': fake.FILE, 'ceph1-rbd': fake.FILE, 'rbd': fake.FILE}
+        self.glance.stores = {'fast': fake_glance.FILE,
+                              'ceph1-rbd': fake_glance.FILE, 'rbd': fake_glance.FILE}
         self.assertEqual(['ceph1-rbd'], self.glance.where(self.follow(self.base('ceph1-rbd'))))
         self.assertEqual(['rbd'], self.glance.where(self.follow(self.base('rbd'))))
 
 
 class RefusedTest(FilterTestCase):
 
-    stores = {'fast': fake.FILE, 'off': fake.DISABLED, 'full': fake.FULL}
+    stores = {'fast': fake_glance.FILE, 'off': fake_glance.DISABLED, 'full': fake_glance.FULL}
 
     def test_store_that_refuses_before_reading_is_replaced_by_the_default(self):
         image_id = self.follow(self.base('off'))
@@ -166,7 +167,7 @@ class RefusedTest(FilterTestCase):
         self.assertEqual(1, len(self.glance.requests('PUT', '/file')))
 
     def test_a_body_that_is_read_line_by_line_counts_as_read(self):
-        self.glance.stores['off'] = fake.FULL
+        self.glance.stores['off'] = fake_glance.FULL
         lines = []
 
         def iterating(environ, start_response):
@@ -188,12 +189,12 @@ class RefusedTest(FilterTestCase):
         self.assertEqual(1, len(self.glance.requests('PUT', '/file')))
 
     def test_other_refusals_are_told_to_the_caller(self):
-        self.glance.faults.append(fake.Fault('PUT', '/file', 403, after=0))
+        self.glance.faults.append(fake_glance.Fault('PUT', '/file', 403, after=0))
         response = self.upload(self.queued(), X_OpenStack_Base_Image_Ref=self.base('off'))
         self.assertEqual(403, response.status_code)
 
     def test_default_store_that_refuses_is_told_to_the_caller(self):
-        self.glance.stores['fast'] = fake.DISABLED
+        self.glance.stores['fast'] = fake_glance.DISABLED
         response = self.upload(self.queued(), X_OpenStack_Base_Image_Ref=self.base('fast'))
         self.assertEqual(410, response.status_code)
         self.assertEqual(1, len(self.glance.requests('PUT', '/file')))
@@ -231,18 +232,18 @@ class ColocateTest(FilterTestCase):
         self.assertEqual(0, self.copies())
 
     def test_read_only_and_unknown_stores_get_no_copy(self):
-        self.glance.stores['web'] = fake.READ_ONLY
+        self.glance.stores['web'] = fake_glance.READ_ONLY
         self.follow(self.base('cheap', 'web'))
         self.assertEqual(0, self.copies())
 
     def test_no_copy_after_a_failed_upload(self):
-        self.glance.faults.append(fake.Fault('PUT', '/file', 500))
+        self.glance.faults.append(fake_glance.Fault('PUT', '/file', 500))
         response = self.upload(self.queued(), X_OpenStack_Base_Image_Ref=self.base('cheap', 'fast'))
         self.assertEqual(500, response.status_code)
         self.assertEqual(0, self.copies())
 
     def test_refused_copy_is_a_warning_and_the_upload_stays(self):
-        self.glance.faults.append(fake.Fault('POST', '/import', 400))
+        self.glance.faults.append(fake_glance.Fault('POST', '/import', 400))
         image_id = self.follow(self.base('cheap', 'reliable'))
         self.assertEqual(['reliable'], self.glance.where(image_id))
         self.assertIn('WARNING Image %s is in reliable, but Glance does not copy it' % image_id, self.log)
@@ -255,7 +256,7 @@ class ColocateTest(FilterTestCase):
         self.assertEqual(['POST /v2/images/%s/import' % image_id], after)
 
     def test_store_that_refused_the_upload_gets_no_copy(self):
-        self.glance.stores['off'] = fake.DISABLED
+        self.glance.stores['off'] = fake_glance.DISABLED
         self.glance.default = 'cheap'
         base_image = self.base('off')
         image_id = self.follow(base_image)

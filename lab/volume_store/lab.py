@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Glance with stores on Cinder volumes, all real: glance-api, Cinder, os-brick, Ceph, loop devices.
+
+    with Lab(folder, {'gold': ours('loop'), 'stock': stock('rbd'), 'cheap': 'file'}) as lab:
+        image = lab.glance.add_image(b'data', ['gold'])
+        lab.cinder.volumes(), lab.cinder.attachments()
+        lab.proxy.count('POST', '/attachments$')    # what Glance asked Cinder for
+        lab.left()                                  # devices and files that should not be there
+
+Only keystone is a stand-in. By hand: ``python -m lab.volume_store --help``.
+"""
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import sys
+import typing
+
+from lab import ceph as ceph_lab
+from lab.cinder import client
+from lab.cinder import conf
+from lab import glance as glance_lab
+from lab.volume_store import cinder as cinder_lab
+from lab.volume_store import mounts
+from lab.volume_store import projects
+from lab.volume_store import proxy as proxy_lab
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+#: Two users of stores, each with a project of its own.
+SERVICE, OTHER = 'glance', 'glance-other'
+PROJECTS = {SERVICE: '7a1c0de5e7f04b0b9d4e6f8a9b0c1d2e', OTHER: '8b2d1ef6f8a15c1cae5f7a9bac1d2e3f'}
+DRIVER = 'multistore_hooks.volume_store.store:Store'
+#: Drivers whose every call can be made to fail, see lab.volume_store.faulty.
+FAULTY, FAULTY_STOCK = 'labvolume', 'labstock'
+TINY = '24m'
+SHARE_SIZE = '6g'
+ROOTWRAP = '''[DEFAULT]
+filters_path = %s
+exec_dirs = %s
+use_syslog = False
+'''
+
+
+class Kind(typing.NamedTuple):
+    """A store on Cinder volumes: its driver, its volume type, its user, and options of the driver."""
+
+    driver: str
+    volume_type: str
+    user: str
+    options: typing.Dict[str, str]
+
+
+def stock(volume_type: str, user: str = SERVICE, driver: str = 'cinder', **options: str) -> Kind:
+    """Return a store of glance_store's own driver; a volume type begins with its backend's name."""
+    return Kind(driver, volume_type, user, options)
+
+
+def ours(volume_type: str, user: str = SERVICE, driver: str = 'volume', **options: str) -> Kind:
+    """Return a store of this library's driver; a volume type begins with its backend's name."""
+    return Kind(driver, volume_type, user, options)
+
+
+def unavailable(backends: typing.Iterable[str]) -> typing.Optional[str]:
+    """Say why there can be no lab with these backends here; None: there can."""
+    missing = [name for name in ('cinder', 'glance', 'glance_store', 'os_brick', 'cinderclient', 'gunicorn')
+               if not _installed(name)]
+    if missing:
+        return 'not installed here: %s' % ', '.join(missing)
+    if 'rbd' in backends and ceph_lab.unavailable():
+        return ceph_lab.unavailable()
+    if set(backends) - {'rbd'}:
+        return mounts.unavailable()
+    return None
+
+
+class Lab:
+    """All of it; a context manager.
+
+    :param root: a folder for everything; on a file system with room for the volumes
+    :param stores: {name: :func:`ours`, :func:`stock`, or a kind of lab.glance}
+    :param default: the default store; None: the first
+    :param backends: of Cinder, besides those that the stores need
+    :param ceph: a running cluster with the pools images and volumes, and a manager; None: one is started
+    :param conf: {section: {option: value}} for glance-api.conf
+    :param cinder_conf: the same for cinder.conf
+    :ivar glance: lab.glance.Glance
+    :ivar cinder: lab.volume_store.cinder.Cinder
+    :ivar proxy: between them, lab.volume_store.proxy.Proxy
+    """
+
+    def __init__(self, root: str, stores: typing.Dict[str, typing.Any], default: typing.Optional[str] = None,
+                 backends: typing.Sequence[str] = (), ceph: typing.Any = None,
+                 conf: typing.Optional[conf.Sections] = None, cache_dir: typing.Optional[str] = None,
+                 cinder_conf: typing.Optional[conf.Sections] = None, **glance_options: typing.Any) -> None:
+        self.root = os.path.abspath(root)
+        self._stores, self._default = dict(stores), default
+        needed = {kind.volume_type.partition('-')[0] for kind in stores.values() if isinstance(kind, Kind)}
+        self.backends = [name for name in cinder_lab.DRIVERS if name in needed | set(backends)]
+        self._conf = conf or {}
+        self._cinder_conf = cinder_conf or {}
+        self._cache_dir = cache_dir
+        self._glance_options = glance_options
+        self.ceph = ceph
+        self._own_ceph: typing.Any = None
+        self.mounts = mounts.Mounts(self.root)
+        self.keystone: typing.Any = None
+        self.glance: typing.Any = None
+        self.cinder: typing.Any = None
+        self.proxy: typing.Any = None
+
+    def __enter__(self) -> 'Lab':
+        self.start()
+        return self
+
+    def __exit__(self, *_unused: typing.Any) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start everything, and wait until it answers; when something does not, stop it all."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop everything, and take devices and mounts away; the folder stays."""
+        for part, end in ((self.glance, 'kill'), (self.cinder, 'stop'), (self.proxy, '__exit__'),
+                          (self.keystone, '__exit__'), (self._own_ceph, 'stop')):
+            if part is not None:
+                getattr(part, end)()
+        if os.geteuid() == 0:
+            self.mounts.clear()
+
+    def _start(self) -> None:
+        os.makedirs(self.inside('modules'), exist_ok=True)
+        if 'rbd' in self.backends:
+            ceph_lab.bindings(self.inside('modules'))
+            if self.ceph is None:
+                self.ceph = self._own_ceph = ceph_lab.Ceph(
+                    self.inside('ceph'), pools=('images', 'volumes'), mgr=True)
+                self._own_ceph.start()
+        self.keystone = projects.Keystone(client.PROJECT, PROJECTS)
+        self.keystone.__enter__()
+        self.glance = Glance(self)
+        self.cinder = cinder_lab.Cinder(
+            'http://127.0.0.1:%d' % self.glance.reserve(), self.inside('cinder'), self.backends, self.ceph,
+            self.inside('modules'), self._cinder_conf, self._cache_dir,
+            types=[kind.volume_type for kind in self._stores.values() if isinstance(kind, Kind)])
+        self._mount()
+        self.cinder.start()
+        self.proxy = proxy_lab.Proxy(self.cinder.root)
+        self.proxy.__enter__()
+        self.keystone.root = self.proxy.url + '/v3'
+        self.glance.start()
+
+    def _mount(self) -> None:
+        if 'tiny' in self.backends:
+            self.mounts.memory(self.cinder.share('tiny'), TINY)
+        if 'nfs' in self.backends:
+            share = self.cinder.share('nfs')
+            self.mounts.memory(share, SHARE_SIZE)
+            # Where glance_store's own driver would mount the share, which it then takes for one that
+            # an attachment of somebody else's keeps mounted.
+            digest = hashlib.sha256(conf.SHARE.encode()).hexdigest()
+            self.mounts.bind(share, os.path.join(self.mount_base, digest))
+            state = os.path.join(self.mount_base, '_state')
+            os.makedirs(state, exist_ok=True)
+            with open(os.path.join(state, 'mount_state_%s.json' % digest), 'w', encoding='utf-8') as file:
+                json.dump({'attachment_count': 1}, file)
+            # Where os-brick looks, which says the same of what /proc/mounts has.
+            self.mounts.bind(share, os.path.join(self.mount_base, cinder_lab.SHARE_DIGEST))
+
+    def inside(self, *names: str) -> str:
+        """Return a path in the lab's folder."""
+        return os.path.join(self.root, *names)
+
+    @property
+    def mount_base(self) -> str:
+        """Below it Glance mounts shares."""
+        return self.inside('mnt')
+
+    def stores(self) -> typing.Dict[str, typing.Any]:
+        """Return the stores as lab.glance takes them."""
+        return {name: self._store(kind) if isinstance(kind, Kind) else kind
+                for name, kind in self._stores.items()}
+
+    def _store(self, kind: Kind) -> typing.Tuple[str, typing.Dict[str, str]]:
+        make = _stock_options if kind.driver in ('cinder', FAULTY_STOCK) else _our_options
+        return kind.driver, dict(make(self, kind), **kind.options)
+
+    # ---- what is left ------------------------------------------------------------------------
+
+    def left(self) -> typing.List[str]:
+        """Say what Glance has open or left behind: devices, RBD images, os-brick's files."""
+        found = ['loop device %(name)s of %(back-file)s' % one for one in self.mounts.loops()] \
+            if os.geteuid() == 0 else []
+        found += ['open: ' + path for path in self.glance.open_devices()]
+        found += ['file: ' + name for name in os.listdir(self.glance.temporary)
+                  if name.startswith('brickrbd')]
+        if 'rbd' in self.backends:
+            found += self._watched()
+        return found
+
+    def _watched(self) -> typing.List[str]:
+        found = []
+        for name in self.ceph.rbd('ls', 'volumes').split():
+            try:
+                told = json.loads(self.ceph.rbd('status', '--format', 'json', 'volumes/' + name))
+            except ceph_lab.CephError:
+                continue  # it has gone in this moment
+            found += ['watcher of %s: %s' % (name, one['address']) for one in told.get('watchers', [])]
+        return found
+
+    def bytes_of(self, volume: str, length: int) -> bytes:
+        """Return the first bytes of a volume, read behind the back of Cinder and Glance."""
+        backend = self.cinder.volumes()[volume]['os-vol-host-attr:host'].partition('@')[2].partition('#')[0]
+        if backend == 'rbd':
+            return self.ceph.read('volumes/volume-' + volume, length)
+        with open(self.cinder.path_of(volume), 'rb') as file:
+            return file.read(length)
+
+
+class Glance(glance_lab.Glance):
+    """The lab's Glance, with the stores' drivers, sudo for root, and a folder for os-brick's files."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self.temporary = lab.inside('tmp')
+        # Replaced when the addresses are known.
+        super().__init__(lab.inside('glance'), {name: 'file' for name in lab._stores}, lab._default,
+                         **dict({'conf': _glance_conf(lab)}, **lab._glance_options))
+
+    def reserve(self) -> int:
+        """Choose the port, and return it."""
+        listener = self._listen()
+        self.port = listener.getsockname()[1]
+        listener.close()
+        return self.port
+
+    def start(self) -> None:
+        """Start it."""
+        self._kinds = self._lab.stores()
+        os.makedirs(self.temporary, exist_ok=True)
+        super().start()
+
+    def log_text(self) -> str:
+        """Return the whole log."""
+        with open(self.log, encoding='utf-8', errors='replace') as stream:
+            return stream.read()
+
+    def open_devices(self) -> typing.List[str]:
+        """Return the loop devices, and the volumes' files, that its processes have open."""
+        found = []
+        for pid in self.processes():
+            folder = '/proc/%d/fd' % pid
+            for name in _listed(folder):
+                try:
+                    path = os.readlink(os.path.join(folder, name))
+                except OSError:
+                    continue
+                if path.startswith('/dev/loop') or '/volume-' in path:
+                    found.append('%s by %d' % (path, pid))
+        return found
+
+    def processes(self) -> typing.List[int]:
+        """Return its processes: those of the group, which its own daemons left."""
+        found = []
+        for name in _listed('/proc'):
+            if name.isdigit():
+                try:
+                    if os.getpgid(int(name)) == self.pid:
+                        found.append(int(name))
+                except OSError:
+                    continue
+        return found
+
+    def _write_files(self) -> None:
+        super()._write_files()
+        folder = os.path.join(self.root, 'etc', 'lab_volume_stores-1.dist-info')
+        os.makedirs(folder, exist_ok=True)
+        _write(os.path.join(folder, 'METADATA'),
+               'Metadata-Version: 2.1\nName: lab-volume-stores\nVersion: 1\n')
+        drivers = {FAULTY: 'lab.volume_store.faulty:Store',
+                   FAULTY_STOCK: 'lab.volume_store.faulty_stock:Store'}
+        if not _registered('volume'):
+            drivers['volume'] = DRIVER
+        _write(os.path.join(folder, 'entry_points.txt'), '[glance_store.drivers]\n' + ''.join(
+            '%s = %s\n' % pair for pair in drivers.items()))
+        _write(self._lab.inside('rootwrap.conf'), ROOTWRAP % (
+            os.path.join(sys.prefix, 'etc', 'glance', 'rootwrap.d'),
+            ','.join([os.path.join(sys.prefix, 'bin'), '/sbin', '/usr/sbin', '/bin', '/usr/bin'])))
+
+    def _environ(self) -> typing.Dict[str, str]:
+        environ = super()._environ()
+        environ['TMPDIR'] = self.temporary
+        environ['PATH'] = os.pathsep.join(
+            [os.path.join(HERE, 'bin'), os.path.join(sys.prefix, 'bin'), environ['PATH']])
+        environ['PYTHONPATH'] += os.pathsep + self._lab.inside('modules')
+        environ['LAB_VOLUME_FAULTS'] = self._lab.inside('faults')
+        return environ
+
+
+def _glance_conf(lab: Lab) -> conf.Sections:
+    return conf.merged({
+        # Cinder's clone asks for locations, which the lab's Glance shows.
+        'DEFAULT': {'debug': 'false', 'show_multiple_locations': 'true', 'show_image_direct_url': 'true'},
+    }, lab._conf)
+
+
+def _stock_options(lab: Lab, kind: Kind) -> typing.Dict[str, str]:
+    return {
+        'cinder_store_auth_address': lab.keystone.url, 'cinder_store_user_name': kind.user,
+        'cinder_store_password': 'secret', 'cinder_store_project_name': 'service',
+        'cinder_store_user_domain_name': 'Default', 'cinder_store_project_domain_name': 'Default',
+        'cinder_volume_type': kind.volume_type, 'cinder_mount_point_base': lab.mount_base,
+        'rootwrap_config': lab.inside('rootwrap.conf')}
+
+
+def _our_options(lab: Lab, kind: Kind) -> typing.Dict[str, str]:
+    return {
+        'auth_type': 'password', 'auth_url': lab.keystone.url, 'username': kind.user, 'password': 'secret',
+        'project_name': 'service', 'user_domain_name': 'Default', 'project_domain_name': 'Default',
+        'volume_type': kind.volume_type, 'mount_point_base': lab.mount_base,
+        # The lab is run by root.
+        'root_helper': '',
+        'attachment_dir': lab.inside('attachments'), 'attachment_idle_timeout': '1',
+        'state_timeout': '30', 'attach_timeout': '30', 'io_timeout': '30'}
+
+
+def _installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ImportError:
+        return False
+
+
+def _registered(driver: str) -> bool:
+    # Where the lab's Glance looks too: two entry points of one name, and glance_store takes neither.
+    path = [glance_lab.CHECKOUT] + sys.path
+    return any(one.group == 'glance_store.drivers' and one.name == driver
+               for found in importlib.metadata.distributions(path=path) for one in found.entry_points)
+
+
+def _listed(folder: str) -> typing.List[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, 'w', encoding='utf-8') as stream:
+        stream.write(text)

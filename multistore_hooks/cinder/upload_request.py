@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a volume says about the store of its image: its type, its base image, and cinder.conf."""
+
+from typing import Any
+from typing import Optional
+
+from cinder import exception
+from oslo_config import cfg
+from oslo_log import log as logging
+from oslo_utils import uuidutils
+
+from multistore_hooks import options
+from multistore_hooks.upload import placements
+
+CONF = cfg.CONF
+LOG = logging.getLogger(__name__)
+
+options.register_cinder_opts(CONF)
+
+STORE_KEY = 'image_service:store_id'
+
+
+def request_for(volume: Any) -> placements.UploadRequest:
+    """Return what is known of a volume's upload before Glance is asked."""
+    return placements.UploadRequest(named=named_store(volume), base_image=_base_image(volume),
+                                    resolve=CONF.multistore_hooks.resolve_base_image)
+
+
+def named_store(volume: Any) -> Optional[placements.StoreRef]:
+    """Return the store that the volume's type names, or ``upload_store``, or None."""
+    volume_type = type_of(volume)
+    store = (volume_type.extra_specs or {}).get(STORE_KEY) if volume_type else None
+    if store:
+        return placements.StoreRef(store, "The volume type '%s' (%s)" % (volume_type.name, STORE_KEY))
+    store = CONF.multistore_hooks.upload_store
+    return placements.StoreRef(store, '[multistore_hooks] upload_store') if store else None
+
+
+def type_of(volume: Any) -> Any:
+    """Return the volume's type; None for what was made before Train, and if its type is gone."""
+    try:
+        return volume.volume_type
+    except exception.VolumeTypeNotFound:
+        return None
+
+
+def _base_image(volume: Any) -> Optional[str]:
+    image_id = (volume.glance_metadata or {}).get('image_id')
+    if not image_id:
+        return None
+    if not uuidutils.is_uuid_like(image_id):
+        # A user can set it (os-set_image_metadata), and it would go into a header and a path.
+        LOG.warning('Volume %(volume)s has the image_id %(image)r, which is no UUID: its image goes '
+                    "to no base image's store.", {'volume': volume.id, 'image': image_id[:80]})
+        return None
+    return str(image_id)

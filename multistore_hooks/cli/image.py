@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``multistore-hooks image stores|copy|misplaced``, and the same verbs for openstackclient."""
+
+import argparse
+import traceback
+from typing import Any
+from typing import Dict
+from typing import Iterable
+from typing import List
+from typing import Optional
+from typing import Sequence
+from typing import Tuple
+
+from cliff import columns
+from cliff import lister
+
+from multistore_hooks.cli import image_copies
+from multistore_hooks.cli import image_lookup
+from multistore_hooks.cli import misplaced
+from multistore_hooks.cli import progress
+from multistore_hooks.cli import session
+from multistore_hooks.copy import waiter
+from multistore_hooks import exceptions
+from multistore_hooks.glance_api import api
+from multistore_hooks.i18n import _
+from multistore_hooks import options
+from multistore_hooks.upload import placements
+
+OK, NOT_ALL, REFUSED, STOPPED, INTERNAL_ERROR = 0, 1, 2, 130, 255
+
+#: Seconds between two looks at a copy that goes on: with bars, and where log lines tell of it.
+BARS_EVERY, LINES_EVERY = 5, 15
+#: How many images are named in a message.
+MOST_NAMED = 10
+
+_Table = Tuple[Sequence[str], Iterable[Any]]
+
+
+class SingleStore(exceptions.MultistoreError):
+    """This Glance has one store only."""
+
+    msg_fmt = _('This Glance does not have several stores: enabled_backends in glance-api.conf is not set.')
+
+
+class WrongColumn(exceptions.MultistoreError):
+    """-c names a column that there is not."""
+
+    msg_fmt = _("There is no column '%(column)s'. The columns are: %(columns)s.")
+
+
+class _Told(Exception):
+    """What went wrong has been said, and the exit code is set."""
+
+
+class _List(List[str]):
+    """A list in JSON; with commas between where only text is to be had."""
+
+    def __str__(self) -> str:
+        return ','.join(self)
+
+
+class Names(columns.FormattableColumn):
+    """A column of several names."""
+
+    def human_readable(self) -> str:
+        return ', '.join(self._value)
+
+    def machine_readable(self) -> Any:
+        return _List(self._value)
+
+
+class _ImageCommand(lister.Lister):
+    """Common to the commands: the way to Glance, errors of one line, the exit code."""
+
+    #: The names of the columns.
+    shown: Tuple[str, ...] = ()
+    exit_codes = ''
+    #: The command line without the options that all have; those of the cloud alone are twenty.
+    usage = ''
+
+    def __init__(self, application: Any, arguments: argparse.Namespace) -> None:
+        # Without a command name cliff looks for no extensions of the command: see cmd/patch.py.
+        super().__init__(application, arguments)
+        self._code = OK
+
+    def get_epilog(self) -> str:
+        """Return what to say after the list of options."""
+        return self.exit_codes
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Return the parser of the command's own arguments."""
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        self.add_arguments(parser)
+        self.add_cloud_options(parser)
+        parser.usage = '%(prog)s ' + self.usage + ' [-f FORMAT] [-c COLUMN] [OPTION ...]'
+        return parser
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add what only this command has."""
+
+    def add_cloud_options(self, parser: argparse.ArgumentParser) -> None:
+        """Add how to find the cloud; they may stand before the command too."""
+        session.add_options(parser)
+
+    def connect(self, arguments: argparse.Namespace) -> session.Connection:
+        """Return the way to Glance."""
+        given = {name: value for name, value in vars(self.app.options).items() if value is not None}
+        return session.connect(argparse.Namespace(**dict(vars(arguments), **given)))
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Run the command, return the exit code."""
+        self._code = OK
+        try:
+            self._check_columns(arguments.columns)
+            super().run(arguments)
+        except _Told:
+            return self._code
+        except KeyboardInterrupt:
+            return self._end('stopped', STOPPED)
+        except exceptions.MultistoreError as error:
+            return self._end(str(error), REFUSED)
+        except api.GlanceError as error:
+            return self._end('Glance refuses: %s' % error, REFUSED)
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # one line for the user, not a stack trace
+            if self.app.options.debug:
+                traceback.print_exc(file=self.app.stderr)
+            return self._end('internal error: %s: %s (--debug before the command shows more)'
+                             % (type(error).__name__, error), INTERNAL_ERROR)
+        return self._code
+
+    def _check_columns(self, wanted: Sequence[str]) -> None:
+        """Refuse a wrong -c while nothing is done; cliff would do so afterwards.
+
+        :raises WrongColumn: if one is wrong
+        """
+        for column in wanted:
+            if column.lower().replace('_', ' ') not in [name.lower() for name in self.shown]:
+                raise WrongColumn(column=column, columns=', '.join(self.shown))
+
+    def _end(self, message: str, code: int) -> int:
+        self.tell(message)
+        return code
+
+    def tell(self, message: str) -> None:
+        """Write a line to the user, beside the output proper."""
+        print('%s: %s' % (self.app.NAME, ' '.join(message.split())), file=self.app.stderr)
+
+    def find(self, images: image_lookup.Images, wanted: Sequence[str]) -> List[api.Image]:
+        """Return the images of ids or names, each once; say which there are not, and set the exit code."""
+        found: Dict[str, api.Image] = {}
+        for name in wanted:
+            try:
+                image = images.find(name)
+            except (image_lookup.ImageNotFound, image_lookup.NameNotUnique) as error:
+                self._code = self._end(str(error), REFUSED)
+            else:
+                found[image.id] = image
+        return list(found.values())
+
+
+class Stores(_ImageCommand):
+    """Show the stores that images are in, are being copied to, and were not copied to."""
+
+    shown = ('ID', 'Name', 'Status', 'Stores', 'Copying To', 'Failed')
+    usage = 'IMAGE [IMAGE ...]'
+    exit_codes = 'Exit code: 0 all are shown; 2 an image is not there, or Glance cannot be asked.'
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument('images', metavar='IMAGE', nargs='+', help='id or name of an image')
+
+    def take_action(self, arguments: argparse.Namespace) -> _Table:
+        """Return the table."""
+        images = image_lookup.Images(self.connect(arguments).run)
+        found = self.find(images, arguments.images)
+        if not found:
+            raise _Told()
+        if any(image.status == 'active' and not image.stores for image in found):
+            _some_stores(images)
+        return self.shown, [
+            (image.id, image_lookup.name_of(image), image.status, Names(image.stores),
+             Names(image.importing_to), Names(image.failed_import)) for image in found]
+
+
+class _Copying(_ImageCommand):
+    """Common to the commands that copy."""
+
+    copied = ('ID', 'Name', 'Store', 'Result', 'Reason')
+
+    def add_copy_options(self, parser: argparse.ArgumentParser) -> None:
+        """Add how to copy."""
+        parser.add_argument('--wait', action='store_true',
+                            help='wait until the images are there; without it, only ask Glance to copy them')
+        parser.add_argument('--parallel', metavar='N', type=_positive, default=4,
+                            help='how many images to copy at once (default: 4)')
+        parser.add_argument('--timeout', metavar='SECONDS', type=_positive, default=3600,
+                            help='how long to wait for each image and store (default: 3600)')
+
+    def copy(self, arguments: argparse.Namespace, connection: session.Connection,
+             wanted: Sequence[image_copies.Wanted]) -> _Table:
+        """Copy the images, say what failed, and return the table of results."""
+        bars = progress.on(self.app.stdout) if arguments.wait else progress.Silent()
+        how = image_copies.How(
+            arguments.wait,
+            waiter.Limits(arguments.timeout, BARS_EVERY if bars.active else LINES_EVERY), arguments.parallel)
+        try:
+            results = image_copies.copy(connection.run, wanted, how, bars)
+        except KeyboardInterrupt:
+            self.tell('Glance goes on with the copies it has accepted; the same command again, with --wait, '
+                      'waits for them.')
+            raise
+        for result in results:
+            if result.state == image_copies.FAILED:
+                self.tell(result.why)
+                self._code = NOT_ALL
+        # A reason is longer than a table is wide, and it has been said.
+        columns = self.copied[:-1] if arguments.formatter == 'table' else self.copied
+        return columns, [
+            (result.image.id, image_lookup.name_of(result.image), result.store, result.state,
+             result.why)[:len(columns)] for result in results]
+
+
+class Copy(_Copying):
+    """Have Glance copy images to more stores.
+
+    What is there already is left alone, and what is being copied is waited for: after an
+    interruption, run the same command again.
+    """
+
+    shown = _Copying.copied
+    usage = 'IMAGE [IMAGE ...] --to STORE [STORE ...] [--wait] [--parallel N] [--timeout SECONDS]'
+    exit_codes = ('Exit code: 0 all images are in all stores or, without --wait, Glance has taken the copies '
+                  'on; 1 some copies failed; 2 an image or a store is not there, or Glance cannot be asked: '
+                  'nothing was copied; 130 stopped by Ctrl-C.')
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument('images', metavar='IMAGE', nargs='+', help='id or name of an image')
+        parser.add_argument('--to', metavar='STORE', nargs='+', action='append', required=True,
+                            help='ids of the stores, as Glance lists them (glance stores-info)')
+        self.add_copy_options(parser)
+
+    def take_action(self, arguments: argparse.Namespace) -> _Table:
+        """Copy, and return the table of results."""
+        connection = self.connect(arguments)
+        images = image_lookup.Images(connection.run)
+        # In their order, each once.
+        wanted = tuple(dict.fromkeys(store for stores in arguments.to for store in stores))
+        known = _some_stores(images)
+        for store in wanted:
+            placements.check_named(placements.StoreRef(store, '--to'), known)
+        found = self.find(images, arguments.images)
+        if self._code != OK:
+            raise _Told()
+        return self.copy(arguments, connection, [image_copies.Wanted(image, wanted) for image in found])
+
+
+class Misplaced(_Copying):
+    """List the images that are not where their base image is, and copy them there.
+
+    The base image of a snapshot is in its property base_image_ref, which Nova writes. Cinder writes
+    no such property for an uploaded volume; an image that has it is judged, wherever it is from.
+    """
+
+    listed = ('ID', 'Name', 'Stores', 'Base Image', 'Missing In')
+    shown = tuple(dict.fromkeys(listed + _Copying.copied))
+    usage = '[IMAGE ...] [--colocate {all,primary}] [--fix [--wait] [--parallel N] [--timeout SECONDS]]'
+    exit_codes = ('Exit code: 0 no image is misplaced or, with --fix, Glance copies them (with --wait: has '
+                  'copied them); 1 some are misplaced or, with --fix, some copies failed; 2 an image is not '
+                  'there, or Glance cannot be asked; 130 stopped by Ctrl-C.')
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument('images', metavar='IMAGE', nargs='*',
+                            help='id or name of an image (default: all that Glance lists)')
+        parser.add_argument('--fix', action='store_true',
+                            help='copy them to the stores where they are missing')
+        parser.add_argument(
+            '--colocate', choices=(options.ALL, options.PRIMARY),
+            help="all: an image belongs into every store of its base image; primary: into one of them "
+                 "(default: primary for Nova's snapshots, all for other images)")
+        self.add_copy_options(parser)
+
+    def take_action(self, arguments: argparse.Namespace) -> _Table:
+        """Return the misplaced images or, if they are to be copied, the table of results."""
+        connection = self.connect(arguments)
+        images = image_lookup.Images(connection.run)
+        stores = _some_stores(images)
+        candidates, known = self._candidates(images, arguments.images)
+        if self._code != OK:
+            raise _Told()
+        found = self._judge(images, candidates, known, stores, arguments.colocate)
+        if not found and arguments.formatter == 'table':
+            self.tell('no image is misplaced')
+        if arguments.fix:
+            return self.copy(arguments, connection,
+                             [image_copies.Wanted(entry.image, entry.missing) for entry in found])
+        self._code = NOT_ALL if found else OK
+        return self.listed, [
+            (entry.image.id, image_lookup.name_of(entry.image), Names(entry.image.stores), entry.base.id,
+             Names(entry.missing)) for entry in found]
+
+    def _candidates(self, images: image_lookup.Images,
+                    wanted: Sequence[str]) -> Tuple[List[api.Image], Dict[str, api.Image]]:
+        """Return the images that have a base image, and all that were seen, by id."""
+        candidates: List[api.Image] = []
+        known: Dict[str, api.Image] = {}
+        for image in self.find(images, wanted) if wanted else images.all():
+            if misplaced.base_of(image):
+                candidates.append(image)
+            known[image.id] = image._replace(record={})  # there may be very many
+        return candidates, known
+
+    def _judge(self, images: image_lookup.Images, candidates: Sequence[api.Image],
+               known: Dict[str, api.Image], stores: api.Stores,
+               colocate: Optional[str]) -> List[misplaced.Misplaced]:
+        found, unknown = [], []
+        bases: Dict[str, Optional[api.Image]] = dict(known)
+        for image in candidates:
+            base_id = misplaced.base_of(image) or ''
+            if base_id not in bases:
+                try:
+                    bases[base_id] = images.image(base_id)
+                except (api.NotFound, api.Forbidden):
+                    bases[base_id] = None
+            base = bases[base_id]
+            if base is None:
+                unknown.append(image.id)
+                continue
+            stores_missing = misplaced.missing(image, base, stores, misplaced.colocate_for(image, colocate))
+            if stores_missing:
+                found.append(misplaced.Misplaced(image, base, stores_missing))
+        if unknown:
+            more = ', ...' if len(unknown) > MOST_NAMED else ''
+            self.tell('not judged, because the base image does not exist or may not be seen: %d (%s%s)'
+                      % (len(unknown), ', '.join(unknown[:MOST_NAMED]), more))
+        return found
+
+
+def _some_stores(images: image_lookup.Images) -> api.Stores:
+    """Return Glance's stores.
+
+    :raises SingleStore: it does not have several
+    """
+    stores = images.stores()
+    if not stores.stores:
+        raise SingleStore()
+    return stores
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError("'%s' is not a whole number above 0" % text)
+    return number

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``multistore-hooks``."""
+
+import argparse
+import importlib
+import os
+import sys
+from typing import Any, Dict, List, Optional
+
+from cliff import app
+from cliff import commandmanager
+
+import multistore_hooks
+from multistore_hooks.cli import patch
+from multistore_hooks.patching import release
+
+# Named here and not by entry points: reading the metadata of all that is installed would take
+# most of a command's time, and the command is also to run from a source tree.
+COMMANDS = {
+    'patch status': patch.Status,
+    'patch check': patch.Check,
+    'patch apply': patch.Apply,
+    'patch revert': patch.Revert,
+}
+# Imported when they are run: what they need of OpenStack's clients takes longer than the commands above.
+LATER = {
+    'image stores': 'multistore_hooks.cli.image:Stores',
+    'image copy': 'multistore_hooks.cli.image:Copy',
+    'image misplaced': 'multistore_hooks.cli.image:Misplaced',
+}
+
+
+class Later:
+    """Stands for a command in cliff's table, as an entry point does; has what every cliff asks of one."""
+
+    def __init__(self, name: str, target: str) -> None:
+        self.name, self.value = name, target
+
+    def load(self) -> Any:
+        """Import the command's class and return it."""
+        module, _colon, attribute = self.value.partition(':')
+        return getattr(importlib.import_module(module), attribute)
+
+
+class MultistoreHooks(app.App):
+    """The command line of multistore-hooks.
+
+    :param asks_glance: the command is one of those that take ``--os-cloud`` and the like
+    """
+
+    NAME = 'multistore-hooks'
+
+    def __init__(self, asks_glance: bool = False) -> None:
+        self._asks_glance = asks_glance
+        home = os.path.dirname(os.path.dirname(os.path.abspath(multistore_hooks.__file__)))
+        manager = commandmanager.CommandManager(None)
+        for name, command in COMMANDS.items():
+            manager.add_command(name, command)
+        for name, target in LATER.items():
+            manager.commands[name] = Later(name, target)
+        super().__init__(
+            description='Make Nova, Cinder and Glance use several Glance stores.',
+            version=release.find_version(self.NAME, [home]) or 'unknown',
+            command_manager=manager,
+            deferred_help=True)  # so that --help after a command is the command's
+
+    def build_option_parser(self, description: Optional[str], version: Optional[str],
+                            argparse_kwargs: Optional[Dict[str, Any]] = None) -> argparse.ArgumentParser:
+        """Return the parser of the options that may stand before a command."""
+        parser: argparse.ArgumentParser = super().build_option_parser(description, version, argparse_kwargs)
+        if self._asks_glance:
+            from multistore_hooks.cli import session
+            session.add_options(parser)
+        return parser
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run the command line.
+
+    :param argv: the arguments; default: those of the process
+    :returns: the exit code
+    """
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        # Without arguments cliff would start a shell of its own.
+        return int(MultistoreHooks('image' in arguments).run(arguments or ['--help']))
+    except KeyboardInterrupt:
+        print('stopped', file=sys.stderr)
+        return 130
+
+
+if __name__ == '__main__':
+    sys.exit(main())

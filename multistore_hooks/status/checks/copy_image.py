@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Is Glance's copy-image enabled, and may those use it who are configured to?"""
+
+import os
+from typing import Any
+from typing import Dict
+from typing import List
+from typing import Optional
+
+import yaml
+
+from multistore_hooks.cli import session
+from multistore_hooks.status.facts import config_files
+from multistore_hooks.status.facts import gather
+from multistore_hooks.status.facts import glance as clouds
+from multistore_hooks.status import finding
+
+_RULE = 'copy_image'
+_HOW = ("Allow it in the policy file of Glance: 'copy_image: \"role:admin or service_roles:service\"', "
+        'with [service_user] send_service_user_token = true in nova.conf; or set credentials of an '
+        'administrator in [multistore_hooks] of nova.conf')
+
+
+def check_copy_image(facts: gather.Facts) -> finding.Findings:
+    """Is copy-image enabled, and may the configured credentials use it?"""
+    wanted = bool(facts.compute_store)
+    found = _enabled(facts, wanted)
+    if any(one.code for one in found):
+        return found
+    found += _nova_may(facts) if wanted else []
+    found += _operator_may(facts)
+    if not wanted:
+        found.append(finding.note('no compute asks for copies: [libvirt] images_rbd_glance_store_name '
+                                  'is not set in a nova.conf that was given'))
+    return found
+
+
+def _enabled(facts: gather.Facts, wanted: bool) -> finding.Findings:
+    say = finding.failure if wanted else finding.warning
+    where = 'glance-api.conf, [DEFAULT] enabled_import_methods'
+    if facts.glance is not None:
+        where = facts.glance.where('DEFAULT', 'enabled_import_methods')
+        # A value without brackets is among the wrong values, which another check tells.
+        if 'copy-image' not in facts.glance.get('DEFAULT', 'enabled_import_methods'):
+            return [say("copy-image is not enabled", where,
+                        'Add copy-image inside the brackets, as in [glance-direct,copy-image], and '
+                        'restart Glance')]
+    if facts.cloud is None:
+        return []
+    methods = facts.cloud.import_methods()
+    if 'copy-image' in methods:
+        return []
+    return [say('the running Glance at %s has no copy-image; it has: %s'
+                % (facts.cloud.url, ', '.join(methods) or 'no import at all'), where,
+                'Add copy-image inside the brackets, as in [glance-direct,copy-image], and restart '
+                'Glance; it takes Ussuri or later')]
+
+
+def _nova_may(facts: gather.Facts) -> finding.Findings:
+    """May Nova have images copied, with the rights that it will have?"""
+    nova = facts.nova
+    assert nova is not None
+    if nova.get(gather.GROUP, 'auth_type') or nova.get(gather.GROUP, 'auth_section'):
+        return _with_own_credentials(facts, nova)
+    where = nova.where('service_user', 'send_service_user_token')
+    if not nova.get('service_user', 'send_service_user_token'):
+        rule = copy_rule(facts.glance)
+        if rule is not None and open_to_all(rule):
+            return [finding.note("Glance's policy lets everybody copy")]
+        return [finding.failure(
+            'Nova asks for copies with the token of the user who boots, and nothing else; the policy '
+            '%s of Glance refuses that by default (administrators only)' % _RULE, where, _HOW)]
+    return decide_service_token(copy_rule(facts.glance), where,
+                                facts.glance is not None and policy_file(facts.glance))
+
+
+def decide_service_token(rule: Optional[str], where: str, file: Any) -> finding.Findings:
+    """Return whether a request with a service token passes, by the policy's text.
+
+    :param rule: the rule copy_image; None where it was not read
+    :param file: the policy file, if Glance's configuration was given
+    """
+    if rule is None and not file:
+        return [finding.not_told(
+            'whether the policy %s of Glance accepts the service token of Nova: the policy decides it, and '
+            'a request from here would carry the rights of who runs this check' % _RULE, where,
+            'Give --glance-conf where Glance runs, or look into its policy file: the rule has to have '
+            'service_roles:service')]
+    if rule is None:
+        return [finding.failure('does not name %s, whose default is administrators only' % _RULE,
+                                str(file), _HOW)]
+    if open_to_all(rule) or 'service_roles:service' in rule.replace(' ', ''):
+        return [finding.note('the policy %s accepts the service token of Nova: "%s"' % (_RULE, rule))]
+    return [finding.failure('%s is "%s", which no service token satisfies' % (_RULE, rule), str(file),
+                            _HOW)]
+
+
+def _with_own_credentials(facts: gather.Facts, nova: config_files.ServiceConf) -> finding.Findings:
+    where = nova.where(gather.GROUP, 'auth_type')
+    try:
+        connection = nova_connection(nova)
+        image = _some_image(facts.cloud or clouds.Cloud(connection))
+        if image is None:
+            return [_no_image(where)]
+        answer, said = clouds.may_copy(connection, image)
+    except clouds.Errors as error:
+        return [finding.failure(str(error), where, 'Correct the credentials; without them no image is '
+                                'copied')]
+    if answer == clouds.YES:
+        return [finding.note('the credentials in nova.conf may have images copied')]
+    if answer == clouds.NO:
+        return [finding.failure('the policy %s of Glance refuses these credentials: %s' % (_RULE, said),
+                                where, 'Give their user the role admin, or name a role of theirs in the '
+                                'policy %s in the policy file of Glance' % _RULE)]
+    return [finding.not_told('whether these credentials may have images copied: %s' % said, where)]
+
+
+def _operator_may(facts: gather.Facts) -> finding.Findings:
+    """May who runs this check have images copied, as multistore-hooks image copy does?"""
+    if facts.cloud is None:
+        return [finding.note('Glance was not asked')]
+    image = _some_image(facts.cloud)
+    if image is None:
+        return [finding.note('whether the credentials of %s may copy cannot be told without an active '
+                             'image' % facts.cloud.connection.source)]
+    answer, said = clouds.may_copy(facts.cloud.connection, image)
+    source = facts.cloud.connection.source
+    if answer == clouds.YES:
+        return [finding.note('the credentials of %s may have images copied' % source)]
+    if answer == clouds.NO:
+        return [finding.note('the credentials of %s may not have images copied (policy %s), which '
+                             'multistore-hooks image copy needs' % (source, _RULE))]
+    return [finding.note('whether the credentials of %s may copy cannot be told: %s' % (source, said))]
+
+
+def _no_image(where: str) -> finding.Finding:
+    return finding.not_told('whether these credentials may have images copied, since there is no active '
+                            'image to ask for', where, 'Upload one, and check again')
+
+
+def _some_image(cloud: clouds.Cloud) -> Optional[str]:
+    """Return an image to ask about: active, with formats, and no import working on it."""
+    for image in cloud.images():
+        if (image.get('status') == 'active' and not image.get('os_glance_import_task')
+                and image.get('disk_format') and image.get('container_format')):
+            return str(image['id'])
+    return None
+
+
+def nova_connection(nova: config_files.ServiceConf) -> session.Connection:
+    """Return a connection with the credentials in ``[multistore_hooks]`` of nova.conf.
+
+    :raises session.CloudError: they are not complete
+    """
+    interfaces = nova.get('glance', 'valid_interfaces')
+    servers = nova.get('glance', 'api_servers')
+    place = session.Place(nova.get('glance', 'region_name'), interfaces[0] if interfaces else None,
+                          nova.get('glance', 'endpoint_override') or (servers[0] if servers else None),
+                          nova.get('glance', 'service_type'))
+    return session.connection_from_conf(
+        nova.conf, gather.GROUP, place,
+        '[%s] in %s' % (gather.GROUP, ', '.join(nova.files) or 'nova.conf'))
+
+
+def policy_file(glance: config_files.ServiceConf) -> Optional[str]:
+    """Return the policy file that Glance reads, or None where there is none."""
+    folders = [os.path.dirname(path) for path in glance.files] + ['/etc/glance']
+    named = glance.get('oslo_policy', 'policy_file')
+    for name in [named] if named else ['policy.yaml', 'policy.json']:
+        for folder in folders:
+            path = os.path.join(folder, name)
+            if os.path.isfile(path):
+                return path
+    return None
+
+
+def copy_rule(glance: Optional[config_files.ServiceConf]) -> Optional[str]:
+    """Return the text of the policy copy_image, names of other rules put in; None where none is set."""
+    if glance is None:
+        return None
+    rules: Dict[str, Any] = {}
+    for path in _policy_files(glance):
+        try:
+            with open(path, encoding='utf-8') as stream:
+                read = yaml.safe_load(stream)
+        except (OSError, ValueError, yaml.YAMLError):
+            continue
+        rules.update(read if isinstance(read, dict) else {})
+    return None if _RULE not in rules else _expanded(str(rules[_RULE] or ''), rules)
+
+
+def _policy_files(glance: config_files.ServiceConf) -> List[str]:
+    main = policy_file(glance)
+    found = [main] if main else []
+    folders = [os.path.dirname(path) for path in glance.files] + ['/etc/glance']
+    for name in glance.get('oslo_policy', 'policy_dirs'):
+        for folder in folders:
+            path = os.path.join(folder, name)
+            if os.path.isdir(path):
+                found += [os.path.join(path, file) for file in sorted(os.listdir(path))
+                          if not file.startswith('.')]
+                break
+    return found
+
+
+def _expanded(rule: str, rules: Dict[str, Any], depth: int = 5) -> str:
+    words = []
+    for word in rule.split():
+        name = word.strip('()')[len('rule:'):] if word.strip('()').startswith('rule:') else None
+        if name in rules and depth:
+            word = '(%s)' % _expanded(str(rules[name]), rules, depth - 1)
+        words.append(word)
+    return ' '.join(words)
+
+
+def open_to_all(rule: str) -> bool:
+    """Tell whether a rule lets everybody pass."""
+    return rule.strip() in ('', '@')

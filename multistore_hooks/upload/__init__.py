@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which store an upload goes to, and sending it there."""

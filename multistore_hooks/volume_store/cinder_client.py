@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The requests to Cinder, one method each: what is asked, what comes back, and typed errors."""
+
+import time
+from typing import Any
+from typing import Callable
+from typing import Dict
+from typing import List
+from typing import Optional
+import urllib.parse
+
+from keystoneauth1 import exceptions as keystoneauth
+from oslo_log import log as logging
+
+from multistore_hooks.i18n import _
+from multistore_hooks.volume_store import errors
+from multistore_hooks.volume_store import images
+
+LOG = logging.getLogger(__name__)
+
+# The attachments API with a mode. Cinder has it since Rocky, for other users than servers since Victoria.
+VERSION = 'volume 3.54'
+# Before 3.31 a filter that Cinder's operator does not allow is left out, not refused.
+LISTING_VERSION = 'volume 3.27'
+_NO_ENDPOINT = ("Keystone's catalog has no endpoint for service_type, region_name and valid_interfaces of "
+                'this store (%s)')
+_MAYBE_DONE = (500, 502, 503, 504)
+
+
+class CinderError(errors.VolumeStoreError):
+    """Cinder refused a request, or did not answer.
+
+    :ivar status: HTTP status, None without an answer.
+    """
+
+    msg_fmt = _('Cinder: %(request)s: %(why)s')
+
+    @property
+    def status(self) -> Optional[int]:
+        return self.kwargs.get('status')
+
+
+class NotFound(CinderError):
+    """There is no such thing."""
+
+
+class Refused(CinderError):
+    """It is not possible now, in the state that the volume is in (400, 409)."""
+
+
+class OverQuota(CinderError):
+    """The project's quota, or the backend, has no room (413)."""
+
+
+class Denied(CinderError):
+    """The store's credentials are not allowed to (401, 403)."""
+
+
+class Unanswered(CinderError):
+    """No answer, or one of a server in trouble: what was asked for may have been done."""
+
+
+_BY_STATUS = {400: Refused, 401: Denied, 403: Denied, 404: NotFound, 409: Refused, 413: OverQuota}
+
+
+class Cinder:
+    """Cinder with the credentials of a store.
+
+    :param adapter: a keystoneauth1 adapter with authentication, endpoint and timeout.
+    :param retries: how often a request is repeated that may be, after no answer.
+    """
+
+    def __init__(self, adapter: Any, retries: int = 3,
+                 sleep: Callable[[float], None] = time.sleep) -> None:
+        self._adapter = adapter
+        self._retries = retries
+        self._sleep = sleep
+        self._project: Optional[str] = None
+
+    def project(self) -> str:
+        """Return the id of the project that the credentials are for.
+
+        :raises CinderError: Keystone does not tell, and the endpoint's URL does not either.
+        """
+        if self._project is None:
+            try:
+                found = self._adapter.get_project_id()
+                if not found:  # a token that was given as such: the URL has the project at its end
+                    path = urllib.parse.urlsplit(self._adapter.get_endpoint() or '').path
+                    found = path.rstrip('/').rpartition('/')[2]
+            except (keystoneauth.ClientException, ValueError) as error:
+                raise Unanswered(request='the project of the credentials', why=_line(error)) from error
+            if not found or (found.startswith('v') and len(found) < 4):
+                raise CinderError(request='the project of the credentials',
+                                  why='neither Keystone nor the endpoint tells it')
+            self._project = str(found)
+        return self._project
+
+    def create_volume(self, gib: int, name: str, description: str, metadata: Dict[str, str],
+                      volume_type: Optional[str]) -> images.Volume:
+        body: Dict[str, Any] = {'size': gib, 'name': name, 'description': description,
+                                'metadata': metadata}
+        if volume_type:
+            body['volume_type'] = volume_type
+        return images.Volume.from_cinder(self._ask('POST', '/volumes', {'volume': body})['volume'])
+
+    def volume(self, volume_id: str) -> images.Volume:
+        """:raises NotFound:"""
+        return images.Volume.from_cinder(self._repeat('GET', '/volumes/' + volume_id)['volume'])
+
+    def volumes_named(self, name: str) -> List[images.Volume]:
+        """Return the newest volumes, at least those of a name: Cinder may ignore the name."""
+        query = urllib.parse.urlencode({'name': name, 'sort': 'created_at:desc'})
+        found = self._repeat('GET', '/volumes/detail?' + query, version=LISTING_VERSION)
+        return [images.Volume.from_cinder(volume) for volume in found['volumes']]
+
+    def delete_volume(self, volume_id: str) -> None:
+        self._repeat('DELETE', '/volumes/' + volume_id)
+
+    def extend(self, volume_id: str, gib: int) -> None:
+        self._action(volume_id, {'os-extend': {'new_size': gib}})
+
+    def set_read_only(self, volume_id: str) -> None:
+        self._action(volume_id, {'os-update_readonly_flag': {'readonly': True}}, again=True)
+
+    def add_metadata(self, volume_id: str, metadata: Dict[str, str]) -> None:
+        self._repeat('POST', '/volumes/%s/metadata' % volume_id, {'metadata': metadata})
+
+    def default_type(self) -> str:
+        """Return the name of the volume type that a volume gets when none is named."""
+        return str(self._repeat('GET', '/types/default')['volume_type']['name'])
+
+    def reserve(self, volume_id: str, mode: str) -> str:
+        """Return the id of a new attachment, that is bound to no host yet.
+
+        :param mode: 'ro' or 'rw'.
+        """
+        found = self._ask('POST', '/attachments', {'attachment': {
+            'volume_uuid': volume_id, 'connector': None, 'mode': mode}})
+        return str(found['attachment']['id'])
+
+    def bind(self, attachment: str, connector: Dict[str, Any]) -> Dict[str, Any]:
+        """Let a host in, and return how it reaches the volume, as os-brick wants it."""
+        found = self._ask('PUT', '/attachments/' + attachment, {'attachment': {'connector': connector}})
+        return dict(found['attachment']['connection_info'])
+
+    def complete(self, attachment: str) -> None:
+        """Tell that the volume is on the host."""
+        self._repeat('POST', '/attachments/%s/action' % attachment, {'os-complete': None})
+
+    def attachments(self, volume_id: str) -> Dict[str, str]:
+        """Return the ids of a volume's attachments and the state of each; none of a server.
+
+        An image volume that Cinder registered is in its owner's project: an administrator sees its
+        attachments by all_tenants only, and the owner's servers, which may have it reserved for days.
+        """
+        query = urllib.parse.urlencode({'volume_id': volume_id, 'all_tenants': '1'})
+        found = self._repeat('GET', '/attachments?' + query, version=LISTING_VERSION)
+        return {one['id']: one['status'] for one in found['attachments']
+                if one['volume_id'] == volume_id and not one.get('instance')}
+
+    def has_attachment(self, attachment: str) -> bool:
+        """Return whether Cinder still knows an attachment, and so keeps its place for it."""
+        try:
+            self._repeat('GET', '/attachments/' + attachment)
+        except NotFound:
+            return False
+        return True
+
+    def delete_attachment(self, attachment: str) -> None:
+        """Delete an attachment; one that is gone is no error."""
+        try:
+            self._repeat('DELETE', '/attachments/' + attachment)
+        except NotFound:
+            pass
+
+    def _action(self, volume_id: str, body: Any, again: bool = False) -> None:
+        (self._repeat if again else self._ask)('POST', '/volumes/%s/action' % volume_id, body)
+
+    def _repeat(self, method: str, path: str, body: Any = None, version: str = VERSION) -> Any:
+        """Ask for what may be asked for twice."""
+        for attempt in range(self._retries + 1):
+            try:
+                return self._ask(method, path, body, version)
+            except Unanswered as error:
+                if attempt == self._retries:
+                    raise
+                LOG.warning('%s (trying again)', error)
+                self._sleep(min(0.5 * 2 ** attempt, 5))
+        raise AssertionError('not reached')
+
+    def _ask(self, method: str, path: str, body: Any = None, version: str = VERSION) -> Any:
+        request = '%s %s' % (method, path.partition('?')[0])
+        arguments = {} if body is None else {'json': body}
+        try:
+            answer = self._adapter.request(path, method, raise_exc=False,
+                                           headers={'OpenStack-API-Version': version}, **arguments)
+        except (keystoneauth.ConnectionError, keystoneauth.RetriableConnectionFailure) as error:
+            raise Unanswered(request=request, why=_line(error)) from error
+        except keystoneauth.EndpointNotFound as error:
+            raise CinderError(request=request, why=_NO_ENDPOINT % _line(error)) from error
+        except keystoneauth.ClientException as error:  # before the request: no token
+            raise CinderError(request=request, why=_line(error)) from error
+        except ValueError as error:  # keystoneauth's, where the catalog has no such region
+            raise CinderError(request=request, why=_NO_ENDPOINT % _line(error)) from error
+        if answer.status_code < 300:
+            return _json(answer, request) if answer.content else {}
+        kind = Unanswered if answer.status_code in _MAYBE_DONE else _BY_STATUS.get(
+            answer.status_code, CinderError)
+        raise kind(request=request, status=answer.status_code, why='%d: %s%s' % (
+            answer.status_code, _told(answer), _request_id(answer)))
+
+
+def _json(answer: Any, request: str) -> Any:
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise Unanswered(request=request, why='the answer is no JSON') from error
+
+
+def _told(answer: Any) -> str:
+    """Return what an error answer says, in one line."""
+    try:
+        inner = next(iter(answer.json().values()))
+        return ' '.join(str(inner['message']).split())
+    except Exception:  # a proxy's page, or JSON of any shape
+        return ' '.join(answer.text.split())[:200] or 'nothing more was told'
+
+
+def _request_id(answer: Any) -> str:
+    found = answer.headers.get('x-openstack-request-id')
+    return ' (%s)' % found if found else ''
+
+
+def _line(error: BaseException) -> str:
+    # What requests and urllib3 say says the same once more, and longer.
+    return ' '.join(str(error).split()).partition(': HTTP')[0] or type(error).__name__

@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: Apache-2.0
-"""The lab of the store driver on Cinder volumes; see :mod:`tests.lab.volume_store.lab`."""

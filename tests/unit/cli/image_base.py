@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fake Glance that lists its images, and the command line in front of it."""
+
+import contextlib
+import io
+import json
+from unittest import mock
+import urllib.parse
+
+from keystoneauth1 import session as ks_session
+from keystoneauth1 import token_endpoint
+import requests
+
+from multistore_hooks.cli import main
+from multistore_hooks.cli import session
+from multistore_hooks.copy import decision
+from multistore_hooks.copy import waiter
+from tests import contract
+from tests import fake_glance
+from tests.unit import base
+
+
+class ListingGlance(fake_glance.FakeGlance):
+    """A fake Glance with ``GET /v2/images``, two images in an answer; copies end after some looks."""
+
+    page = 2
+
+    def __init__(self, stores):
+        super().__init__(stores)
+        self.looks = None
+
+    def _route(self, method, path, headers, environ):
+        if (method, path) == ('GET', '/v2/images'):
+            return self._list(self._context(headers, environ),
+                              dict(urllib.parse.parse_qsl(environ['QUERY_STRING'])))
+        if method == 'GET' and self.looks is not None and path.count('/') == 3:
+            self.looks -= 1
+            if self.looks < 0:
+                self.finish_copies()
+        return super()._route(method, path, headers, environ)
+
+    def _list(self, context, query):
+        hidden = query.get('os_hidden', 'false') == 'true'
+        found = [image for image in self.images.values()
+                 if bool(image.get('os_hidden')) == hidden
+                 and ('name' not in query or image.get('name') == query['name'])
+                 and (context.is_admin or image['owner'] == context.project_id
+                      or image['visibility'] == 'public')]
+        ids = [image['id'] for image in found]
+        start = ids.index(query['marker']) + 1 if 'marker' in query else 0
+        part = found[start:start + self.page]
+        answer = {'images': part}
+        if start + self.page < len(found):
+            more = urllib.parse.urlencode(dict(query, marker=part[-1]['id']))
+            answer['next'] = '/v2/images?' + more
+        return 200, answer
+
+
+def connection(application, token=contract.ADMIN):
+    """Return the commands' way to a Glance in memory."""
+    http = requests.Session()
+    http.mount('http://', fake_glance.SocketlessAdapter(application))
+    made = ks_session.Session(auth=token_endpoint.Token('http://glance', token), session=http)
+    return session.Connection(made, session.Place(override='http://glance'), 'the test')
+
+
+class ImageTestCase(base.TestCase):
+    """Runs the commands on a fake Glance: reliable, fast (default), cheap, web (read-only)."""
+
+    def setUp(self):
+        super().setUp()
+        self.glance = ListingGlance({'reliable': fake_glance.FILE, 'fast': fake_glance.FILE,
+                                     'cheap': fake_glance.FILE,
+                                     'web': fake_glance.READ_ONLY})
+        self.token = contract.ADMIN
+        self.options = None
+        for target, name, value in ((session, 'connect', self._connect), (decision, 'SHORTEST_WAIT', 0.01),
+                                    (waiter, 'GLIMPSE_EVERY', 0.01)):
+            patcher = mock.patch.object(target, name, value)
+            patcher.start()
+            self.addCleanup(patcher.stop)
+
+    def _connect(self, options):
+        self.options = options
+        return connection(self.glance, self.token)
+
+    def add(self, *stores, **properties):
+        """Put an image into stores."""
+        return self.glance.add_image(stores, owner='p1', **properties)
+
+    def run_command(self, *argv):
+        """Return exit code, standard output and standard error of ``multistore-hooks image ...``."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                code = main.main(['image'] + list(argv))
+            except SystemExit as done:  # argparse
+                code = done.code or 0
+        return code, out.getvalue(), err.getvalue()
+
+    def json(self, *argv):
+        """Return the exit code and what was printed as JSON."""
+        code, out, _err = self.run_command(*(argv + ('-f', 'json')))
+        return code, json.loads(out)
+
+    def imports(self):
+        """Return how many copies Glance was asked for."""
+        return len(self.glance.requests('POST', '/import$'))

@@ -1,0 +1,434 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An image gets into a store: each row of DESIGN section 5, on the fake Glance and without waiting."""
+
+import testtools
+
+from multistore_hooks.copy import decision
+from multistore_hooks.copy import waiter
+from multistore_hooks import exceptions
+from multistore_hooks.glance_api import api
+from tests import contract
+from tests import fake_glance
+from tests.unit import base
+
+Memory, Step = decision.Memory, decision.Step
+
+
+def image(stores='file1', importing='', failed='', task=None):
+    return api.Image.from_glance({
+        'id': 'i', 'status': 'active', 'size': 1, 'stores': stores, 'os_glance_import_task': task,
+        'os_glance_importing_to_stores': importing, 'os_glance_failed_import': failed})
+
+
+class DecideTest(testtools.TestCase):
+
+    def decide(self, seen, memory=Memory(), now=100.0, store='dcn1'):
+        return decision.decide(seen, store, decision.remember(memory, seen, store), now)
+
+    def test_image_in_the_store_is_done(self):
+        self.assertIs(Step.DONE, self.decide(image('file1,dcn1')))
+
+    def test_a_store_whose_name_contains_ours_is_not_ours(self):
+        self.assertIs(Step.ASK, self.decide(image('file1,dcn10')))
+        self.assertIs(Step.ASK, self.decide(image(failed='dcn10')))
+        self.assertIs(Step.DONE, self.decide(image('dcn1', importing='dcn10')))
+
+    def test_location_that_is_visible_while_it_is_imported_is_not_done(self):
+        self.assertIs(Step.WAIT, self.decide(image('file1,dcn1', importing='dcn1')))
+
+    def test_copy_of_another_compute_is_waited_for(self):
+        self.assertIs(Step.WAIT, self.decide(image(importing='dcn1', task='t')))
+
+    def test_lock_of_another_stores_copy_is_waited_for(self):
+        self.assertIs(Step.WAIT, self.decide(image(importing='dcn2', task='t')))
+
+    def test_nothing_of_it_means_ask(self):
+        self.assertIs(Step.ASK, self.decide(image()))
+
+    def test_stale_failure_of_an_earlier_try_does_not_fail_a_new_one(self):
+        self.assertIs(Step.ASK, self.decide(image(failed='dcn1')))
+
+    def test_stale_failure_just_after_the_request_is_waited_out(self):
+        memory = Memory(failed_before=True, asks=1, asked_at=99)
+        self.assertIs(Step.WAIT, self.decide(image(failed='dcn1'), memory))
+        self.assertIs(Step.WAIT, self.decide(image(failed='dcn1', task='t'), memory, now=500))
+
+    def test_failure_that_stays_after_the_request_is_ours(self):
+        memory = Memory(failed_before=True, asks=1, asked_at=90)
+        self.assertIs(Step.FAILED, self.decide(image(failed='dcn1'), memory))
+
+    def test_failure_after_our_copy_was_seen_is_ours(self):
+        memory = Memory(failed_before=True, seen_importing=True, asks=1, asked_at=99)
+        self.assertIs(Step.FAILED, self.decide(image(failed='dcn1'), memory))
+
+    def test_failure_of_the_copy_that_we_waited_for_is_ours(self):
+        memory = decision.remember(Memory(), image(importing='dcn1'), 'dcn1')
+        self.assertIs(Step.FAILED, self.decide(image(failed='dcn1'), memory))
+
+    def test_entry_that_an_early_failure_leaves_behind_is_no_copy(self):
+        locks = Memory(locks=True)
+        self.assertIs(Step.ASK, self.decide(image(importing='dcn1'), locks))
+        self.assertIs(Step.WAIT, self.decide(image(importing='dcn1', task='t'), locks))
+        self.assertIs(Step.DONE, self.decide(image('dcn1', importing='dcn1'), locks))
+        # The first Ussuri had no locks: there it is a copy.
+        self.assertIs(Step.WAIT, self.decide(image(importing='dcn1')))
+
+    def test_early_failure_of_our_copy_is_ours(self):
+        new = Memory(locks=True, failed_before=False, asks=1, asked_at=99)
+        self.assertIs(Step.FAILED, self.decide(image(importing='dcn1'), new))
+        again = new._replace(left_before=True)
+        self.assertIs(Step.WAIT, self.decide(image(importing='dcn1'), again))
+        self.assertIs(Step.FAILED, self.decide(image(importing='dcn1'), again, now=105))
+
+    def test_copy_that_does_not_show_at_once_is_waited_for(self):
+        self.assertIs(Step.WAIT, self.decide(image(), Memory(asks=1, asked_at=96)))
+
+    def test_copy_that_vanished_is_asked_for_again(self):
+        self.assertIs(Step.ASK, self.decide(image(), Memory(asks=1, asked_at=94)))
+
+
+class RefusedTest(testtools.TestCase):
+
+    def test_answers_that_will_not_change(self):
+        keystone = Exception('wrong password')
+        keystone.http_status = 401
+        self.assertEqual([True, True, False, False, False, False], [decision.refused(error) for error in (
+            api.error_for(413, ''), keystone, api.error_for(503, ''), api.error_for(429, ''),
+            api.error_for(None, ''), OSError(404, ''))])
+
+
+class DelayTest(testtools.TestCase):
+
+    def test_a_tenth_of_the_time_waited_within_limits(self):
+        self.assertEqual([decision.SHORTEST_WAIT, decision.SHORTEST_WAIT, 3, 15],
+                         [decision.delay(waited, 15) for waited in (0, 4, 30, 1000)])
+
+    def test_an_interval_of_nothing_is_no_busy_loop(self):
+        self.assertEqual(decision.SHORTEST_WAIT, decision.delay(1000, 0))
+
+
+class Clock:
+    """Time that passes when somebody sleeps; things happen at their time."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.events = []
+
+    def monotonic(self):
+        return self.now
+
+    def at(self, when, what):
+        self.events.append((when, what))
+
+    def sleep(self, seconds):
+        self.now += max(seconds, 0.001)
+        for event in sorted(self.events, key=lambda event: event[0]):
+            if event[0] <= self.now:
+                self.events.remove(event)
+                event[1]()
+
+
+class Site(waiter.Site):
+    """A site whose leader and whose cluster a test sets."""
+
+    def __init__(self, leads=True, held=False):
+        self.leads, self.held, self.resigned = leads, held, False
+
+    def holds(self):
+        return self.held
+
+    def lead(self):
+        return self.leads
+
+    def resign(self):
+        self.resigned = True
+
+
+class Unreachable:
+    """A Glance that cannot be reached for one verb."""
+
+    def __init__(self, images, verb):
+        self._images = images
+        setattr(self, verb, self._fail)
+
+    def __getattr__(self, verb):
+        return getattr(self._images, verb)
+
+    def _fail(self, *unused):
+        raise OSError('no route to host')
+
+
+class CopyTest(base.FakeGlanceTestCase):
+
+    stores = {'file1': fake_glance.FILE, 'dcn1': fake_glance.FILE,
+              'dcn10': fake_glance.FILE, 'broken': fake_glance.FULL}
+
+    def setUp(self):
+        super().setUp()
+        self.glance.default = 'file1'
+        self.glance.copies_at_once = False
+        self.clock = Clock()
+        self.image_id = self.base('file1')
+        self.record = self.glance.images[self.image_id]
+
+    def copy(self, store='dcn1', timeout=600, asker=contract.ADMIN, site=None, image_id=None):
+        return waiter.Copy(self.images(), self.images(asker), image_id or self.image_id, store,
+                           waiter.Limits(timeout, 15), site, self.clock).run()
+
+    def fail(self, **kwargs):
+        error = self.assertRaises(exceptions.CopyFailed, self.copy, **kwargs)
+        return str(error)
+
+    def asks(self):
+        return len(self.glance.requests('POST', '/import'))
+
+    def test_image_that_is_there_costs_one_request(self):
+        self.assertFalse(self.copy('file1'))
+        self.assertEqual(1, len(self.glance.log))
+
+    def test_cold_image_is_copied(self):
+        self.clock.at(4, self.glance.finish_copies)
+        self.assertTrue(self.copy())
+        self.assertEqual((['dcn1', 'file1'], 1), (self.glance.where(self.image_id), self.asks()))
+        self.assertTrue(4 <= self.clock.now <= 4 + decision.SHORTEST_WAIT * 1.2, self.clock.now)
+
+    def test_failed_copy_is_noticed_at_the_next_look_with_what_the_task_says(self):
+        self.clock.at(4, self.glance.finish_copies)
+        said = self.fail(store='broken')
+        self.assertIn('Task failed due to Internal Error', said)
+        self.assertTrue(self.clock.now < 5, self.clock.now)
+
+    def test_stale_failure_does_not_fail_a_new_try(self):
+        self.record['os_glance_failed_import'] = 'dcn1'
+        self.clock.at(4, self.glance.finish_copies)
+        self.assertTrue(self.copy())
+
+    def test_lock_of_another_sites_copy_is_waited_for_and_then_it_is_our_turn(self):
+        self.images(contract.ADMIN).copy(self.image_id, ['dcn10'])
+        self.clock.at(4, self.glance.finish_copies)
+        self.clock.at(9, self.glance.finish_copies)
+        self.assertTrue(self.copy())
+        self.assertEqual(['dcn1', 'dcn10', 'file1'], self.glance.where(self.image_id))
+
+    def test_request_that_loses_the_race_for_the_lock_waits(self):
+        self.glance.faults.append(fake_glance.Fault('POST', '/import', 409))
+        self.clock.at(4, self.glance.finish_copies)
+        self.assertTrue(self.copy())
+        self.assertEqual(2, self.asks())
+
+    def test_request_for_what_is_there_already_looks_again(self):
+        def arrive(*unused):
+            self.glance.data['dcn1', self.image_id] = b'base'
+            self.glance._list_stores(self.image_id)
+        self.glance.faults.append(fake_glance.Fault('POST', '/import', 400))
+        self.clock.at(0.1, arrive)
+        self.assertTrue(self.copy())
+
+    def test_request_that_is_refused_for_ever_ends(self):
+        self.glance.faults.append(fake_glance.Fault('POST', '/import', 400, times=99))
+        self.assertIn('HTTP 400', self.fail())
+        self.assertEqual(waiter.MOST_ASKS, self.asks())
+
+    def test_forbidden_copy_names_the_policy_and_the_option(self):
+        said = self.fail(asker=contract.MEMBER)
+        self.assertIn('policy copy_image', said)
+        self.assertIn('[multistore_hooks]', said)
+        self.assertEqual(1, self.asks())
+
+    def test_missing_image(self):
+        self.assertRaises(exceptions.ImageGone, self.copy, image_id='11111111-2222-3333-4444-555555555555')
+
+    def test_image_that_is_deleted_in_the_middle(self):
+        self.clock.at(3, lambda: self.glance.images.pop(self.image_id))
+        self.assertRaises(exceptions.ImageGone, self.copy)
+
+    def test_image_that_is_deleted_before_the_request(self):
+        class Deleting:
+            def __init__(self, images, delete):
+                self.images, self.delete = images, delete
+
+            def copy(self, image_id, stores):
+                self.delete(image_id)
+                self.images.copy(image_id, stores)
+        asker = Deleting(self.images(contract.ADMIN), self.glance.images.pop)
+        self.assertRaises(exceptions.ImageGone, waiter.Copy(
+            self.images(), asker, self.image_id, 'dcn1', waiter.Limits(600, 15), None, self.clock).run)
+
+    def test_image_that_the_asker_may_not_see_is_not_taken_for_gone(self):
+        error = self.assertRaises(exceptions.CopyFailed, self.copy, asker='u2:p2:member')
+        self.assertFalse(isinstance(error, exceptions.ImageGone))
+        self.assertIn('may not see it', str(error))
+
+    def test_image_without_data(self):
+        self.assertIn('the status of the image is queued', self.fail(image_id=self.queued()))
+
+    def test_unknown_store_is_told_before_anything_is_asked_for(self):
+        said = self.fail(store='nope')
+        self.assertIn("images_rbd_glance_store_name names the Glance store 'nope', which", said)
+        self.assertEqual(0, self.asks())
+
+    def test_glance_without_copy_image_is_told_before_anything_is_asked_for(self):
+        self.glance.import_methods = ['glance-direct']
+        self.assertIn('no import method copy-image', self.fail())
+        self.assertEqual(0, self.asks())
+
+    def test_glance_that_does_not_tell_its_methods_is_asked_all_the_same(self):
+        self.glance.faults.append(fake_glance.Fault('GET', '/v2/info/import', 403))
+        self.clock.at(4, self.glance.finish_copies)
+        self.assertTrue(self.copy())
+
+    def test_other_refusals_end_it(self):
+        self.glance.faults.append(fake_glance.Fault('POST', '/import', 413))
+        self.assertIn('Glance refuses the copy', self.fail())
+        self.glance.faults.append(fake_glance.Fault('GET', '/v2/images/', 403))
+        self.assertIn('does not show the image', self.fail())
+
+    def test_refusals_are_about_who_asked(self):
+        for method, path in (('GET', '/v2/images/'), ('POST', '/import')):
+            for status in (401, 403):
+                self.glance.faults.append(fake_glance.Fault(method, path, status))
+                error = self.assertRaises(exceptions.CopyFailed, self.copy)
+                self.assertTrue(error.personal, (method, status))
+        self.assertFalse(self.assertRaises(exceptions.CopyFailed, self.copy, store='nope').personal)
+
+    def test_errors_of_the_server_are_tried_again_a_few_times(self):
+        self.glance.faults.append(fake_glance.Fault('POST', '/import', 500))
+        self.clock.at(4, self.glance.finish_copies)
+        self.assertTrue(self.copy())
+        self.glance.faults.append(fake_glance.Fault('POST', '/import', 500, times=99))
+        self.assertIn('HTTP 500', self.fail(store='dcn10'))
+
+    def test_glance_that_is_away_for_a_while_is_waited_for(self):
+        self.glance.faults.append(fake_glance.Fault('GET', '/v2/images/', 503, times=5))
+        self.clock.at(40, self.glance.finish_copies)
+        self.assertTrue(self.copy())
+        self.assertEqual(1, self.log.count('WARNING Glance cannot be asked'))
+
+    def test_glance_that_stays_away_ends_with_the_time(self):
+        self.glance.faults.append(fake_glance.Fault('GET', '/v2/images/', 500, times=9999))
+        said = self.fail(timeout=60)
+        self.assertIn('longer than 60 seconds', said)
+        self.assertIn('HTTP 500', said)
+
+    def test_request_that_cannot_reach_glance_is_tried_again(self):
+        self.glance.faults.append(fake_glance.Fault('POST', '/import', 503))
+        self.clock.at(9, self.glance.finish_copies)
+        self.assertTrue(self.copy())
+
+    def test_copy_that_never_ends_is_given_up_in_time_and_names_the_lock(self):
+        said = self.fail(timeout=100)
+        self.assertIn(self.record['os_glance_import_task'], said)
+        self.assertIn('copies to dcn1', said)
+        self.assertTrue(100 <= self.clock.now <= 101, self.clock.now)
+
+    def test_lock_without_a_copy_is_named_too(self):
+        self.record['os_glance_import_task'] = 'left-by-a-killed-glance'
+        self.assertIn('left-by-a-killed-glance holds the lock of the image, and copies to no store',
+                      self.fail(timeout=50))
+
+    def test_refusal_that_looks_like_a_lock_is_told_in_the_end(self):
+        self.glance.faults.append(fake_glance.Fault('POST', '/import', 409, times=9999))
+        self.assertIn('came of the last request: HTTP 409', self.fail(timeout=50))
+
+    def test_lock_that_was_left_is_asked_about_once(self):
+        self.record.update(os_glance_import_task='left', os_glance_importing_to_stores='dcn1')
+        self.fail(timeout=100)
+        self.assertEqual(1, self.asks())
+
+    def test_lock_that_glance_gives_up_is_taken_over(self):
+        self.record.update(os_glance_import_task='left', os_glance_importing_to_stores='dcn1')
+        self.glance.faults.append(fake_glance.Fault('POST', '/import', 202))
+        self.clock.at(25, lambda: self.record.update(
+            stores='file1,dcn1', os_glance_import_task=None, os_glance_importing_to_stores=''))
+        self.assertTrue(self.copy())
+        self.assertEqual(1, self.log.count('WARNING Glance gave up the lock'))
+
+    def test_who_may_not_ask_goes_on_waiting_for_anothers_copy(self):
+        self.images(contract.ADMIN).copy(self.image_id, ['dcn1'])
+        self.clock.at(40, self.glance.finish_copies)
+        self.assertTrue(self.copy(asker=contract.MEMBER))
+
+    def test_copy_that_ends_before_it_came_to_the_store(self):
+        def end():
+            self.record.pop('os_glance_import_task', None)
+            self.glance.tasks[self.image_id][-1].update(status='failure', message='no space left')
+        self.clock.at(3, end)
+        self.assertIn('no space left', self.fail())
+        self.clock.at(self.clock.now + 4, self.glance.finish_copies)
+        self.assertTrue(self.copy())
+        self.assertEqual(2, self.asks())
+
+    def test_copy_that_vanishes_is_asked_for_again_but_not_for_ever(self):
+        def undo():
+            self.record.pop('os_glance_import_task', None)
+            self.record['os_glance_importing_to_stores'] = ''
+        for when in range(3, 60, 3):
+            self.clock.at(when, undo)
+        self.assertIn('nothing came of it', self.fail())
+        self.assertEqual(waiter.MOST_ASKS, self.asks())
+
+    def test_waiting_asks_glance_less_and_less(self):
+        self.clock.at(500, self.glance.finish_copies)
+        self.copy()
+        looks = len(self.glance.requests('GET', self.image_id + '$'))
+        self.assertTrue(40 < looks < 90, looks)
+
+    def test_progress_is_told_as_often_as_the_operators_interval(self):
+        self.clock.at(50, self.glance.finish_copies)
+        self.copy()
+        self.assertTrue(2 <= self.log.count('Copied 0 MiB') <= 4, self.log)
+
+    def test_who_does_not_lead_asks_for_nothing_and_sees_the_end_in_its_own_cluster(self):
+        site = Site(leads=False)
+
+        def finish():
+            self.glance.finish_copies()
+            site.held = True
+        self.images(contract.ADMIN).copy(self.image_id, ['dcn1'])
+        self.clock.at(10, finish)
+        self.assertTrue(self.copy(site=site))
+        self.assertEqual(1, self.asks())
+        self.assertTrue(10 <= self.clock.now <= 10.6, self.clock.now)
+        self.assertEqual(2, len(self.glance.requests('GET', self.image_id + '$')))
+        self.assertTrue(site.resigned)
+
+    def test_who_comes_to_lead_goes_on_at_once(self):
+        site = Site(leads=False)
+        self.clock.at(5, lambda: setattr(site, 'leads', True))
+        self.clock.at(9, self.glance.finish_copies)
+        self.assertTrue(self.copy(site=site))
+        self.assertEqual(1, self.asks())
+
+    def test_leader_that_cannot_ask_lets_another_one_lead(self):
+        class Shared(Site):
+            def resign(self):
+                self.resigned_at = clock.now if self.resigned_at is None else self.resigned_at
+        clock = self.clock
+        for looks in (False, True):
+            site = Shared()
+            site.resigned_at = None
+            images, asker = self.images(), self.images(contract.ADMIN)
+            sick = waiter.Copy(Unreachable(images, 'image') if looks else images,
+                               Unreachable(asker, 'copy'), self.image_id, 'dcn1',
+                               waiter.Limits(60, 15), site, clock)
+            said = str(self.assertRaises(exceptions.CopyFailed, sick.run))
+            self.assertIn('no route to host', said)
+            self.assertTrue(site.resigned_at < sick._started + 1, looks)
+
+    def test_who_stood_aside_leads_again_where_nobody_else_does(self):
+        self.glance.faults.append(fake_glance.Fault('POST', '/import', 503))
+        self.clock.at(12, self.glance.finish_copies)
+        self.assertTrue(self.copy())
+        self.assertEqual(2, self.asks())
+        self.assertTrue(self.clock.now < 14, self.clock.now)
+
+    def test_rest_of_a_failed_copy_in_the_cluster_is_not_believed_and_not_asked_about_all_the_time(self):
+        self.clock.at(500, self.glance.finish_copies)
+        self.copy(site=Site(held=True))
+        looks = len(self.glance.requests('GET', self.image_id + '$'))
+        self.assertTrue(looks < 100, looks)
+
+    def test_leader_resigns_when_it_fails(self):
+        site = Site()
+        self.fail(store='nope', site=site)
+        self.assertTrue(site.resigned)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command multistore-status: its arguments, output and exit codes."""
+
+import contextlib
+import io
+import json
+import os
+
+import fixtures
+import testtools
+
+from multistore_hooks.status import command
+from multistore_hooks.status.facts import host
+
+
+def run(*arguments):
+    """Return exit code, standard output and standard error."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = command.main(list(arguments))
+    return code, out.getvalue(), err.getvalue()
+
+
+class StatusTest(testtools.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        for name in [name for name in os.environ if name.startswith('OS_')]:
+            self.useFixture(fixtures.EnvironmentVariable(name))
+        folder = self.useFixture(fixtures.TempDir()).path
+        for name in ('HOME', 'XDG_CONFIG_HOME'):
+            self.useFixture(fixtures.EnvironmentVariable(name, folder))
+        # Not what happens to run on this host.
+        self.useFixture(fixtures.MockPatchObject(host, 'processes', return_value=[]))
+        self.nova = os.path.join(folder, 'nova.conf')
+        with open(self.nova, 'w') as stream:
+            stream.write('[DEFAULT]\n')
+
+    def test_json_is_oslo_upgradecheck_s(self):
+        code, out, err = run('upgrade', 'check', '--json', '--nova-conf', self.nova)
+        told = json.loads(out)
+        self.assertEqual({'name', 'checks'}, set(told))
+        self.assertEqual(len(command.CHECKS), len(told['checks']))
+        for check in told['checks']:
+            self.assertEqual({'check', 'result', 'details'}, set(check))
+        self.assertEqual(max(check['result'] for check in told['checks']), code)
+        self.assertEqual('', err)
+
+    def test_table_has_every_check_and_the_same_exit_code(self):
+        code, out, _err = run('upgrade', 'check', '--nova-conf', self.nova)
+        self.assertEqual(1, code)
+        for name, _check in command.CHECKS:
+            self.assertIn('Check: ' + name, out)
+
+    def test_wrong_use_is_not_taken_for_a_failed_check(self):
+        for arguments in (['upgrade', 'check', '--nonsense'], ['upgrade'], ['nonsense'], []):
+            code, _out, err = run(*arguments)
+            self.assertEqual(255, code, arguments)
+            self.assertNotIn('Traceback', err)
+
+    def test_help_is_no_error(self):
+        code, out, _err = run('upgrade', 'check', '--help')
+        self.assertEqual(0, code)
+        for option in ('--nova-conf', '--json', '--os-cloud', '--glance-python', 'Exit code'):
+            self.assertIn(option, out)
+
+    def test_own_fault_is_one_line_and_255(self):
+        self.useFixture(fixtures.MockPatchObject(command, 'gather', side_effect=KeyError('x')))
+        code, out, err = run('upgrade', 'check')
+        self.assertEqual((255, ''), (code, out))
+        self.assertEqual(1, len(err.splitlines()), err)
+        self.assertIn('Traceback', run('--debug', 'upgrade', 'check')[2])
+
+    def test_credentials_that_were_given_and_are_not_complete_are_a_failure(self):
+        code, out, _err = run('upgrade', 'check', '--json', '--os-username', 'me')
+        answers = json.loads(out)['checks'][1]
+        self.assertEqual(2, code)
+        self.assertIn('No usable credentials', answers['details'])

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""May the configured credentials have images copied?"""
+
+import ddt
+
+from multistore_hooks.cli import session
+from multistore_hooks.glance_api import api
+from multistore_hooks.status.checks import ceph
+from multistore_hooks.status.checks import copy_image
+from multistore_hooks.status.facts import glance as clouds
+from tests.unit.status import base
+
+
+class _Connection:
+    """Answers a copy with an error."""
+
+    def __init__(self, status, text=''):
+        self.images = self
+        self._error = api.error_for(status, text) if status else None
+
+    def copy(self, image_id, stores):
+        if self._error is not None:
+            raise self._error
+
+
+@ddt.ddt
+class MayCopyTest(base.CheckCase):
+
+    @ddt.data((403, 'HTTP 403 Forbidden', clouds.NO),
+              (409, 'Store for identifier %s not found' % clouds.NO_STORE, clouds.YES),
+              (409, 'Image has active task', clouds.UNKNOWN), (413, 'quota', clouds.UNKNOWN),
+              (400, 'Unknown import method', clouds.UNKNOWN), (None, '', clouds.UNKNOWN))
+    @ddt.unpack
+    def test_answer_by_the_refusal(self, status, text, expected):
+        self.assertEqual(expected, clouds.may_copy(_Connection(status, text), 'id')[0])
+
+    def test_no_store_can_have_the_name_that_is_asked_with(self):
+        # enabled_backends is a list of NAME:TYPE.
+        self.assertIn(':', clouds.NO_STORE)
+
+
+@ddt.ddt
+class PolicyTest(base.CheckCase):
+
+    def rule(self, policy, name='policy.yaml'):
+        self.file(name, policy)
+        return copy_image.copy_rule(self.glance('[oslo_policy]\npolicy_file = %s\n' % name))
+
+    @ddt.data(('copy_image: ""\n', ''), ('{"copy_image": "role:member"}', 'role:member'),
+              ('"site": "role:a"\n"copy_image": "role:admin or rule:site"\n', 'role:admin or (role:a)'),
+              ('get_image: ""\n', None), ('- a list\n', None), ('{ broken', None), ('', None))
+    @ddt.unpack
+    def test_text_of_the_rule(self, policy, expected):
+        self.assertEqual(expected, self.rule(policy))
+
+    def test_rules_that_refer_to_each_other_for_ever(self):
+        self.assertIn('rule:b', self.rule('a: "rule:b"\nb: "rule:a"\ncopy_image: "rule:a"\n'))
+
+    def test_folder_of_policies_comes_after_the_file(self):
+        self.file('policy.d/10.yaml', 'copy_image: "role:late"\n')
+        self.assertEqual('role:late', self.rule('copy_image: "role:early"\n'))
+
+    @ddt.data('', '@', 'role:admin or service_roles:service')
+    def test_service_token_is_enough(self, rule):
+        self.texts(copy_image.decide_service_token(rule, 'here', 'file'), 0)
+
+    @ddt.data('role:admin', '!', 'rule:context_is_admin')
+    def test_service_token_is_not_enough(self, rule):
+        told = self.texts(copy_image.decide_service_token(rule, 'here', 'file'), 2)
+        self.assertIn('no service token satisfies', told)
+
+    def test_default_policy_is_for_administrators(self):
+        self.assertIn('default is administrators only',
+                      self.texts(copy_image.decide_service_token(None, 'here', '/etc/policy.yaml'), 2))
+
+    def test_without_glance_s_files_it_cannot_be_told(self):
+        self.assertIn('cannot be told',
+                      self.texts(copy_image.decide_service_token(None, 'here', None), 1))
+
+
+class NovaConnectionTest(base.CheckCase):
+
+    CREDENTIALS = ('[multistore_hooks]\nauth_type = admin_token\nendpoint = http://catalog\ntoken = t\n'
+                   '[glance]\n')
+
+    def endpoint(self, text):
+        return copy_image.nova_connection(self.nova(self.CREDENTIALS + text)).endpoint()
+
+    def test_glance_is_the_one_that_nova_asks(self):
+        self.assertEqual('http://site', self.endpoint('endpoint_override = http://site/v2\n'))
+        self.assertEqual('http://first', self.endpoint('api_servers = http://first,http://second\n'))
+        self.assertEqual('http://catalog', self.endpoint(''))
+
+    def test_credentials_that_are_not_complete_name_the_file(self):
+        nova = self.nova('[multistore_hooks]\nauth_type = password\n')
+        error = self.assertRaises(session.WrongConfiguration, copy_image.nova_connection, nova)
+        self.assertIn('[multistore_hooks] in %s' % nova.files[0], str(error))
+
+    def test_type_of_credentials_that_nobody_knows(self):
+        nova = self.nova('[multistore_hooks]\nauth_type = none_such\n')
+        error = self.assertRaises(session.WrongConfiguration, copy_image.nova_connection, nova)
+        self.assertIn('none_such', str(error))
+
+
+class EnabledTest(base.CheckCase):
+
+    NOVA = '[libvirt]\nimages_type = rbd\nimages_rbd_glance_store_name = dcn1\n'
+
+    def check(self, **given):
+        return copy_image.check_copy_image(self.facts(**given))
+
+    def test_missing_is_a_failure_where_computes_want_it_and_a_warning_elsewhere(self):
+        cloud = base.Answers(methods=('glance-direct',))
+        self.assertIn('has no copy-image; it has: glance-direct',
+                      self.texts(self.check(nova=self.nova(self.NOVA), cloud=cloud), 2))
+        self.texts(self.check(cloud=cloud), 1)
+
+    def test_file_says_so_without_asking(self):
+        glance = self.glance('[DEFAULT]\nenabled_import_methods = [glance-direct]\n')
+        self.assertIn('copy-image is not enabled',
+                      self.texts(self.check(nova=self.nova(self.NOVA), glance=glance), 2))
+
+
+class ClusterTest(base.CheckCase):
+
+    NOVA = '[libvirt]\nimages_type = rbd\nimages_rbd_glance_store_name = dcn1\n'
+
+    def decide(self, ours, theirs, more=''):
+        return ceph.decide(self.nova(self.NOVA + more), 'dcn1', ceph.Cluster(ours, None, 'here'), theirs)
+
+    def test_same(self):
+        self.texts(self.decide('A', ceph.Cluster('A', 'images', 'there')), 0)
+
+    def test_other_cluster(self):
+        told = self.texts(self.decide('A', ceph.Cluster('B', 'images', 'there')), 2)
+        self.assertIn("names the store 'dcn1', which is in the cluster B (there), but this compute is in A "
+                      '(here)', told)
+
+    def test_other_pool(self):
+        told = self.texts(self.decide('A', ceph.Cluster('A', 'glance', 'there')), 2)
+        self.assertIn("[multistore_hooks] glance_rbd_pool: is 'images'", told)
+
+    def test_not_known_is_not_wrong(self):
+        self.assertIn('cannot be told', self.texts(self.decide('A', ceph.Cluster(None, None, 'why')), 1))
+
+    def test_store_that_nobody_uses_since_disks_are_files(self):
+        nova = self.nova('[libvirt]\nimages_rbd_glance_store_name = dcn1\n')
+        self.assertIn('has no effect', self.texts(ceph.check_cluster(self.facts(nova=nova)), 2))
+
+    def test_glance_s_word_comes_first_then_an_image_s_location(self):
+        details = {'dcn1': {'type': 'rbd', 'properties': {'fsid': 'A', 'pool': 'p'}}}
+        images = [{'id': 'i', 'stores': 'dcn1,dcn10', 'locations': [
+            {'url': 'rbd://X/other/i/snap', 'metadata': {'store': 'dcn10'}},
+            {'url': 'rbd://B/q/i/snap', 'metadata': {'store': 'dcn1'}}]}]
+        told = ceph.of_store(self.facts(cloud=base.Answers(details=details, images=images)), 'dcn1')
+        self.assertEqual(('A', 'p'), told[:2])
+        told = ceph.of_store(self.facts(cloud=base.Answers(images=images)), 'dcn1')
+        self.assertEqual(('B', 'q'), told[:2])
+
+    def test_direct_url_counts_where_the_image_is_in_one_store_only(self):
+        image = {'id': 'i', 'stores': 'dcn1,dcn10', 'direct_url': 'rbd://B/q/i/snap'}
+        self.assertIsNone(ceph.of_store(self.facts(cloud=base.Answers(images=[image])), 'dcn1').fsid)
+        image['stores'] = 'dcn1'
+        self.assertEqual('B', ceph.of_store(self.facts(cloud=base.Answers(images=[image])), 'dcn1').fsid)
+
+    def test_fsid_that_ceph_conf_names_where_the_cluster_cannot_be_asked(self):
+        path = self.file('ceph.conf', '[global]\n  fsid = A-B\n  mon host = 127.0.0.1:1\n  flag\n')
+        told = ceph.cluster_of(path, None)
+        self.assertEqual('A-B', told.fsid)
+        self.assertIn('the cluster was not asked', told.how)
+
+    def test_ceph_conf_that_is_not_there(self):
+        told = ceph.cluster_of(self.folder + '/none.conf', None)
+        self.assertIsNone(told.fsid)
+        self.assertIn('none.conf', told.how)

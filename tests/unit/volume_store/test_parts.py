@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pipeline, the notes and the bounded calls, each by itself."""
+
+import os
+import threading
+import time
+
+import fixtures
+import testtools
+
+from multistore_hooks.volume_store import bounded
+from multistore_hooks.volume_store import errors
+from multistore_hooks.volume_store import records
+from multistore_hooks.volume_store import writing
+
+VOLUME = '0f1e2d3c-4b5a-4968-8776-655443322110'
+
+
+class ChunksTest(testtools.TestCase):
+
+    def test_short_reads_are_joined(self):
+        class Odd:
+            data = os.urandom(100)
+
+            def read(self, size):
+                found, self.data = self.data[:min(size, 7)], self.data[min(size, 7):]
+                return found
+        odd = Odd()
+        whole = odd.data
+        found = list(writing.chunks(odd, 32))
+        self.assertEqual(([32, 32, 32, 4], whole), ([len(one) for one in found], b''.join(found)))
+
+
+class PipelineTest(testtools.TestCase):
+
+    def pipeline(self, write=lambda offset, data: None, consumers=(), timeout=5):
+        found = writing.Pipeline(write, consumers, timeout)
+        self.addCleanup(found.stop, 5)
+        return found
+
+    def test_each_part_sees_everything_consumers_in_order(self):
+        written, seen = {}, []
+        pipeline = self.pipeline(written.__setitem__, [seen.append, seen.append])
+        for number in range(40):
+            pipeline.put(number, b'%d' % number)
+        pipeline.drain()
+        self.assertEqual({number: b'%d' % number for number in range(40)}, written)
+        self.assertEqual(sorted([b'%d' % number for number in range(40)] * 2), sorted(seen))
+        self.assertTrue(pipeline.stop(5))
+
+    def test_consumers_see_the_data_in_order(self):
+        seen = []
+        pipeline = self.pipeline(consumers=[seen.append])
+        for number in range(200):
+            pipeline.put(number, number)
+        pipeline.drain()
+        self.assertEqual(list(range(200)), seen)
+
+    def test_no_more_chunks_are_in_memory_than_allowed(self):
+        gate, put = threading.Event(), []
+        pipeline = self.pipeline(lambda offset, data: gate.wait(10))
+
+        def feed():
+            for number in range(20):
+                pipeline.put(number, b'')
+                put.append(number)
+        thread = threading.Thread(target=feed)
+        thread.start()
+        time.sleep(0.2)
+        self.assertEqual(writing.IN_MEMORY, len(put))
+        gate.set()
+        thread.join(5)
+        self.assertEqual(20, len(put))
+
+    def test_several_writes_are_under_way_at_once(self):
+        barrier = threading.Barrier(writing.WRITERS, timeout=5)
+        pipeline = self.pipeline(lambda offset, data: barrier.wait())
+        for number in range(writing.WRITERS):
+            pipeline.put(number, b'')
+        pipeline.drain()
+
+    def test_the_first_error_ends_it(self):
+        def write(offset, data):
+            raise KeyError(offset)
+        pipeline = self.pipeline(write)
+
+        def feed():
+            for number in range(100):
+                pipeline.put(number, b'')
+            pipeline.drain()
+        self.assertRaises(KeyError, feed)
+        self.assertRaises(KeyError, pipeline.drain)
+
+    def test_an_error_of_a_consumer_ends_it(self):
+        def consume(data):
+            raise KeyError(data)
+        pipeline = self.pipeline(consumers=[consume])
+        pipeline.put(0, b'')
+        self.assertRaises(KeyError, pipeline.drain)
+
+    def test_a_write_that_hangs_ends_it_and_who_wants_hears_when_it_ends(self):
+        gate, ended = threading.Event(), threading.Event()
+        pipeline = self.pipeline(lambda offset, data: gate.wait(20), timeout=0.2)
+        pipeline.put(0, b'')
+        self.assertRaises(errors.TimedOut, pipeline.drain)
+        self.assertFalse(pipeline.stop(0.1))
+        pipeline.when_ended(ended.set)
+        self.assertFalse(ended.wait(0.1))
+        gate.set()
+        self.assertTrue(ended.wait(5))
+
+    def test_a_slow_source_is_no_hang(self):
+        pipeline = self.pipeline(timeout=0.3)
+        for number in range(3):
+            time.sleep(0.4)
+            pipeline.put(number, b'')
+        pipeline.drain()
+
+    def test_what_ended_before_is_told_at_once(self):
+        pipeline = self.pipeline()
+        self.assertTrue(pipeline.stop(5))
+        ended = []
+        pipeline.when_ended(lambda: ended.append(1))
+        self.assertEqual([1], ended)
+
+
+class BoundedTest(testtools.TestCase):
+
+    def test_results_and_errors_come_through(self):
+        self.assertEqual(5, bounded.call(lambda: 5, 5, 'It', 'x_timeout'))
+        self.assertRaises(ZeroDivisionError, bounded.call, lambda: 1 // 0, 5, 'It', 'x_timeout')
+
+    def test_a_hang_ends_with_the_options_name_and_what_comes_late_is_handed_over(self):
+        gate, late, came = threading.Event(), [], threading.Event()
+
+        def hang():
+            gate.wait(20)
+            return 'late'
+
+        def take(found):
+            late.append(found)
+            came.set()
+        error = self.assertRaises(errors.TimedOut, bounded.call, hang, 0.1, 'Connecting', 'x_timeout', take)
+        self.assertEqual('Connecting took longer than 0.1 seconds (x_timeout).', str(error))
+        gate.set()
+        self.assertTrue(came.wait(5))
+        self.assertEqual(['late'], late)
+
+    def test_what_is_in_time_is_not_undone(self):
+        late = []
+        bounded.call(lambda: 1, 5, 'It', 'x_timeout', late.append)
+        self.assertEqual([], late)
+
+
+class RecordsTest(testtools.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.folder = os.path.join(self.useFixture(fixtures.TempDir()).path, 'deep', 'er')
+        self.records = records.Records(self.folder)
+
+    def test_a_gate_is_for_one_at_a_time(self):
+        with self.records.enter(VOLUME, 1):
+            self.assertRaises(errors.TimedOut, records.Records(self.folder).enter, VOLUME, 0.1)
+        with records.Records(self.folder).enter(VOLUME, 1):
+            pass
+
+    def test_no_file_stays(self):
+        with self.records.enter(VOLUME, 1) as gate:
+            lock = gate.use(alone=True)
+            gate.write({'a': 1})
+        self.assertEqual([VOLUME], self.records.volumes())
+        with self.records.enter(VOLUME, 1) as gate:
+            self.assertEqual({'a': 1}, gate.read())
+            gate.forget()
+            records.release(lock)
+        self.assertEqual([], os.listdir(self.folder))
+
+    def test_use_is_alone_or_shared(self):
+        with self.records.enter(VOLUME, 1) as gate:
+            gate.write({})
+            lock = gate.use(alone=True)
+            self.assertIsNone(gate.use(alone=False))
+            records.share(lock)
+            other = gate.use(alone=False)
+            self.assertIsNotNone(other)
+            self.assertFalse(records.try_alone(lock))
+            self.assertIsNone(gate.use(alone=True))  # the lock was not lost by trying
+            records.release(other)
+            self.assertTrue(records.try_alone(lock))
+            self.assertIsNone(gate.use(alone=False))
+            records.release(lock)
+
+    def test_a_note_that_cannot_be_read_is_not_taken_for_none(self):
+        with open(os.path.join(self.folder, VOLUME + '.json'), 'w', encoding='utf-8') as file:
+            file.write('{"half')
+        self.assertEqual({}, self.records.read(VOLUME))
+
+    def test_a_folder_that_cannot_be_written_is_told(self):
+        os.rmdir(self.folder)
+        self.assertRaises(errors.CannotNote, self.records.enter, VOLUME, 1)
+        self.assertRaises(OSError, records.Records, '/proc/nowhere')

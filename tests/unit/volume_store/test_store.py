@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What glance_store sees of the driver. Needs glance_store: run it where the services are."""
+
+import hashlib
+import importlib
+import importlib.util
+import io
+import os
+import threading
+
+import fixtures
+import testtools
+
+from multistore_hooks.volume_store import cinder_client
+from multistore_hooks.volume_store import errors
+from multistore_hooks.volume_store import images
+from tests.unit.volume_store import base
+
+MISSING = [name for name in ('glance_store',) if importlib.util.find_spec(name) is None]
+VOLUME = '0f1e2d3c-4b5a-4968-8776-655443322110'
+IMAGE = 'aa1e2d3c-4b5a-4968-8776-6554433221bb'
+DATA = os.urandom(12345)
+
+
+class Context:
+    """Glance's, of a request."""
+
+    def __init__(self, project_id='owner', is_admin=False, roles=(), service_roles=()):
+        self.project_id, self.is_admin = project_id, is_admin
+        self.roles, self.service_roles = list(roles), list(service_roles)
+
+
+@testtools.skipIf(MISSING, 'not installed here: %s' % ', '.join(MISSING))
+class StoreTest(base.VolumeTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.driver = importlib.import_module('multistore_hooks.volume_store.store')
+        self.exceptions = importlib.import_module('glance_store.exceptions')
+        from oslo_config import cfg
+        self.conf = cfg.ConfigOpts()
+        self.store = self.make('gold')
+
+    def make(self, name):
+        test = self
+
+        class Store(self.driver.Store):
+            def _make_tools(self):
+                return test.tools()
+        conf = self.conf
+        store = Store(conf, backend=name)
+        conf([])
+        store.configure()
+        return store
+
+    def location(self, uri):
+        from glance_store import location
+        return location.Location('cinder', self.driver.StoreLocation, self.conf, uri=uri, backend='gold')
+
+    def add(self, data=DATA):
+        return self.store.add(IMAGE, io.BytesIO(data), len(data), 'sha256', context=Context())
+
+    def test_it_is_found_by_its_own_name_and_by_the_scheme_of_the_locations(self):
+        self.assertEqual(('volume', 'cinder'), self.store.get_schemes())
+        self.assertEqual('cinder://gold', self.store.url_prefix)
+        self.assertIs(self.driver.StoreLocation, self.driver.Store(
+            self.conf, backend='gold').get_store_location_class())
+
+    def test_an_image_is_added_read_and_deleted(self):
+        uri, size, md5, multihash, metadata = self.add()
+        self.assertEqual((len(DATA), hashlib.md5(DATA).hexdigest(), hashlib.sha256(DATA).hexdigest(),
+                          {'store': 'gold'}), (size, md5, multihash, metadata))
+        where = self.location(uri)
+        self.assertEqual(uri, where.get_store_uri())
+        found, size = self.store.get(where)
+        self.assertEqual((DATA, len(DATA)), (b''.join(found), size))
+        self.assertEqual(len(DATA), self.store.get_size(where))
+        self.store.delete(where)
+        self.assertEqual(({}, []), (self.cinder.volumes, self.left()))
+
+    def test_the_old_form_of_add_answers_four_things(self):
+        self.assertEqual(4, len(self.store.add(IMAGE, io.BytesIO(DATA), len(DATA), Context())))
+
+    def test_a_range_has_its_own_length(self):
+        where = self.location(self.add()[0])
+        for offset, length, expected in ((5, None, DATA[5:]), (5, 10, DATA[5:15]),
+                                         (len(DATA) - 2, 10, DATA[-2:])):
+            found, size = self.store.get(where, offset=offset, chunk_size=length)
+            self.assertEqual((expected, len(expected)), (b''.join(found), size))
+
+    def test_what_is_not_there_is_not_found(self):
+        where = self.location('cinder://gold/' + VOLUME)
+        for function in (self.store.get, self.store.get_size, self.store.delete):
+            self.assertRaises(self.exceptions.NotFound, function, where)
+
+    def test_a_volume_that_is_no_image_or_of_another_project_is_neither_read_nor_deleted(self):
+        where = self.location(self.add()[0])
+        volume, = self.cinder.volumes
+        for change in ({'metadata': {}}, {'project': 'another'}):
+            kept = self.cinder.volumes[volume]
+            self.cinder._set(volume, **change)
+            for function in (self.store.get, self.store.delete):
+                self.assertRaises(self.exceptions.Forbidden, function, where)
+            # Glance knows this one when somebody adds a location.
+            self.assertRaises(self.exceptions.BadStoreUri, self.store.get_size, where)
+            self.cinder.volumes[volume] = kept
+        self.assertNotIn('cinder.delete_volume', self.faults.calls)
+
+    def test_who_adds_a_location_owns_the_image_or_is_trusted(self):
+        # Glance asks for the size with the context of who adds the location.
+        where = self.location(self.add()[0])
+        for found in (Context(), Context(project_id='own-er'), Context(is_admin=True, project_id='other'),
+                      Context(roles=['service'], project_id='other'),
+                      Context(service_roles=['service'], project_id='other')):
+            self.assertEqual(len(DATA), self.store.get_size(where, context=found))
+        for found in (Context(project_id='other'), Context(project_id=None),
+                      Context(project_id='other', roles=['member'])):
+            self.assertRaises(self.exceptions.BadStoreUri, self.store.get_size, where, context=found)
+        volume, = self.cinder.volumes
+        self.cinder._set(volume, metadata={'glance_image_id': IMAGE})
+        self.assertRaises(self.exceptions.BadStoreUri, self.store.get_size, where, context=Context())
+        self.assertEqual(images.GIB, self.store.get_size(where))
+
+    def test_images_of_a_former_project_stay_images_where_it_is_named(self):
+        where = self.location(self.add()[0])
+        volume, = self.cinder.volumes
+        self.cinder._set(volume, project='former')
+        self.assertRaises(self.exceptions.Forbidden, self.store.get, where)
+        self.conf.set_override('further_projects', ['other', 'former'], group='gold')
+        self.assertEqual(DATA, b''.join(self.store.get(where)[0]))
+        self.store.delete(where)
+        self.assertEqual(({}, []), (self.cinder.volumes, self.left()))
+
+    def test_an_image_that_is_read_is_not_deleted(self):
+        data = os.urandom(5 << 20)
+        where = self.location(self.add(data)[0])
+        found, _size = self.store.get(where)
+        self.assertRaises(self.exceptions.InUseByStore, self.store.delete, where)
+        self.assertEqual(data, b''.join(found))
+        self.store.delete(where)
+
+    def test_a_snapshot_keeps_an_image(self):
+        where = self.location(self.add()[0])
+
+        def refuse(volume_id):
+            raise cinder_client.Refused(request='DELETE', why='400: it has 1 dependent snapshots')
+        self.cinder.delete_volume = refuse
+        self.assertRaises(self.exceptions.HasSnapshot, self.store.delete, where)
+
+    def test_a_volume_that_is_just_being_detached_is_no_snapshot(self):
+        # Cinder's own text lists all that may keep a volume, whatever does.
+        where = self.location(self.add()[0])
+        volume, = self.cinder.volumes
+        elsewhere, delete = self.cinder.reserve(volume, 'ro'), self.cinder.delete_volume
+
+        def told(volume_id):
+            try:
+                delete(volume_id)
+            except cinder_client.Refused:
+                raise cinder_client.Refused(
+                    request='DELETE', why='400: status must be available and must not be migrating, '
+                                          'attached, belong to a group, have snapshots') from None
+        self.cinder.delete_volume = told
+        timer = threading.Timer(0.3, self.cinder.delete_attachment, (elsewhere,))
+        timer.start()
+        self.store.delete(where)
+        self.assertEqual({}, self.cinder.volumes)
+
+    def test_who_deletes_what_is_being_deleted_has_deleted_it(self):
+        where = self.location(self.add()[0])
+        volume, = self.cinder.volumes
+        self.cinder._set(volume, status='deleting')
+
+        def told(volume_id):
+            raise cinder_client.Refused(request='DELETE', why='400: it must not have snapshots')
+        self.cinder.delete_volume = told
+        self.useFixture(fixtures.MockPatchObject(self.driver, '_WATCHED', 0))
+        self.store.delete(where)
+
+    def test_a_deletion_that_cinder_accepts_and_fails_is_an_error(self):
+        where = self.location(self.add()[0])
+        self.cinder.error_deleting = True
+        self.assertRaises(self.exceptions.BackendException, self.store.delete, where)
+
+    def test_errors_are_those_that_glance_knows(self):
+        for error, kind in (
+                (cinder_client.NotFound(request='GET /volumes/x', why=''), self.exceptions.NotFound),
+                (cinder_client.NotFound(request='PUT /attachments/x', why=''),
+                 self.exceptions.BackendException),
+                (cinder_client.OverQuota(request='', why=''), self.exceptions.StorageFull),
+                (cinder_client.Denied(request='', why=''), self.exceptions.BackendException),
+                (errors.WrongSize(image='i', expected=1, actual=2), self.exceptions.Invalid),
+                (errors.DeviceError(what='', volume='', offset=0, why='', errno=28),
+                 self.exceptions.StorageFull),
+                (errors.DeviceError(what='', volume='', offset=0, why='', errno=13),
+                 self.exceptions.StorageWriteDenied),
+                (errors.DeviceError(what='', volume='', offset=0, why='', errno=5),
+                 self.exceptions.BackendException)):
+            self.assertIs(kind, type(self.driver._translate(error, 'name')), error)
+
+    def test_locations_without_a_store_are_taken_over_by_the_volumes_type(self):
+        self.add()
+        volume, = self.cinder.volumes
+        self.cinder.default_type = lambda: 'fast'
+        self.assertFalse(self.store.is_image_associated_with_store(None, volume))
+        self.cinder._set(volume, type='fast')
+        self.assertTrue(self.store.is_image_associated_with_store(None, volume))
+        self.cinder._set(volume, metadata={})
+        self.assertFalse(self.store.is_image_associated_with_store(None, volume))
+        self.assertFalse(self.store.is_image_associated_with_store(None, VOLUME))
+
+    def test_a_location_that_names_no_volume_is_refused(self):
+        self.assertRaises(self.exceptions.BadStoreUri, self.location, 'cinder://gold/../../etc')
+
+    def test_a_volume_that_cinder_registered_has_its_own_size(self):
+        self.add()
+        volume, = self.cinder.volumes
+        self.cinder._set(volume, metadata={'glance_image_id': IMAGE, 'image_owner': 'x'})
+        self.assertEqual(images.GIB, self.store.get_size(self.location('cinder://gold/' + volume)))
+
+    def test_without_credentials_it_cannot_be_configured(self):
+        store = self.driver.Store(self.conf, backend='silver')
+        self.conf([])
+        error = self.assertRaises(self.exceptions.BadStoreConfiguration, store.tools)
+        self.assertIn('[silver]: auth_type is not set', str(error))
+
+    def test_a_folder_of_notes_that_depends_on_where_glance_was_started_is_refused(self):
+        for folder in ('', 'attachments'):
+            store = self.driver.Store(self.conf, backend='silver')
+            self.conf([])
+            self.conf.set_override('attachment_dir', folder, group='silver')
+            error = self.assertRaises(self.exceptions.BadStoreConfiguration, store.tools)
+            self.assertIn("[silver]: attachment_dir is '%s'" % folder, str(error))
+
+    def test_what_takes_long_to_clean_up_is_begun_once(self):
+        going, seen = threading.Event(), []
+        self.addCleanup(going.set)
+
+        def slow(_tools, left):
+            seen.append(left)
+            going.wait(10)
+        self.useFixture(fixtures.MockPatchObject(self.driver, '_recover_all', slow))
+        self.useFixture(fixtures.MockPatchObject(self.driver, '_RECOVER_EVERY', 0))
+        where = self.location(self.add()[0])
+        self.tools().records.write(VOLUME, {})
+        for _each in range(3):
+            self.store.get_size(where)
+        self.assertEqual([[VOLUME]], seen)
+
+    def test_what_others_have_left_is_cleaned_up_at_the_first_call(self):
+        where = self.location(self.add()[0])
+        volume, = self.cinder.volumes
+        with self.tools().records.enter(volume, 1) as gate:
+            gate.write({'attachment': self.cinder.reserve(volume, 'ro')})
+        self.make('gold').get_size(where)
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread():
+                thread.join(5)
+        self.assertEqual([], self.left())
