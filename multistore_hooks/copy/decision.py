@@ -10,12 +10,8 @@ from typing import Optional
 
 from multistore_hooks.glance_api import api
 
-#: Answers of 4xx that are not about the request: it took too long, there were too many.
-BUSY = (408, 429)
 #: Seconds that a copy may take to show in the image's record after Glance accepted it.
 APPEARS_WITHIN = 5
-#: Seconds between two looks at Glance at first.
-SHORTEST_WAIT = 0.75
 
 
 class Step(enum.Enum):
@@ -84,18 +80,3 @@ def decide(image: api.Image, store: str, memory: Memory, now: float) -> Step:
         if memory.asked_at is not None:
             return Step.WAIT if just_asked else Step.FAILED
     return Step.WAIT if just_asked else Step.ASK
-
-
-def refused(error: Exception) -> bool:
-    """Tell whether trying again is of no use: an answer of 4xx, by Glance or by Keystone."""
-    status = getattr(error, 'status', None) or getattr(error, 'http_status', None)
-    return isinstance(status, int) and 400 <= status < 500 and status not in BUSY
-
-
-def delay(waited: float, interval: float) -> float:
-    """Return the seconds until the next look at Glance: a tenth of the time waited, within limits.
-
-    :param waited: seconds so far.
-    :param interval: the operator's poll interval, which is the longest.
-    """
-    return min(max(SHORTEST_WAIT, waited / 10), max(interval, SHORTEST_WAIT))

@@ -15,6 +15,7 @@ from typing import Optional
 
 from oslo_log import log as logging
 
+from multistore_hooks import backoff
 from multistore_hooks.copy import decision
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
@@ -127,7 +128,7 @@ class Copy:
         except api.NotFound as error:
             raise exceptions.ImageGone(image_id=self._image_id, store=self._store, why=error)
         except Exception as error:  # Glance's or, after its own retries, the service's: no connection
-            if decision.refused(error):
+            if api.is_client_error(error):
                 raise self._not_allowed('Glance does not show the image: %s' % error)
             self._in_trouble(error)
             return decision.Step.WAIT
@@ -186,7 +187,7 @@ class Copy:
         except exceptions.MultistoreError:
             raise
         except Exception as error:
-            if decision.refused(error):
+            if api.is_client_error(error):
                 raise self._not_allowed('Glance refuses the copy: %s' % error)
             if isinstance(error, api.GlanceError) and error.status != 503:
                 self._refusal = str(error)
@@ -243,7 +244,7 @@ class Copy:
         interval = self._limits.interval
         leading = self._lead()
         # The end of the one who leads, good or bad, is seen by its lock: no need to ask Glance as well.
-        pause = (decision.delay(self._waited(), interval) if leading
+        pause = (backoff.poll_interval(self._waited(), interval) if leading
                  else FOLLOWERS_PATIENCE * max(interval, 1))
         until = self._clock.monotonic() + pause * random.uniform(0.8, 1.2)
         glimpse_every = min(max(GLIMPSE_EVERY, self._waited() / 20), LONGEST_GLIMPSE)

@@ -185,6 +185,32 @@ def store_may_refuse(status: Optional[int]) -> bool:
     return status in (400, 410, 413) or (status is not None and status >= 500)
 
 
+#: Answers of 4xx that are not about the request: it took too long, there were too many.
+_BUSY = (408, 429)
+#: Answers of a Glance that is restarted, or of a proxy in its place.
+_AWAY = (502, 503, 504)
+
+
+def is_client_error(error: BaseException) -> bool:
+    """Tell whether a retry is of no use: an answer of 4xx, by Glance or by Keystone."""
+    status = _status_of(error)
+    return status is not None and 400 <= status < 500 and status not in _BUSY
+
+
+def is_away(error: BaseException) -> bool:
+    """Tell whether Glance was not reached, so that a retry may succeed: no answer, 408, 429, 502 to 504.
+
+    An error without a status, of whatever class, is one of the way there.
+    """
+    status = _status_of(error)
+    return status is None or status in _BUSY + _AWAY
+
+
+def _status_of(error: BaseException) -> Optional[int]:
+    status = getattr(error, 'status', None) or getattr(error, 'http_status', None)
+    return status if isinstance(status, int) else None
+
+
 def error_for(status: Optional[int], message: str,
               original: Optional[BaseException] = None) -> GlanceError:
     """Return (not raise) the typed error for an HTTP status."""

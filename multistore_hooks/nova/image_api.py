@@ -25,7 +25,7 @@ from nova import exception
 from nova.image import glance
 from oslo_log import log as logging
 
-from multistore_hooks.copy import decision
+from multistore_hooks import backoff
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
 from multistore_hooks.glance_api import client
@@ -143,7 +143,7 @@ class API(NovaAPI):
                 if image.status == 'queued' and not image.import_task and waited >= REFUSED_SECONDS:
                     return False
                 why = 'its status is %s' % image.status
-            time.sleep(decision.delay(waited, LONGEST_WAIT))
+            time.sleep(backoff.poll_interval(waited, LONGEST_WAIT))
             waited = time.monotonic() - started
         # Nova deletes the data now: Glance must not make the image active after that.
         self._discard(context, image_id)

@@ -18,7 +18,7 @@ from nova import exception
 from nova.virt.libvirt import imagebackend
 from oslo_log import log as logging
 
-from multistore_hooks.copy import decision
+from multistore_hooks import backoff
 from multistore_hooks.copy import single_flight
 from multistore_hooks.copy import waiter
 from multistore_hooks import exceptions
@@ -172,7 +172,7 @@ def _reached(image_id: str, question: Callable[[], T]) -> T:
                 raise
             LOG.info('Glance cannot be reached about image %(image)s, trying again: %(error)s',
                      {'image': image_id, 'error': error})
-        time.sleep(decision.delay(waited, LONGEST_WAIT))
+        time.sleep(backoff.poll_interval(waited, LONGEST_WAIT))
         waited = time.monotonic() - started
 
 

@@ -11,9 +11,9 @@ from keystoneauth1 import session as ks_session
 from keystoneauth1 import token_endpoint
 import requests
 
+from multistore_hooks import backoff
 from multistore_hooks.cli import main
 from multistore_hooks.cli import session
-from multistore_hooks.copy import decision
 from multistore_hooks.copy import waiter
 from tests import contract
 from tests import fake_glance
@@ -74,7 +74,8 @@ class ImageTestCase(base.TestCase):
                                      'web': fake_glance.READ_ONLY})
         self.token = contract.ADMIN
         self.options = None
-        for target, name, value in ((session, 'connect', self._connect), (decision, 'SHORTEST_WAIT', 0.01),
+        for target, name, value in ((session, 'connect', self._connect),
+                                    (backoff, 'poll_interval', lambda *args: 0.01),
                                     (waiter, 'GLIMPSE_EVERY', 0.01)):
             patcher = mock.patch.object(target, name, value)
             patcher.start()

@@ -3,10 +3,12 @@
 
 import testtools
 
+from multistore_hooks import backoff
 from multistore_hooks.copy import decision
 from multistore_hooks.copy import waiter
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
+from tests import clock
 from tests import contract
 from tests import fake_glance
 from tests.unit import base
@@ -92,7 +94,7 @@ class RefusedTest(testtools.TestCase):
     def test_answers_that_will_not_change(self):
         keystone = Exception('wrong password')
         keystone.http_status = 401
-        self.assertEqual([True, True, False, False, False, False], [decision.refused(error) for error in (
+        self.assertEqual([True, True, False, False, False, False], [api.is_client_error(error) for error in (
             api.error_for(413, ''), keystone, api.error_for(503, ''), api.error_for(429, ''),
             api.error_for(None, ''), OSError(404, ''))])
 
@@ -100,32 +102,11 @@ class RefusedTest(testtools.TestCase):
 class DelayTest(testtools.TestCase):
 
     def test_a_tenth_of_the_time_waited_within_limits(self):
-        self.assertEqual([decision.SHORTEST_WAIT, decision.SHORTEST_WAIT, 3, 15],
-                         [decision.delay(waited, 15) for waited in (0, 4, 30, 1000)])
+        self.assertEqual([backoff.SHORTEST, backoff.SHORTEST, 3, 15],
+                         [backoff.poll_interval(waited, 15) for waited in (0, 4, 30, 1000)])
 
     def test_an_interval_of_nothing_is_no_busy_loop(self):
-        self.assertEqual(decision.SHORTEST_WAIT, decision.delay(1000, 0))
-
-
-class Clock:
-    """Time that passes when somebody sleeps; things happen at their time."""
-
-    def __init__(self):
-        self.now = 0.0
-        self.events = []
-
-    def monotonic(self):
-        return self.now
-
-    def at(self, when, what):
-        self.events.append((when, what))
-
-    def sleep(self, seconds):
-        self.now += max(seconds, 0.001)
-        for event in sorted(self.events, key=lambda event: event[0]):
-            if event[0] <= self.now:
-                self.events.remove(event)
-                event[1]()
+        self.assertEqual(backoff.SHORTEST, backoff.poll_interval(1000, 0))
 
 
 class Site(waiter.Site):
@@ -167,7 +148,7 @@ class CopyTest(base.FakeGlanceTestCase):
         super().setUp()
         self.glance.default = 'file1'
         self.glance.copies_at_once = False
-        self.clock = Clock()
+        self.clock = clock.Clock()
         self.image_id = self.base('file1')
         self.record = self.glance.images[self.image_id]
 
@@ -190,7 +171,7 @@ class CopyTest(base.FakeGlanceTestCase):
         self.clock.at(4, self.glance.finish_copies)
         self.assertTrue(self.copy())
         self.assertEqual((['dcn1', 'file1'], 1), (self.glance.where(self.image_id), self.asks()))
-        self.assertTrue(4 <= self.clock.now <= 4 + decision.SHORTEST_WAIT * 1.2, self.clock.now)
+        self.assertTrue(4 <= self.clock.now <= 4 + backoff.SHORTEST * 1.2, self.clock.now)
 
     def test_failed_copy_is_noticed_at_the_next_look_with_what_the_task_says(self):
         self.clock.at(4, self.glance.finish_copies)
