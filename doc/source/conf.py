@@ -7,6 +7,7 @@ master_doc = 'index'
 extensions = [
     'openstackdocstheme',
     'oslo_config.sphinxext',
+    'sphinx.ext.autodoc',
 ]
 html_theme = 'openstackdocs'
 pygments_style = 'native'
