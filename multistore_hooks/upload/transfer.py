@@ -5,6 +5,7 @@ import io
 import time
 from typing import Any
 from typing import Callable
+from typing import NamedTuple
 from typing import Optional
 from typing import TypeVar
 from typing import Union
@@ -81,9 +82,24 @@ def place(images: api.ImageLookup, request: placements.UploadRequest) -> placeme
     return placements.decide(request, stores, base_image)
 
 
+class Sent(NamedTuple):
+    """An upload that Glance accepted: what it should have now."""
+
+    #: Bytes.
+    size: int
+    #: Where they went in the end.
+    placement: placements.Placement
+
+
 def upload(images: api.ImageApi, image_id: str, data: Any, placement: placements.Placement,
            snapshot: bool = False) -> None:
-    """Send an image's data where a placement says, and check what arrived.
+    """Send an image's data where a placement says, and check what arrived: `send`, then `check`."""
+    check(images, image_id, send(images, image_id, data, placement, snapshot))
+
+
+def send(images: api.ImageApi, image_id: str, data: Any, placement: placements.Placement,
+         snapshot: bool = False) -> Sent:
+    """Send an image's data where a placement says; the caller checks what arrived.
 
     :param data: bytes or a file object.
     :param snapshot: it is a server's snapshot, which Glance's filter may treat unlike a volume's
@@ -91,7 +107,6 @@ def upload(images: api.ImageApi, image_id: str, data: Any, placement: placements
     :raises GlanceError: Glance refused it; nothing but the service's own retries is tried again,
         except that an image for an inferred store which refuses it goes to the default store.
     :raises CannotSendAgain: a second attempt was due and the data cannot go back.
-    :raises NotAsSent: Glance has the image, but not what was sent; nobody will boot from it.
     """
     body = CountedBody(data)
     log = LOG.warning if placement.degraded else LOG.info
@@ -113,7 +128,7 @@ def upload(images: api.ImageApi, image_id: str, data: Any, placement: placements
             # Glance has left the image as the first one made it, which is what has to be told.
             raise error from conflict
         placement = placement._replace(store=placement.fallback_store)
-    _check(images, image_id, body.sent if body.whole is None else body.whole, placement)
+    return Sent(body.sent if body.whole is None else body.whole, placement)
 
 
 def _send(images: api.ImageApi, image_id: str, body: CountedBody, *where: Any) -> None:
@@ -136,16 +151,22 @@ def _arrived(images: api.ImageApi, image_id: str, size: Optional[int]) -> bool:
         image = _ask(lambda: images.image(image_id))
         if isinstance(image, placements.Unavailable) or image.status != 'saving':
             break
-    return isinstance(image, api.Image) and (image.status, image.size) == ('active', size)
+    return _is_whole(image, size)
 
 
-def _check(images: api.ImageApi, image_id: str, sent: int,
-           placement: placements.Placement) -> None:
+def check(images: api.ImageApi, image_id: str, upload_sent: Sent, record: Optional[api.Image] = None) -> None:
+    """Compare what Glance has with what was sent.
+
+    :param record: the image as the service itself has just read it, which saves the first request.
+    :raises NotAsSent: Glance has the image, but not what was sent; nobody will boot from it.
+    """
+    sent, placement = upload_sent
+    image = _ask(lambda: record or images.image(image_id))
     for pause in LOOKS:
+        if isinstance(image, placements.Unavailable) or _is_whole(image, sent):
+            break
         time.sleep(pause)
         image = _ask(lambda: images.image(image_id))
-        if isinstance(image, placements.Unavailable) or (image.status, image.size) == ('active', sent):
-            break
     if isinstance(image, placements.Unavailable):
         LOG.warning('Image %(image)s was uploaded, but Glance cannot be asked whether it is complete '
                     '(%(why)s).', {'image': image_id, 'why': image.reason})
@@ -164,6 +185,10 @@ def _check(images: api.ImageApi, image_id: str, sent: int,
         LOG.warning('Image %(image)s was meant for the store %(store)s, but Glance put it into '
                     '%(stores)s.', {'image': image_id, 'store': placement.store,
                                     'stores': ', '.join(image.stores)})
+
+
+def _is_whole(image: Union[api.Image, placements.Unavailable], size: Optional[int]) -> bool:
+    return isinstance(image, api.Image) and (image.status, image.size) == ('active', size)
 
 
 def _discard(images: api.ImageApi, image_id: str) -> str:
