@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What to copy and what to remove, so that images are where rules, or a drain, want them. Pure.
+
+A plan is in rounds: the copies of a round come before its evictions, and what an eviction frees can be used
+by the copies of the next. A plan that was carried out leaves nothing for a second one.
+"""
+
+from typing import Dict
+from typing import Iterable
+from typing import List
+from typing import Mapping
+from typing import NamedTuple
+from typing import Optional
+from typing import Sequence
+from typing import Set
+from typing import Tuple
+
+from multistore_hooks.glance_api import api
+from multistore_hooks.stores import demands
+from multistore_hooks.stores import inventory
+from multistore_hooks.stores import rules
+from multistore_hooks.stores import selection
+
+
+class Copy(NamedTuple):
+    """One import: an image, all stores it is to come into, and why (one reason for each store)."""
+
+    image: inventory.Subject
+    stores: Tuple[str, ...]
+    reasons: Tuple[str, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that are written."""
+        return self.image.size * len(self.stores)
+
+
+class Evict(NamedTuple):
+    """One copy that goes."""
+
+    image: inventory.Subject
+    store: str
+    reason: str
+
+
+class Unmet(NamedTuple):
+    """What is wanted and is not planned, and why not."""
+
+    image: inventory.Subject
+    store: str
+    why: str
+
+
+class Round(NamedTuple):
+    """Copies, and evictions that come after them."""
+
+    copies: Tuple[Copy, ...]
+    evictions: Tuple[Evict, ...]
+
+
+class Plan(NamedTuple):
+    """All that is to be done, and what cannot be."""
+
+    rounds: Tuple[Round, ...] = ()
+    unmet: Tuple[Unmet, ...] = ()
+    notes: Tuple[str, ...] = ()
+
+    @property
+    def copies(self) -> Tuple[Copy, ...]:
+        """All copies, in their order."""
+        return tuple(copy for one in self.rounds for copy in one.copies)
+
+    @property
+    def evictions(self) -> Tuple[Evict, ...]:
+        """All evictions, in their order."""
+        return tuple(evict for one in self.rounds for evict in one.evictions)
+
+    @property
+    def bytes_copied(self) -> int:
+        """Bytes that the copies write."""
+        return sum(copy.bytes for copy in self.copies)
+
+    @property
+    def bytes_evicted(self) -> int:
+        """Bytes that the evictions free, if nothing uses them."""
+        return sum(evict.image.size for evict in self.evictions)
+
+
+class Limits(NamedTuple):
+    """What a plan has to keep to: the stores, their room, and what has to stay free in them."""
+
+    stores: api.Stores
+    space: Mapping[str, inventory.Space] = {}
+    reserve: Mapping[str, Tuple[float, int]] = {}
+
+
+def by_rules(wanted: rules.Rules, subjects: Sequence[inventory.Subject], limits: Limits,
+             usage: selection.Usage, now: float) -> Plan:
+    """Return the plan for a file of rules.
+
+    :param usage: when images were used last; see :func:`selection.select`
+    :param now: seconds since 1970
+    :raises Contradiction: two rules contradict one another
+    """
+    demands.check(wanted.rules)
+    matched = match_rules(wanted.rules, subjects, usage, now)
+    concerned = sorted((subject for subject in subjects if subject.id in matched),
+                       key=lambda subject: (matched[subject.id][0], -subject.created, subject.id))
+    demanded = [
+        (subject, demands.combine([wanted.rules[number] for number in matched[subject.id]], subject.id))
+        for subject in concerned]
+    notes = tuple('the reserve of %s is not held: its free space is not known' % store
+                  for store in wanted.reserve if store not in limits.space)
+    return _Planner(limits._replace(reserve=wanted.reserve)).plan(demanded)._replace(notes=notes)
+
+
+def match_rules(every: Sequence[rules.Rule], subjects: Sequence[inventory.Subject], usage: selection.Usage,
+                now: float) -> Dict[str, List[int]]:
+    """Return the numbers of the rules that are about each image, by its id."""
+    matched: Dict[str, List[int]] = {}
+    for number, rule in enumerate(every):
+        for subject in selection.select(rule, subjects, usage, now):
+            matched.setdefault(subject.id, []).append(number)
+    return matched
+
+
+def by_drain(store: str, to: Sequence[str], subjects: Sequence[inventory.Subject], limits: Limits) -> Plan:
+    """Return the plan that empties a store: what is nowhere else is copied first.
+
+    :param to: where to, in this order; the first with room takes the image
+    """
+    elsewhere = frozenset(other for other in limits.stores.ids if other != store)
+    demand = demands.Demand(allowed=elsewhere, fallback=tuple(to), reason='drain of %s' % store)
+    return _Planner(limits).plan([(subject, demand) for subject in subjects if store in subject.stores])
+
+
+class _Task:
+    """What is left to do for one image."""
+
+    def __init__(self, image: inventory.Subject, demand: demands.Demand, stores: api.Stores) -> None:
+        self.image, self.demand = image, demand
+        coming = set(image.importing_to) if image.import_task else set()
+        self.have: Set[str] = set(image.stores) | coming
+        self.safe: Set[str] = set(image.stores) - coming
+        self.missing = [(store, why) for store, why in demand.required if store not in self.have]
+        self.surplus = [store for store in image.stores
+                        if demand.allowed is not None and store not in demand.allowed]
+        self.evictable = [store for store in self.surplus if store in stores.ids]
+
+    def allows(self, store: str) -> bool:
+        return self.demand.allowed is None or store in self.demand.allowed
+
+
+class _Planner:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._stores = limits.stores
+        self._writable = {store.id for store in self._stores.stores if not store.read_only}
+        self._free = {store: space.free for store, space in limits.space.items()}
+
+    def plan(self, demanded: Iterable[Tuple[inventory.Subject, demands.Demand]]) -> Plan:
+        tasks, unmet = [], []
+        for image, demand in demanded:
+            task = _Task(image, demand, self._stores)
+            if image.status != 'active' or not image.stores:
+                # An image without data is nowhere; a server that boots from a volume leaves such snapshots.
+                if image.stores:
+                    unmet.append(Unmet(image, '', 'its status is %s' % (image.status or 'unknown')))
+            elif not any(store in self._stores.ids for store in image.stores):
+                unmet.append(Unmet(image, '', 'this Glance has none of its stores (%s)' % (
+                    ', '.join(image.stores))))
+            else:
+                tasks.append(task)
+        rounds: List[Round] = []
+        while tasks:
+            copies = [copy for copy in (self._copy(task) for task in tasks) if copy is not None]
+            evictions = [evict for task in tasks for evict in self._evict(task)]
+            if not copies and not evictions:
+                break
+            rounds.append(Round(tuple(copies), tuple(evictions)))
+            tasks = [task for task in tasks if self._unmet(task)]
+        unmet += [entry for task in tasks for entry in self._unmet(task)]
+        return Plan(tuple(rounds), tuple(unmet))
+
+    def _copy(self, task: _Task) -> Optional[Copy]:
+        """Take what fits of an image's copies, and return it."""
+        chosen: List[Tuple[str, str]] = []
+        for store, why in list(task.missing):
+            if self._take(task, store):
+                task.missing.remove((store, why))
+                chosen.append((store, why))
+        for wanted in task.demand.at_least:
+            lacking = self._lacking(task, wanted)
+            for store in wanted.of:
+                if lacking <= 0:
+                    break
+                if store not in self._spoken_for(task) and self._take(task, store):
+                    chosen.append((store, wanted.reason))
+                    lacking -= 1
+        if self._homeless(task):
+            store = next((store for store in task.demand.fallback
+                          if store in self._writable and self._take(task, store)), '')
+            if store:
+                chosen.append((store, task.demand.reason))
+        if not chosen:
+            return None
+        order = {store: number for number, store in enumerate(self._stores.ids)}
+        chosen.sort(key=lambda entry: order[entry[0]])
+        return Copy(task.image, tuple(store for store, _why in chosen), tuple(why for _store, why in chosen))
+
+    @staticmethod
+    def _spoken_for(task: _Task) -> Set[str]:
+        """Return the stores that have the image, or that a rule wants it in."""
+        return task.have | {store for store, _why in task.missing}
+
+    def _lacking(self, task: _Task, wanted: demands.AtLeast) -> int:
+        """Return how many copies are lacking, beyond those that are there or that another rule wants."""
+        return wanted.copies - len(self._spoken_for(task) & set(wanted.of))
+
+    @staticmethod
+    def _homeless(task: _Task) -> bool:
+        """Tell whether the image is, and will be, in no store that it may be in."""
+        return not task.missing and not any(task.allows(store) for store in task.have)
+
+    def _take(self, task: _Task, store: str) -> bool:
+        """Tell whether a copy fits into a store, and if so count it."""
+        if not self._fits(store, task.image.size):
+            return False
+        if store in self._free:
+            self._free[store] -= task.image.size
+        task.have.add(store)
+        task.safe.add(store)
+        return True
+
+    def _fits(self, store: str, size: int) -> bool:
+        if store not in self._free:
+            return True
+        return self._free[store] - size >= self._floor(store)
+
+    def _floor(self, store: str) -> int:
+        share, size = self._limits.reserve.get(store, (0.0, 0))
+        return int(share * self._limits.space[store].total) + size
+
+    def _evict(self, task: _Task) -> List[Evict]:
+        """Take the evictions that leave a copy where the image may be, and return them."""
+        if task.image.busy or not any(task.allows(store) for store in task.safe):
+            return []
+        found = [Evict(task.image, store, task.demand.reason) for store in task.evictable]
+        for evict in found:
+            if evict.store in self._free:
+                self._free[evict.store] += task.image.size
+            task.surplus.remove(evict.store)
+        task.evictable = []
+        return found
+
+    def _unmet(self, task: _Task) -> List[Unmet]:
+        """Return what of an image's demand is not planned."""
+        found = [Unmet(task.image, store, self._full(store)) for store, _why in task.missing]
+        for wanted in task.demand.at_least:
+            lacking = self._lacking(task, wanted)
+            if lacking > 0:
+                full = ', '.join(store for store in wanted.of if store not in task.have)
+                found.append(Unmet(task.image, '', '%d of %d copies: no room in %s' % (
+                    lacking, wanted.copies, full)))
+        for store in task.surplus:
+            why = 'it stays in %s: %s' % (store, self._why_kept(task, store))
+            found.append(Unmet(task.image, store, why))
+        return found
+
+    def _full(self, store: str) -> str:
+        floor = self._floor(store) if store in self._free else 0
+        return 'no room in %s%s' % (store, ' beside its reserve' if floor else '')
+
+    def _why_kept(self, task: _Task, store: str) -> str:
+        if store not in self._stores.ids:
+            return 'this Glance does not have that store'
+        if task.image.busy:
+            return 'an import of the image is going on'
+        if not task.demand.fallback:
+            return 'it is its last copy, and there is no store to copy it to'
+        return 'it is its last copy, and there is no room in %s' % ', '.join(task.demand.fallback)
