@@ -32,7 +32,8 @@ NOT_BROUGHT = ('cinder', 'eventlet', 'glance', 'glance-store', 'nova', 'os-brick
                'oslo.privsep', 'python-cinderclient', 'python-openstackclient', 'sqlalchemy', 'tempest',
                'webob')
 #: Belong to a service or an extra; the others must be importable by themselves.
-NEED_MORE = ('multistore_hooks.cinder', 'multistore_hooks.nova', 'multistore_hooks.glance')
+NEED_MORE = ('multistore_hooks.cinder', 'multistore_hooks.nova', 'multistore_hooks.glance',
+             'multistore_hooks.volume_store')
 BUILD = 'import sys; from setuptools import build_meta as b; b.build_{0}(sys.argv[1])'
 IMPORT_ALL = '''
 import importlib, pkgutil, sys
