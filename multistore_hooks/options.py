@@ -59,6 +59,19 @@ It is ``rbd_store_pool`` of that store in glance-api.conf. Used to find an image
 Glance does not show, and to see without asking Glance that a copy has come to its end. Nova's Ceph
 user must be allowed to read it, which cloning from it needs anyway.
 """),
+    cfg.IntOpt(
+        'location_timeout', default=3600, min=0,
+        help="""
+How long, in seconds, shelving a server whose disk is in Ceph waits for Glance to take on the
+location of its snapshot.
+
+Glance 2024.2 and later do that after their response, and may be busy with the hashes of other
+images. Shelving deletes the server's disk, so the image has to be active before; after this time
+shelving fails and the disk is kept. A cross-cell resize waits in the same way. Snapshots and
+backups wait at most a minute, and are then left to Glance.
+
+The default is the time after which Glance itself gives up a task that makes no progress.
+"""),
 ]
 
 # Nova's own, of Victoria and later, registered here where a release lacks them, so that one

@@ -12,12 +12,14 @@ from typing import Any
 from nova.compute import task_states
 from nova import conf
 from nova.virt.libvirt import driver
+from oslo_log import log as logging
 
 from multistore_hooks.nova import image_api
 from multistore_hooks.nova import rbd
 from multistore_hooks import options
 
 CONF = conf.CONF
+LOG = logging.getLogger(__name__)
 
 
 class LibvirtDriver(driver.LibvirtDriver):
@@ -28,6 +30,9 @@ class LibvirtDriver(driver.LibvirtDriver):
         super().__init__(virtapi, read_only)
         self._image_api = image_api.API()
         self.image_backend.BACKEND['rbd'] = rbd.Rbd
+        LOG.info('%(driver)s is in place: %(api)s places snapshots, %(backend)s makes the disks of servers '
+                 'with images_type rbd.',
+                 {'driver': _name(type(self)), 'api': _name(image_api.API), 'backend': _name(rbd.Rbd)})
 
     def snapshot(self, context: Any, instance: Any, image_id: str, update_task_state: Any) -> None:
         """Take a snapshot of an instance into the image that was made for it.
@@ -36,9 +41,13 @@ class LibvirtDriver(driver.LibvirtDriver):
 
         :raises nova.exception.ImageBadRequest: ``snapshot_store`` cannot be used.
         """
-        # Nova itself deletes the record of a failed snapshot or backup, and leaves that of a shelved server.
-        shelving = (instance.task_state or '').startswith(task_states.SHELVING)
-        with self._image_api.placed(context, image_id, instance.image_ref or None, _local_store(), shelving):
+        state = instance.task_state or ''
+        with self._image_api.with_placement(
+                context, image_id, instance.image_ref or None, _local_store(),
+                # What comes next deletes or moves the server's disk, except after these two.
+                must_be_active=state not in (task_states.IMAGE_SNAPSHOT, task_states.IMAGE_BACKUP),
+                # Nova itself deletes the record of a failed snapshot or backup, and leaves that of shelving.
+                delete_on_failure=state.startswith(task_states.SHELVING)):
             super().snapshot(context, instance, image_id, update_task_state)
 
     def cache_image(self, context: Any, image_id: str) -> bool:
@@ -53,6 +62,10 @@ class LibvirtDriver(driver.LibvirtDriver):
         if store and rbd.cloneable(context, image_id):
             return rbd.ensure_in_store(context, image_id, store, rbd.rbd_driver())
         return super().cache_image(context, image_id)  # type: ignore[no-any-return]
+
+
+def _name(kind: type) -> str:
+    return '%s.%s' % (kind.__module__, kind.__qualname__)
 
 
 def _local_store() -> Any:

@@ -7,7 +7,6 @@ translations of errors, its threads and its endpoints stay its own, in every rel
 """
 
 import contextlib
-import copy
 import time
 from typing import Any
 from typing import Callable
@@ -41,31 +40,55 @@ except ImportError:
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
-#: Seconds for which Glance may be at a location after its answer, and after which an image that is as
-#: it was counts as refused. Glance's pool of tasks may be busy with the hashes of other images.
-LOCATION_SECONDS, REFUSED_SECONDS = 600, 3
-#: Seconds of one request while Glance is at it, and between two.
-LOOK_SECONDS, LONGEST_WAIT = 30, 10
+#: Seconds after which an image that Glance has not begun to change counts as refused: after its response,
+#: and after a response that was lost, when the request may still be on its way.
+REFUSED_SECONDS, LOST_SECONDS = 3, 30
+#: Seconds that a snapshot waits for Glance to take on its location, if nothing depends on it.
+SNAPSHOT_SECONDS = 60
+#: Seconds of one request while Glance takes on a location, and between two.
+POLL_SECONDS, LONGEST_WAIT = 30, 10
+#: Seconds for which a record that has to be deleted is tried again.
+DELETE_SECONDS = 60
+#: Seconds for which the stores that Glance offers are remembered.
+STORES_LIFETIME = 60
 
 _credentials: List[Any] = []
 
 
-class API(NovaAPI):
-    """Nova's image API with a client that sends an upload where it was placed."""
+class _Snapshot:
+    """What is known of an image while its snapshot is taken.
 
-    def __init__(self) -> None:
+    :param must_be_active: the service acts on the image next, and deletes a server's disk, say.
+    """
+
+    def __init__(self, placement: placements.Placement, must_be_active: bool) -> None:
+        self.placement, self.must_be_active = placement, must_be_active
+
+
+class API(NovaAPI):
+    """Nova's image API with a client that sends an upload where it was placed.
+
+    :param clock: has ``monotonic()`` and ``sleep(seconds)``; a test's, or :mod:`time`.
+    """
+
+    def __init__(self, clock: Any = time) -> None:
+        self._clock = clock
         # By image id, and not on the request context: it is simple, and reaches native threads too.
-        self._placements: Dict[str, placements.Placement] = {}
+        self._snapshots: Dict[str, _Snapshot] = {}
+        self._sent: Dict[str, transfer.Sent] = {}
+        self._stores = _StoresMemory(clock)
 
     @contextlib.contextmanager
-    def placed(self, context: Any, image_id: str, base_image: Optional[str],
-               local_store: Optional[str], discard: bool) -> Iterator[None]:
+    def with_placement(self, context: Any, image_id: str, base_image: Optional[str],
+                       local_store: Optional[str], must_be_active: bool,
+                       delete_on_failure: bool) -> Iterator[None]:
         """Decide where an image goes, for the uploads of it inside the ``with`` block.
 
         :param base_image: the image that the instance was made from; None if it boots from a
             volume.
         :param local_store: the store in this compute's own Ceph cluster, or None.
-        :param discard: delete the image's record when the block fails, since Nova will not.
+        :param must_be_active: the image has to be active at the end of the block.
+        :param delete_on_failure: delete the image's record when the block fails, since Nova will not.
         :raises nova.exception.ImageBadRequest: the store that the operator named cannot be used.
         """
         store = CONF.multistore_hooks.snapshot_store
@@ -73,38 +96,51 @@ class API(NovaAPI):
             named=placements.StoreRef(store, '[multistore_hooks] snapshot_store') if store else None,
             base_image=base_image, local_store=local_store, resolve=CONF.multistore_hooks.resolve_base_image)
         try:
-            self._placements[image_id] = transfer.place(images_for(context), request)
+            placement = self._stores.place(images_for(context), request)
         except exceptions.StoreNotUsable as error:
-            self._discard(context, image_id)
+            self._delete_record(context, image_id)
             raise exception.ImageBadRequest(image_id=image_id, response=str(error)) from error
+        self._snapshots[image_id] = _Snapshot(placement, must_be_active)
         try:
             yield
         except Exception:
-            if discard:
-                self._discard(context, image_id)
+            if delete_on_failure:
+                self._delete_record(context, image_id)
             raise
         finally:
-            del self._placements[image_id]
+            del self._snapshots[image_id]
 
-    def _discard(self, context: Any, image_id: str) -> None:
-        """Delete the record that was made for a snapshot; Nova does not when it shelves a server."""
-        try:
-            self.delete(context, image_id)
-        except exception.ImageNotFound:
-            pass
-        except Exception as error:
-            LOG.warning('The record of image %(image)s, which got no data, could not be deleted: %(error)s',
-                        {'image': image_id, 'error': error})
+    def _delete_record(self, context: Any, image_id: str) -> None:
+        """Delete the record that was made for a snapshot; Nova does not when it shelves a server.
+
+        The record is of this very snapshot, the server's disk is still there, and nothing else has been
+        made from the image: so nothing is lost, whatever the image has become meanwhile.
+        """
+        why: Optional[Exception] = None
+        for _waited in backoff.polls(DELETE_SECONDS, LONGEST_WAIT, clock=self._clock):
+            try:
+                self.delete(context, image_id)
+                return
+            except exception.ImageNotFound:
+                return
+            except (exception.ImageNotAuthorized, exception.ImageDeleteConflict) as error:
+                why = error
+                break
+            except Exception as error:  # Glance's, Keystone's or, after its own retries, Nova's
+                why = error
+        LOG.warning('The record of image %(image)s, whose snapshot failed, could not be deleted: %(error)s',
+                    {'image': image_id, 'error': why})
 
     def update(self, context: Any, id_or_uri: Any, image_info: Any, data: Any = None,
                purge_props: bool = False) -> Any:
         """Update an image as Nova does; a location that Glance does not take on leads to the upload instead.
 
         :raises nova.exception.ImageUnacceptable: Glance refused the location of a direct snapshot.
-        :raises nova.exception.NovaException: it is not known whether it did; the image is deleted.
+        :raises nova.exception.NovaException: it is not known whether it did, and the image must be active;
+            or the image is not what was uploaded. In both cases it is deleted.
         """
         if 'location' not in image_info:
-            return super().update(context, id_or_uri, image_info, data=data, purge_props=purge_props)
+            return self._update_and_check(context, id_or_uri, image_info, data, purge_props)
         updated, refusal = None, 'it could not use it, glance-api logged why'
         try:
             updated = super().update(context, id_or_uri, image_info, data=data, purge_props=purge_props)
@@ -115,43 +151,64 @@ class API(NovaAPI):
         except exception.ImageNotAuthorized as error:
             raise _location_refused(id_or_uri, error) from error
         except (exception.NovaException, glanceclient.exc.ClientException) as error:
-            # Of many kinds, and perhaps that of a second attempt, after the first one's answer was lost: then
-            # the image is active, or will be.
+            # Of many kinds, and perhaps that of a second attempt, after the first one's response was lost:
+            # then the image is active, or will be.
             refusal = str(error)
-        if not self._is_taken_on(context, id_or_uri):
+        if not self._is_taken_on(context, id_or_uri, responded=updated is not None):
             raise _location_refused(id_or_uri, refusal)
         return updated
 
-    def _is_taken_on(self, context: Any, image_id: str) -> bool:
-        """Tell whether a location became the image's data: since 2024.2 Glance does that after its answer.
+    def _update_and_check(self, context: Any, image_id: str, *args: Any) -> Any:
+        image_info, data, purge_props = args
+        try:
+            updated = super().update(context, image_id, image_info, data=data, purge_props=purge_props)
+            sent = self._sent.get(image_id)
+            if sent is not None:  # Nova did not read the image after the upload, as all its releases do
+                _check(context, image_id, sent)
+        finally:
+            self._sent.pop(image_id, None)
+        return updated
+
+    def _is_taken_on(self, context: Any, image_id: str, responded: bool) -> bool:
+        """Tell whether a location became the image's data: since 2024.2 Glance does that after its response.
 
         Nova deletes the server's disk when a shelved server's image is there, and what the location
-        points to when it is not: so neither may be believed too early.
+        points to when it is not: so neither may be believed too early. Where nothing depends on it, Glance is
+        left to it in the end, as stock Nova leaves it at once.
+
+        :param responded: Glance accepted the request; if not, its response was lost or was an error.
         """
-        images = images_for(context, lambda: LOOK_SECONDS)
-        started, waited, why = time.monotonic(), 0.0, ''
-        while waited <= LOCATION_SECONDS:
+        snapshot = self._snapshots.get(image_id)
+        must_be_active = snapshot is None or snapshot.must_be_active
+        limit = CONF.multistore_hooks.location_timeout if must_be_active else SNAPSHOT_SECONDS
+        refused_after = REFUSED_SECONDS if responded else LOST_SECONDS
+        images = images_for(context, lambda: POLL_SECONDS)
+        why = ''
+        for waited in backoff.polls(limit, LONGEST_WAIT, clock=self._clock):
             try:
                 image = images.image(image_id)
             except api.NotFound as error:
                 raise exception.ImageNotFound(image_id=image_id) from error
             except Exception as error:  # Glance's or, after its own retries, Nova's: no connection
                 why = str(error)
-            else:
-                if image.status == 'active':
-                    return True
-                if image.status == 'queued' and not image.import_task and waited >= REFUSED_SECONDS:
-                    return False
-                why = 'its status is %s' % image.status
-            time.sleep(backoff.poll_interval(waited, LONGEST_WAIT))
-            waited = time.monotonic() - started
+                continue
+            if image.status == 'active':
+                return True
+            if image.status == 'queued' and not image.import_task and waited >= min(refused_after, limit):
+                return False
+            why = 'its status is %s' % image.status
+        if responded and not must_be_active:
+            LOG.warning('Glance did not say within %(seconds)d seconds whether it took the location of image '
+                        '%(image)s (%(why)s): the snapshot is left to Glance.',
+                        {'seconds': limit, 'image': image_id, 'why': why})
+            return True
         # Nova deletes the data now: Glance must not make the image active after that.
-        self._discard(context, image_id)
-        raise exception.NovaException('Glance did not tell within %d seconds whether it took the location of '
-                                      'image %s: %s' % (LOCATION_SECONDS, image_id, why))
+        self._delete_record(context, image_id)
+        raise exception.NovaException('Glance did not say within %d seconds whether it took the location of '
+                                      'image %s: %s' % (limit, image_id, why))
 
     def _get_session(self, _context: Any) -> Any:
-        return glance.GlanceImageServiceV2(client=_PlacingClient(self._placements))
+        return glance.GlanceImageServiceV2(client=_PlacingClient(self._snapshots, self._sent))
 
     def _get_session_and_image_id(self, context: Any, id_or_uri: Any) -> Tuple[Any, Any]:
         if '/' in str(id_or_uri):  # an image of another Glance
@@ -164,28 +221,77 @@ def _location_refused(image_id: str, why: Any) -> Exception:
         image_id=image_id, reason='Glance refuses its location: %s' % why)
 
 
+class _StoresMemory:
+    """The stores that Glance offers, remembered for a while: each snapshot would ask for them."""
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self._stores: Optional[api.Stores] = None
+        self._until = 0.0
+
+    def place(self, images: api.ImageLookup, request: placements.UploadRequest) -> placements.Placement:
+        """Decide where an upload goes; a store is never refused by what is remembered.
+
+        :raises StoreNotUsable: the operator named a store that does not exist or is read-only.
+        """
+        remembered = self._stores is not None and self._clock.monotonic() < self._until
+        try:
+            return transfer.place(_Lookups(self, images), request)
+        except exceptions.StoreNotUsable:
+            if not remembered:
+                raise
+        self._until = 0.0
+        return transfer.place(_Lookups(self, images), request)
+
+    def get(self, images: api.ImageLookup) -> api.Stores:
+        now = self._clock.monotonic()
+        if self._stores is None or now >= self._until:
+            self._stores, self._until = images.stores(), now + STORES_LIFETIME
+        return self._stores
+
+
+class _Lookups(api.ImageLookup):
+    """The requests of one placement, with the stores that are remembered."""
+
+    def __init__(self, memory: _StoresMemory, images: api.ImageLookup) -> None:
+        self._memory, self._images = memory, images
+
+    def stores(self) -> api.Stores:
+        return self._memory.get(self._images)
+
+    def image(self, image_id: str) -> api.Image:
+        return self._images.image(image_id)
+
+
 class _PlacingClient(glance.GlanceClientWrapper):
     """Nova's client wrapper; the upload of an image that has a placement goes the library's way."""
 
-    def __init__(self, placed: Dict[str, placements.Placement]) -> None:
+    def __init__(self, snapshots: Dict[str, _Snapshot], sent: Dict[str, transfer.Sent]) -> None:
         super().__init__()
-        self._placements = placed
+        self._snapshots, self._sent = snapshots, sent
 
     def call(self, context: Any, version: int, method: str, controller: Optional[str] = None,
              args: Any = None, kwargs: Any = None) -> Any:
         if method == 'add_location':
             args = self._with_store(args)
-        if method != 'upload' or controller is not None:
-            return super().call(context, version, method, controller=controller, args=args, kwargs=kwargs)
-        image_id, data = args
-        placement = self._placements.get(image_id) or placements.decide(placements.UploadRequest())
+        if method == 'upload' and controller is None:
+            return self._upload(context, *args)
+        result = super().call(context, version, method, controller=controller, args=args, kwargs=kwargs)
+        if method == 'get' and controller is None and args and args[0] in self._sent:
+            # What Nova reads after an upload serves to check it.
+            _check(context, args[0], self._sent.pop(args[0]), api.Image.from_glance(result))
+        return result
+
+    def _upload(self, context: Any, image_id: str, data: Any) -> None:
+        snapshot = self._snapshots.get(image_id)
+        placement = snapshot.placement if snapshot else placements.decide(placements.UploadRequest())
         try:
-            transfer.upload(images_for(context), image_id, data, placement, snapshot=True)
+            self._sent[image_id] = transfer.send(images_for(context), image_id, data, placement,
+                                                 snapshot=True)
         except api.GlanceError as error:
             raise error.original or error  # Nova translates what its own client raises
         except exceptions.MultistoreError as error:
             raise exception.NovaException(str(error)) from error  # its text reaches the user
-        return None
 
     def _with_store(self, args: Any) -> Any:
         """Return the arguments of ``add_location`` with the store of a direct snapshot."""
@@ -196,8 +302,45 @@ class _PlacingClient(glance.GlanceClientWrapper):
         return image_id, url, metadata or ({'store': local_store} if in_local_store else {})
 
 
-class _HandedClients(glance.GlanceClientWrapper):
-    """Nova's client wrapper, which hands each attempt's client to our function.
+def _check(context: Any, image_id: str, sent: transfer.Sent, record: Optional[api.Image] = None) -> None:
+    try:
+        transfer.check(images_for(context), image_id, sent, record)
+    except exceptions.MultistoreError as error:
+        raise exception.NovaException(str(error)) from error  # its text reaches the user
+
+
+class _BoundedSession:
+    """A session that others use too, with a time limit of its own for each request.
+
+    A copy of the session would not do: at its end keystoneauth closes the connections of both.
+
+    :param seconds: the limit of a request that names none.
+    """
+
+    def __init__(self, session: Any, seconds: float) -> None:
+        self._session, self._seconds = session, seconds
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def request(self, url: str, method: str, **kwargs: Any) -> Any:
+        kwargs.setdefault('timeout', self._seconds)
+        return self._session.request(url, method, **kwargs)
+
+    # What keystoneauth's plugins call.
+
+    def get(self, url: str, **kwargs: Any) -> Any:
+        return self.request(url, 'GET', **kwargs)
+
+    def head(self, url: str, **kwargs: Any) -> Any:
+        return self.request(url, 'HEAD', **kwargs)
+
+    def post(self, url: str, **kwargs: Any) -> Any:
+        return self.request(url, 'POST', **kwargs)
+
+
+class _ClientWrapper(glance.GlanceClientWrapper):
+    """Nova's client wrapper, which runs our function with each attempt's client.
 
     :param patience: see ``ClientImages``; Keystone is waited for no longer either.
     """
@@ -208,11 +351,10 @@ class _HandedClients(glance.GlanceClientWrapper):
 
     def _create_onetime_client(self, context: Any, version: int) -> client.Handed:
         if self._patience is not None:
-            # The tokens are fetched here, and kept by their plugins: what comes next waits for ever.
+            # Authenticate now, with our limit, and let the plugins keep the tokens: later requests would
+            # wait for Keystone without a limit.
             session, auth = glance._session_and_auth(context)
-            session = copy.copy(session)  # it is shared
-            session.timeout = self._patience()
-            auth.get_headers(session)
+            auth.get_headers(_BoundedSession(session, self._patience()))
         return client.Handed(super()._create_onetime_client(context, version))
 
 
@@ -233,6 +375,6 @@ def images_for(context: Any, patience: Optional[Callable[[], float]] = None) -> 
 
     :param patience: see ``ClientImages``.
     """
-    clients = _HandedClients(patience)
+    clients = _ClientWrapper(patience)
     return client.ClientImages(
         lambda verb, function: clients.call(context, 2, verb, args=(function,)), patience)

@@ -33,7 +33,7 @@ class GlanceClientWrapper(image_api._PlacingClient):
 
     def __init__(self, context=None, endpoint=None):
         nova_glance.GlanceClientWrapper.__init__(self, context=context, endpoint=endpoint)
-        self._placements = {}
+        self._snapshots, self._sent = {}, {}
 
 
 class LibvirtDriver(our_driver.LibvirtDriver):
