@@ -19,6 +19,7 @@ from multistore_hooks.cli import image_lookup
 from multistore_hooks.cli import misplaced
 from multistore_hooks.cli import progress
 from multistore_hooks.cli import session
+from multistore_hooks.cli import text
 from multistore_hooks.copy import waiter
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
@@ -28,7 +29,7 @@ from multistore_hooks.upload import placements
 
 OK, NOT_ALL, REFUSED, STOPPED, INTERNAL_ERROR = 0, 1, 2, 130, 255
 
-#: Seconds between two looks at a copy that goes on: with bars, and where log lines tell of it.
+#: Seconds between two polls of a copy: with progress bars, and with log lines.
 BARS_EVERY, LINES_EVERY = 5, 15
 #: How many images are named in a message.
 MOST_NAMED = 10
@@ -43,17 +44,17 @@ class SingleStore(exceptions.MultistoreError):
 
 
 class WrongColumn(exceptions.MultistoreError):
-    """-c names a column that there is not."""
+    """-c names a column that does not exist."""
 
     msg_fmt = _("There is no column '%(column)s'. The columns are: %(columns)s.")
 
 
-class _Told(Exception):
-    """What went wrong has been said, and the exit code is set."""
+class _AlreadyReported(Exception):
+    """The error was printed, and the exit code is set."""
 
 
 class _List(List[str]):
-    """A list in JSON; with commas between where only text is to be had."""
+    """A list in JSON; its items with commas between them in other formats."""
 
     def __str__(self) -> str:
         return ','.join(self)
@@ -70,7 +71,7 @@ class Names(columns.FormattableColumn):
 
 
 class _ImageCommand(lister.Lister):
-    """Common to the commands: the way to Glance, errors of one line, the exit code."""
+    """Common to the commands: the connection to Glance, errors of one line, the exit code."""
 
     #: The names of the columns.
     shown: Tuple[str, ...] = ()
@@ -84,7 +85,7 @@ class _ImageCommand(lister.Lister):
         self._code = OK
 
     def get_epilog(self) -> str:
-        """Return what to say after the list of options."""
+        """Return the text after the list of options."""
         return self.exit_codes
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -103,7 +104,7 @@ class _ImageCommand(lister.Lister):
         session.add_options(parser)
 
     def connect(self, arguments: argparse.Namespace) -> session.Connection:
-        """Return the way to Glance."""
+        """Return the connection to Glance."""
         given = {name: value for name, value in vars(self.app.options).items() if value is not None}
         return session.connect(argparse.Namespace(**dict(vars(arguments), **given)))
 
@@ -113,7 +114,7 @@ class _ImageCommand(lister.Lister):
         try:
             self._check_columns(arguments.columns)
             super().run(arguments)
-        except _Told:
+        except _AlreadyReported:
             return self._code
         except KeyboardInterrupt:
             return self._end('stopped', STOPPED)
@@ -140,15 +141,15 @@ class _ImageCommand(lister.Lister):
                 raise WrongColumn(column=column, columns=', '.join(self.shown))
 
     def _end(self, message: str, code: int) -> int:
-        self.tell(message)
+        self.print_error(message)
         return code
 
-    def tell(self, message: str) -> None:
-        """Write a line to the user, beside the output proper."""
-        print('%s: %s' % (self.app.NAME, ' '.join(message.split())), file=self.app.stderr)
+    def print_error(self, message: str) -> None:
+        """Write a line to standard error."""
+        print('%s: %s' % (self.app.NAME, text.escaped(' '.join(message.split()))), file=self.app.stderr)
 
     def find(self, images: image_lookup.Images, wanted: Sequence[str]) -> List[api.Image]:
-        """Return the images of ids or names, each once; say which there are not, and set the exit code."""
+        """Return the images of ids or names, each once; report missing ones, and set the exit code."""
         found: Dict[str, api.Image] = {}
         for name in wanted:
             try:
@@ -161,11 +162,11 @@ class _ImageCommand(lister.Lister):
 
 
 class Stores(_ImageCommand):
-    """Show the stores that images are in, are being copied to, and were not copied to."""
+    """List the stores that hold images, that they are being copied to, and of failed copies."""
 
     shown = ('ID', 'Name', 'Status', 'Stores', 'Copying To', 'Failed')
     usage = 'IMAGE [IMAGE ...]'
-    exit_codes = 'Exit code: 0 all are shown; 2 an image is not there, or Glance cannot be asked.'
+    exit_codes = 'Exit code: 0 success; 2 an image does not exist, or Glance cannot be reached.'
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument('images', metavar='IMAGE', nargs='+', help='id or name of an image')
@@ -175,7 +176,7 @@ class Stores(_ImageCommand):
         images = image_lookup.Images(self.connect(arguments).run)
         found = self.find(images, arguments.images)
         if not found:
-            raise _Told()
+            raise _AlreadyReported()
         if any(image.status == 'active' and not image.stores for image in found):
             _some_stores(images)
         return self.shown, [
@@ -191,7 +192,7 @@ class _Copying(_ImageCommand):
     def add_copy_options(self, parser: argparse.ArgumentParser) -> None:
         """Add how to copy."""
         parser.add_argument('--wait', action='store_true',
-                            help='wait until the images are there; without it, only ask Glance to copy them')
+                            help='wait until the images are copied; without it, only request the copies')
         parser.add_argument('--parallel', metavar='N', type=_positive, default=4,
                             help='how many images to copy at once (default: 4)')
         parser.add_argument('--timeout', metavar='SECONDS', type=_positive, default=3600,
@@ -199,20 +200,20 @@ class _Copying(_ImageCommand):
 
     def copy(self, arguments: argparse.Namespace, connection: session.Connection,
              wanted: Sequence[image_copies.Wanted]) -> _Table:
-        """Copy the images, say what failed, and return the table of results."""
-        bars = progress.on(self.app.stdout) if arguments.wait else progress.Silent()
+        """Copy the images, report failures, and return the table of results."""
+        bars = progress.make_progress(self.app.stdout) if arguments.wait else progress.NullProgress()
         how = image_copies.How(
             arguments.wait,
             waiter.Limits(arguments.timeout, BARS_EVERY if bars.active else LINES_EVERY), arguments.parallel)
         try:
             results = image_copies.copy(connection.run, wanted, how, bars)
         except KeyboardInterrupt:
-            self.tell('Glance goes on with the copies it has accepted; the same command again, with --wait, '
-                      'waits for them.')
+            self.print_error('Glance continues the copies that it has accepted; run the same command again '
+                             'with --wait to wait for them.')
             raise
         for result in results:
             if result.state == image_copies.FAILED:
-                self.tell(result.why)
+                self.print_error(result.why)
                 self._code = NOT_ALL
         # A reason is longer than a table is wide, and it has been said.
         columns = self.copied[:-1] if arguments.formatter == 'table' else self.copied
@@ -224,15 +225,15 @@ class _Copying(_ImageCommand):
 class Copy(_Copying):
     """Have Glance copy images to more stores.
 
-    What is there already is left alone, and what is being copied is waited for: after an
-    interruption, run the same command again.
+    Copies that exist are left alone, and those in progress are waited for: after an interruption, run the
+    same command again.
     """
 
     shown = _Copying.copied
     usage = 'IMAGE [IMAGE ...] --to STORE [STORE ...] [--wait] [--parallel N] [--timeout SECONDS]'
-    exit_codes = ('Exit code: 0 all images are in all stores or, without --wait, Glance has taken the copies '
-                  'on; 1 some copies failed; 2 an image or a store is not there, or Glance cannot be asked: '
-                  'nothing was copied; 130 stopped by Ctrl-C.')
+    exit_codes = ('Exit code: 0 all images are in all stores or, without --wait, Glance has accepted the '
+                  'copies; 1 some copies failed; 2 an image or a store does not exist, or Glance cannot be '
+                  'reached: nothing was copied; 130 stopped by Ctrl-C.')
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument('images', metavar='IMAGE', nargs='+', help='id or name of an image')
@@ -251,7 +252,7 @@ class Copy(_Copying):
             placements.check_named(placements.StoreRef(store, '--to'), known)
         found = self.find(images, arguments.images)
         if self._code != OK:
-            raise _Told()
+            raise _AlreadyReported()
         return self.copy(arguments, connection, [image_copies.Wanted(image, wanted) for image in found])
 
 
@@ -259,15 +260,15 @@ class Misplaced(_Copying):
     """List the images that are not where their base image is, and copy them there.
 
     The base image of a snapshot is in its property base_image_ref, which Nova writes. Cinder writes
-    no such property for an uploaded volume; an image that has it is judged, wherever it is from.
+    no such property for an uploaded volume; any image that has the property is checked.
     """
 
     listed = ('ID', 'Name', 'Stores', 'Base Image', 'Missing In')
     shown = tuple(dict.fromkeys(listed + _Copying.copied))
     usage = '[IMAGE ...] [--colocate {all,primary}] [--fix [--wait] [--parallel N] [--timeout SECONDS]]'
     exit_codes = ('Exit code: 0 no image is misplaced or, with --fix, Glance copies them (with --wait: has '
-                  'copied them); 1 some are misplaced or, with --fix, some copies failed; 2 an image is not '
-                  'there, or Glance cannot be asked; 130 stopped by Ctrl-C.')
+                  'copied them); 1 some are misplaced or, with --fix, some copies failed; 2 an image does '
+                  'not exist, or Glance cannot be reached; 130 stopped by Ctrl-C.')
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument('images', metavar='IMAGE', nargs='*',
@@ -287,10 +288,10 @@ class Misplaced(_Copying):
         stores = _some_stores(images)
         candidates, known = self._candidates(images, arguments.images)
         if self._code != OK:
-            raise _Told()
+            raise _AlreadyReported()
         found = self._judge(images, candidates, known, stores, arguments.colocate)
         if not found and arguments.formatter == 'table':
-            self.tell('no image is misplaced')
+            self.print_error('no image is misplaced')
         if arguments.fix:
             return self.copy(arguments, connection,
                              [image_copies.Wanted(entry.image, entry.missing) for entry in found])
@@ -331,8 +332,8 @@ class Misplaced(_Copying):
                 found.append(misplaced.Misplaced(image, base, stores_missing))
         if unknown:
             more = ', ...' if len(unknown) > MOST_NAMED else ''
-            self.tell('not judged, because the base image does not exist or may not be seen: %d (%s%s)'
-                      % (len(unknown), ', '.join(unknown[:MOST_NAMED]), more))
+            self.print_error('not judged, because the base image does not exist or may not be seen: %d (%s%s)'
+                             % (len(unknown), ', '.join(unknown[:MOST_NAMED]), more))
         return found
 
 

@@ -82,7 +82,7 @@ class _OneImage(image_lookup.Images):
     Glance reads the image once for each request, not once for each store.
     """
 
-    def __init__(self, run: client.Run, wanted: Wanted, bars: progress.Silent) -> None:
+    def __init__(self, run: client.Run, wanted: Wanted, bars: progress.NullProgress) -> None:
         super().__init__(run)
         self.seen = wanted.image
         #: The stores for which Glance has accepted a request of ours.
@@ -154,7 +154,7 @@ class _OneImage(image_lookup.Images):
         return 0 if stale else copied
 
 
-def copy(run: client.Run, wanted: Sequence[Wanted], how: How, bars: progress.Silent) -> List[Result]:
+def copy(run: client.Run, wanted: Sequence[Wanted], how: How, bars: progress.NullProgress) -> List[Result]:
     """Copy images, some at once; return what came of each image and store, in the order given.
 
     :param run: reaches Glance, see ``images.client``
@@ -198,7 +198,7 @@ def copy(run: client.Run, wanted: Sequence[Wanted], how: How, bars: progress.Sil
 
 
 def _copy_image(run: client.Run, wanted: Wanted, how: How, clock: _Clock,
-                bars: progress.Silent) -> List[Result]:
+                bars: progress.NullProgress) -> List[Result]:
     images = _OneImage(run, wanted, bars)
     results: List[Result] = []
     for store in wanted.stores:

@@ -8,6 +8,7 @@ import urllib.parse
 
 from oslo_utils import uuidutils
 
+from multistore_hooks.cli import text
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
 from multistore_hooks.glance_api import client
@@ -73,9 +74,9 @@ class Images(client.ClientImages):
         raise ImageNotFound(wanted=wanted)
 
 
-def name_of(image: api.Image) -> str:
-    """Return an image's name; it need not have one."""
-    return str(image.record.get('name') or '')
+def name_of(image: api.Image) -> text.Name:
+    """Return an image's name; it may have none."""
+    return text.Name(image.record.get('name') or '')
 
 
 def _describe(found: List[api.Image]) -> str:

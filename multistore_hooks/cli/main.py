@@ -12,6 +12,7 @@ from cliff import commandmanager
 
 import multistore_hooks
 from multistore_hooks.cli import patch
+from multistore_hooks.cli import text
 from multistore_hooks.patching import release
 
 # Named here and not by entry points: reading the metadata of all that is installed would take
@@ -52,7 +53,6 @@ class MultistoreHooks(app.App):
 
     def __init__(self, asks_glance: bool = False) -> None:
         self._asks_glance = asks_glance
-        home = os.path.dirname(os.path.dirname(os.path.abspath(multistore_hooks.__file__)))
         manager = commandmanager.CommandManager(None)
         for name, command in COMMANDS.items():
             manager.add_command(name, command)
@@ -60,7 +60,7 @@ class MultistoreHooks(app.App):
             manager.commands[name] = Later(name, target)
         super().__init__(
             description='Make Nova, Cinder and Glance use several Glance stores.',
-            version=release.find_version(self.NAME, [home]) or 'unknown',
+            version=version(),
             command_manager=manager,
             deferred_help=True)  # so that --help after a command is the command's
 
@@ -74,6 +74,12 @@ class MultistoreHooks(app.App):
         return parser
 
 
+def version() -> str:
+    """Return the version of this library."""
+    home = os.path.dirname(os.path.dirname(os.path.abspath(multistore_hooks.__file__)))
+    return release.find_version(MultistoreHooks.NAME, [home]) or 'unknown'
+
+
 def main(argv: Optional[List[str]] = None) -> int:
     """Run the command line.
 
@@ -81,6 +87,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     :returns: the exit code
     """
     arguments = sys.argv[1:] if argv is None else argv
+    text.show_everything()
     try:
         # Without arguments cliff would start a shell of its own.
         return int(MultistoreHooks('image' in arguments).run(arguments or ['--help']))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Progress bars of copies, one line each, on a terminal; nothing anywhere else.
+"""Progress bars of copies, one line each, on a terminal; nothing on any other output.
 
-Glance tells how far a copy is once in a minute, and in none while it reads the image: so the time that
-has gone by is shown, too.
+Glance reports the progress of a copy once a minute, and none while it stages the image: so the elapsed
+time is shown, too.
 """
 
 import logging
@@ -18,6 +18,7 @@ from typing import NamedTuple
 from typing import Optional
 from typing import Sequence
 
+from multistore_hooks.cli import text
 from multistore_hooks.glance_api import api
 
 MIB = 1024 * 1024
@@ -36,10 +37,10 @@ class Row(NamedTuple):
     title: str
     #: Bytes, or None where Glance does not know them.
     size: Optional[int]
-    #: How many stores it shall get into, and into how many it got.
+    #: How many stores it is to be copied to, and how many of them are done.
     stores: int
     done: int = 0
-    #: Into which store Glance is copying now.
+    #: The store that Glance is copying it to now.
     store: str = ''
     #: MiB that are in that store.
     copied: int = 0
@@ -57,15 +58,16 @@ class Row(NamedTuple):
 
 
 def copied_mib(task: Optional[api.Task]) -> int:
-    """Return how many MiB are in the store, as Glance's task tells in its message; 0: none yet."""
+    """Return how many MiB are in the store, as the message of Glance's task says; 0: none yet."""
     found = re.match(r'Copied (\d+) MiB', task.message if task else '')
     return int(found.group(1)) if found else 0
 
 
 def lines(rows: Sequence[Row], width: int) -> List[str]:
     """Return rows as lines that fit into a terminal's width, with the bars below each other."""
-    room = min(max([len(row.title) for row in rows] or [0]), max(width - BAR - TAIL - 9, 8))
-    return [_line(row, room)[:max(width - 1, 1)].rstrip() for row in rows]
+    room = min(max([text.cells(text.escaped(row.title))
+               for row in rows] or [0]), max(width - BAR - TAIL - 9, 8))
+    return [text.cut(_line(row, room), max(width - 1, 1)).rstrip() for row in rows]
 
 
 def _line(row: Row, room: int) -> str:
@@ -75,12 +77,12 @@ def _line(row: Row, room: int) -> str:
     if row.store and not row.note and row.copied and row.size:
         where += ' (%d of %d MiB)' % (row.copied, max(row.size // MIB, row.copied))
     where += '%s%d:%02d' % (', ' if where else '', row.seconds // 60, row.seconds % 60)
-    title = row.title if len(row.title) <= room else row.title[:room - 3] + '...'
-    return '%s %s %s' % (title.ljust(room), bar, where)
+    title = text.padded(text.cut(text.escaped(row.title), room), room)
+    return '%s %s %s' % (title, bar, text.escaped(where))
 
 
-class Silent:
-    """Shows nothing: for output that is no terminal, and the base of what shows something."""
+class NullProgress:
+    """Shows nothing: for output that is not a terminal, and the base of Bars."""
 
     #: Whether it is of use to ask Glance for its tasks.
     active = False
@@ -101,7 +103,7 @@ class Silent:
         """End, and leave the terminal as it was."""
 
 
-class Bars(Silent, logging.Filter):
+class Bars(NullProgress, logging.Filter):
     """Bars that are drawn over each other, and taken away at the end.
 
     While they are there, log lines below WARNING are left out, and others get a place of their own.
@@ -163,7 +165,7 @@ class Bars(Silent, logging.Filter):
         self._drawn_at = now = time.monotonic()
         rows = [row._replace(seconds=int(now - self._since[key])) for key, row in self._rows.items()]
         drawn = lines(rows[:max(size.lines - 1, 1)], size.columns)
-        self._stream.write(''.join(text + '\n' for text in drawn))
+        self._stream.write(''.join(line + '\n' for line in drawn))
         self._drawn = len(drawn)
         self._stream.flush()
 
@@ -173,7 +175,7 @@ class Bars(Silent, logging.Filter):
             self._drawn = 0
 
 
-def on(stream: Any) -> Silent:
-    """Return bars for a terminal that can show them, and silence for any other stream."""
+def make_progress(stream: Any) -> NullProgress:
+    """Return bars for a terminal that can show them, and nothing for any other stream."""
     terminal = hasattr(stream, 'isatty') and stream.isatty()
-    return Bars(stream) if terminal and os.environ.get('TERM', 'dumb') != 'dumb' else Silent()
+    return Bars(stream) if terminal and os.environ.get('TERM', 'dumb') != 'dumb' else NullProgress()

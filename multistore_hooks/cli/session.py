@@ -239,7 +239,7 @@ def region_of(options: argparse.Namespace) -> Any:
         from openstack.config import loader
     except ImportError as error:
         raise NoCredentials(why='openstacksdk, which reads them, is missing (%s): pip install '
-                            "'multistore-hooks[cli]'" % error)
+                            'openstacksdk' % error)
     given: Dict[str, Any] = {
         key[len('os_'):]: value for key, value in vars(options).items()
         if key.startswith('os_') and value is not None}

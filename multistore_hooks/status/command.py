@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``multistore-status upgrade check``: is this site set up as its configuration means it to be?"""
+"""``multistore-status upgrade check``: is this site set up as its configuration says?"""
 
 import argparse
 import json
@@ -17,8 +17,11 @@ from typing import Sequence
 from typing import Tuple
 
 from oslo_upgradecheck import upgradecheck
+import prettytable
 
+from multistore_hooks.cli import main as main_command
 from multistore_hooks.cli import session
+from multistore_hooks.cli import text
 from multistore_hooks.glance_api import api
 from multistore_hooks.status.checks import ceph
 from multistore_hooks.status.checks import copy_image
@@ -31,7 +34,7 @@ from multistore_hooks.status.checks import shared_directories
 from multistore_hooks.status.checks import stores
 from multistore_hooks.status.facts import config_files
 from multistore_hooks.status.facts import gather
-from multistore_hooks.status.facts import glance as clouds
+from multistore_hooks.status.facts import live_glance
 from multistore_hooks.status import finding
 
 #: As oslo.upgradecheck: 0 to 2 are the worst finding's.
@@ -55,15 +58,15 @@ def check_files(facts: gather.Facts) -> finding.Findings:
                     else 'Correct it; the service does not start with it, or fails when it reads it')
             found.append(finding.failure(wrong.why, wrong.where, hint))
     names = [file for conf in facts.confs for file in conf.files]
-    return found or [finding.note('read: ' + (', '.join(names) or 'none was given'))]
+    return found or [finding.passed('read: ' + (', '.join(names) or 'none was given'))]
 
 
 def check_answers(facts: gather.Facts) -> finding.Findings:
     """Can Glance be asked?"""
     if facts.cloud is None:
-        return [facts.no_cloud] if facts.no_cloud else []
-    return [finding.note('Glance at %s answers to the credentials of %s'
-                         % (facts.cloud.url, facts.cloud.connection.source))]
+        return [facts.no_cloud] if facts.no_cloud else [finding.skipped('Glance was not asked')]
+    return [finding.passed('Glance at %s accepts the credentials of %s'
+                           % (facts.cloud.url, facts.cloud.connection.source))]
 
 
 CHECKS: Tuple[Tuple[str, Check], ...] = (
@@ -93,6 +96,26 @@ class MultistoreChecks(upgradecheck.UpgradeCommands):  # type: ignore[misc]
         super().__init__()
         self._upgrade_checks = tuple((name, _bound(check, facts)) for name, check in CHECKS)
 
+    def check(self) -> int:
+        """Print oslo.upgradecheck's table, and how many of the checks were skipped; return the exit code.
+
+        The base class knows no skipped checks.
+        """
+        results = self._results()
+        table = prettytable.PrettyTable([self.display_title], hrules=prettytable.ALL)
+        table.align = 'l'
+        for name, result in results:
+            word = 'Skipped' if result.skipped else upgradecheck.UPGRADE_CHECK_MSG_MAP[result.code]
+            table.add_row(['Check: %s\nResult: %s\nDetails: %s' % (name, word, self._get_details(result))])
+        print(table)
+        print('%d of %d checks done, %d skipped' % (
+            sum(not result.skipped for _name, result in results), len(results),
+            sum(result.skipped for _name, result in results)))
+        return max(int(result.code) for _name, result in results)
+
+    def _results(self) -> List[Tuple[str, finding.Result]]:
+        return [(name, check(self)) for name, check in self._upgrade_checks]
+
     def _get_details(self, upgrade_check_result: upgradecheck.Result) -> Optional[str]:
         lines: List[str] = []
         for line in (upgrade_check_result.details or '').splitlines():
@@ -106,19 +129,19 @@ class MultistoreChecks(upgradecheck.UpgradeCommands):  # type: ignore[misc]
 
         The base class prints it only for its own command line, which knows no files of others.
         """
-        results = [(name, check(self)) for name, check in self._upgrade_checks]
+        results = self._results()
         print(json.dumps({'name': self.display_title, 'checks': [
             {'check': name, 'result': int(result.code), 'details': result.details}
             for name, result in results]}))
         return max(int(result.code) for name, result in results)
 
 
-def _bound(check: Check, facts: gather.Facts) -> Callable[[Any], upgradecheck.Result]:
-    def run(_commands: Any) -> upgradecheck.Result:
+def _bound(check: Check, facts: gather.Facts) -> Callable[[Any], finding.Result]:
+    def run(_commands: Any) -> finding.Result:
         try:
-            return finding.result(check(facts))
-        except clouds.Errors as error:
-            return finding.result([finding.not_told('Glance answers %s' % error)])
+            return finding.Result(check(facts))
+        except live_glance.Errors as error:
+            return finding.Result([finding.undetermined('this: Glance responds with %s' % error)])
 
     return run
 
@@ -127,21 +150,22 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     made = argparse.ArgumentParser(
         prog='multistore-status', description='Check a site of several Glance stores.')
+    made.add_argument('--version', action='version', version=main_command.version())
     made.add_argument('--debug', action='store_true', help='show where an internal error came from')
     commands = made.add_subparsers(metavar='upgrade', dest='group')
-    upgrade = commands.add_parser('upgrade', help='upgrade check: the one command')
+    upgrade = commands.add_parser('upgrade', help='upgrade check: the only command')
     check = upgrade.add_subparsers(metavar='check', dest='command').add_parser(
         'check', help='check; nothing is changed',
         description='Read the configuration files of Nova, Cinder and Glance, ask Glance and Ceph, and '
-                    'tell what does not fit. Nothing is changed.',
-        epilog='Exit code: 0 all is well, 1 a warning, 2 a failure, 255 the check itself failed or was '
-               'called wrongly.')
+                    'report what is inconsistent. Nothing is changed.',
+        epilog='Exit code: 0 success (skipped checks included), 1 a warning, 2 a failure, 255 the check '
+               'itself failed or was called wrongly.')
     check.add_argument('--json', action='store_true', help='print JSON, as other status commands do')
     for service, file in sorted(DEFAULT_FILES.items()):
         check.add_argument(
             '--%s-conf' % service, metavar='PATH', action='append', default=[],
-            help='file or folder that %s reads, repeatable; FILE.d beside FILE is read too (default: %s, '
-                 'where no file is named at all)' % (service.capitalize(), file))
+            help='file or directory that %s reads, repeatable; FILE.d beside FILE is read too (default, if '
+                 'no file is named at all: %s)' % (service.capitalize(), file))
     for service in sorted(DEFAULT_FILES):
         check.add_argument(
             '--%s-python' % service, metavar='PROGRAM',
@@ -177,33 +201,33 @@ def read_facts(options: argparse.Namespace) -> gather.Facts:
 
 
 def _connect(options: argparse.Namespace, nova: Optional[config_files.ServiceConf]
-             ) -> Tuple[Optional[clouds.Cloud], Optional[finding.Finding]]:
+             ) -> Tuple[Optional[live_glance.Cloud], Optional[finding.Finding]]:
     """Return Glance, by the operator's credentials or else by nova.conf's; or why there is none."""
     given = (any(value for name, value in vars(options).items() if name.startswith('os_'))
              or any(name.startswith('OS_') for name in os.environ))
     try:
-        return clouds.Cloud(session.connect(options)), None
+        return live_glance.Cloud(session.connect(options)), None
     except session.CloudError as error:
         refused = error
     if given:
         return None, finding.failure(str(refused))
     if nova is not None and nova.get(gather.GROUP, 'auth_type'):
         try:
-            return clouds.Cloud(copy_image.nova_connection(nova)), None
+            return live_glance.Cloud(copy_image.nova_connection(nova)), None
         except session.CloudError as error:
             return None, finding.failure(str(error))
-    return None, finding.warning('Glance was not asked, since there are no credentials', '',
+    return None, finding.warning('Glance was not asked, because there are no credentials', '',
                                  'Give --os-cloud NAME, or set the variables OS_*')
 
 
-def _asked(cloud: clouds.Cloud) -> Tuple[Optional[clouds.Cloud], Optional[finding.Finding]]:
+def _asked(cloud: live_glance.Cloud) -> Tuple[Optional[live_glance.Cloud], Optional[finding.Finding]]:
     """Return Glance if it answers; the checks do with the files alone where it does not."""
     try:
         cloud.images()
     except session.CloudError as error:
         return None, finding.failure(str(error))
     except api.GlanceError as error:
-        return None, finding.failure('Glance at %s answers %s' % (cloud.url, error))
+        return None, finding.failure('Glance at %s responds with %s' % (cloud.url, error))
     return cloud, None
 
 
@@ -214,6 +238,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     :returns: the exit code
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    text.show_everything()
     made = parser()
     try:
         options = made.parse_args(arguments)
@@ -228,7 +253,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         logging.getLogger().addHandler(logging.NullHandler())
     try:
         commands = MultistoreChecks(read_facts(options))
-        return commands.check_json() if options.json else int(commands.check())
+        return commands.check_json() if options.json else commands.check()
     except KeyboardInterrupt:
         print('stopped', file=sys.stderr)
         return 130

@@ -19,6 +19,8 @@ class Finding(NamedTuple):
     where: str = ''
     #: What the operator is to change; empty where there is nothing to change.
     change: str = ''
+    #: Nothing was checked.
+    skipped: bool = False
 
     def __str__(self) -> str:
         text = '%s: %s' % (self.where, self.what) if self.where else self.what
@@ -38,18 +40,27 @@ def warning(what: str, where: str = '', change: str = '') -> Finding:
     return Finding(Code.WARNING, what, where, change)
 
 
-def note(what: str, where: str = '') -> Finding:
-    """Return what is as it should be, or was not looked at."""
+def passed(what: str, where: str = '') -> Finding:
+    """Return something that is as it should be."""
     return Finding(Code.SUCCESS, what, where)
 
 
-def not_told(why: str, where: str = '', change: str = '') -> Finding:
-    """Return that a question has no answer here, which is no failure and no success."""
-    return warning('cannot be told: ' + why, where, change)
+def skipped(why: str) -> Finding:
+    """Return that nothing was checked, which is no success: a file or credentials were not given."""
+    return Finding(Code.SUCCESS, 'Skipped: ' + why, skipped=True)
 
 
-def result(findings: Iterable[Finding]) -> upgradecheck.Result:
-    """Return findings as oslo.upgradecheck's Result: the worst code, a line for each, the worst first."""
-    found = sorted(findings, key=lambda finding: -finding.code)
-    code = max((finding.code for finding in found), default=Code.SUCCESS)
-    return upgradecheck.Result(code, '\n'.join(str(finding) for finding in found) or None)
+def undetermined(what: str, where: str = '', change: str = '') -> Finding:
+    """Return that something cannot be determined here, which is no failure and no success."""
+    return warning('cannot determine ' + what, where, change)
+
+
+class Result(upgradecheck.Result):  # type: ignore[misc]
+    """oslo.upgradecheck's Result: the worst code, a line for each finding, the worst first."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        found = sorted(findings, key=lambda finding: -finding.code)
+        super().__init__(max((finding.code for finding in found), default=Code.SUCCESS),
+                         '\n'.join(str(finding) for finding in found) or None)
+        #: Nothing was checked.
+        self.skipped = bool(found) and all(finding.skipped for finding in found)

@@ -62,7 +62,7 @@ class StatusCase(testtools.TestCase):
         self.folder = self.useFixture(fixtures.TempDir()).path
         for name in [name for name in os.environ if name.startswith('OS_')]:
             self.useFixture(fixtures.EnvironmentVariable(name))
-        # No clouds.yaml of who runs the tests.
+        # No live_glance.yaml of who runs the tests.
         self.useFixture(fixtures.EnvironmentVariable('HOME', self.folder))
         self.useFixture(fixtures.EnvironmentVariable('XDG_CONFIG_HOME', self.folder))
 
@@ -327,7 +327,7 @@ class CopyTest(WithGlance):
 
     def test_service_token_that_the_policy_does_not_accept(self):
         service = self.with_section('[service_user]\nsend_service_user_token = true\n')
-        self.assert_found('cannot be told', self.check(*service), 'copy-image', code=1)
+        self.assert_found('cannot determine', self.check(*service), 'copy-image', code=1)
         self.assert_found('policy.yaml: does not name copy_image, whose default is administrators only',
                           self.check('--glance-conf', self.conf, *service), 'copy-image')
         self.file('policy.yaml', 'site: "service_roles:service"\ncopy_image: "role:admin or rule:site"\n')
@@ -477,7 +477,7 @@ class HooksTest(StatusCase):
         self.assert_mended(self.check(*arguments), 'Hook in nova-compute')
         with open(os.path.join(self.tree, 'nova', 'virt', 'multistore.py'), 'w') as stream:
             stream.write('from nova.virt.libvirt.driver import LibvirtDriver\n')
-        self.assert_found('does not bring the class', self.check(*arguments), 'Hook in nova-compute')
+        self.assert_found('does not contain the class', self.check(*arguments), 'Hook in nova-compute')
 
     def test_driver_that_is_not_named(self):
         wrong = self.file('nova.conf', '[DEFAULT]\ncompute_driver = libvirt.LibvirtDriver\n')
@@ -485,7 +485,7 @@ class HooksTest(StatusCase):
                           self.check('--nova-conf', wrong), 'Hook in nova-compute', code=1)
         wrong = self.file('nova.conf', '[DEFAULT]\ncompute_driver = libvirt.LibvirtDriver\n'
                                        '[multistore_hooks]\nsnapshot_store = dcn1\n')
-        self.assert_found('so nobody reads [multistore_hooks] snapshot_store',
+        self.assert_found('so no service reads [multistore_hooks] snapshot_store',
                           self.check('--nova-conf', wrong), 'Hook in nova-compute')
 
     def test_interpreter_of_the_running_service_has_no_library(self):
@@ -562,7 +562,7 @@ class PrivsepTest(StatusCase):
                                             'default_backend = gold\n[gold]\nrootwrap_config = %s\n'
                          % rootwrap)
         arguments = ['--glance-conf', conf, '--glance-python', sys.executable]
-        self.assert_found('rootwrap.conf is not there', self.check(*arguments), 'rootwrap and privsep',
+        self.assert_found('rootwrap.conf does not exist', self.check(*arguments), 'rootwrap and privsep',
                           code=0)
         self.file('rootwrap.conf', '[DEFAULT]\nexec_dirs = /none\n')
         self.assert_found('privsep-helper is in none of its exec_dirs', self.check(*arguments),
@@ -587,7 +587,7 @@ class ReachTest(WithGlance):
         checked = self.check('--os-endpoint', self.unreachable())
         self.assert_found('Glance cannot be reached with the credentials of the command line', checked,
                           'Glance answers')
-        self.assertIn('because Glance was not asked', checked['Glance has several stores'])
+        self.assertIn('Skipped: Glance was not asked', checked['Glance has several stores'])
         self.assert_mended(self.check(), 'Glance answers')
 
     def test_something_else_answers(self):
@@ -641,7 +641,7 @@ class ReachTest(WithGlance):
 
     def test_no_credentials_at_all(self):
         self.forget()
-        self.assert_found('Glance was not asked, since there are no credentials',
+        self.assert_found('Glance was not asked, because there are no credentials',
                           self.check('--glance-conf', self.conf), 'Glance answers', code=1)
 
     def certificate(self):

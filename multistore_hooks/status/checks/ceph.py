@@ -31,10 +31,10 @@ def check_cluster(facts: gather.Facts) -> finding.Findings:
     """Is the RBD store's cluster the one of this compute?"""
     nova = facts.nova
     if nova is None:
-        return [finding.note('not looked at, because --nova-conf was not given')]
+        return [finding.skipped('--nova-conf was not given')]
     store = nova.get('libvirt', _OPTION)
     if not store:
-        return [finding.note('no store is named in [libvirt] %s' % _OPTION)]
+        return [finding.passed('[libvirt] %s names no store' % _OPTION)]
     images_type = nova.get('libvirt', 'images_type')
     if images_type != 'rbd':
         return [finding.failure(
@@ -50,10 +50,10 @@ def decide(nova: config_files.ServiceConf, store: str, ours: Cluster, theirs: Cl
     where = nova.where('libvirt', _OPTION)
     found = []
     if ours.fsid is None:
-        found.append(finding.not_told('the cluster of this compute: ' + ours.how,
-                                      nova.where('libvirt', 'images_rbd_ceph_conf')))
+        found.append(finding.undetermined('the cluster of this compute: ' + ours.how,
+                                          nova.where('libvirt', 'images_rbd_ceph_conf')))
     if theirs.fsid is None:
-        found.append(finding.not_told("the cluster of the store '%s': %s" % (store, theirs.how), where))
+        found.append(finding.undetermined("the cluster of the store '%s': %s" % (store, theirs.how), where))
     if ours.fsid and theirs.fsid and ours.fsid != theirs.fsid:
         found.append(finding.failure(
             "names the store '%s', which is in the cluster %s (%s), but this compute is in %s (%s). "
@@ -66,8 +66,8 @@ def decide(nova: config_files.ServiceConf, store: str, ours: Cluster, theirs: Cl
             "is '%s', but the store '%s' keeps its images in the pool '%s' (%s)"
             % (pool, store, theirs.pool, theirs.how), nova.where(gather.GROUP, 'glance_rbd_pool'),
             'Set it to %s' % theirs.pool))
-    return found or [finding.note("the store '%s' and this compute are in the cluster %s, pool %s"
-                                  % (store, ours.fsid, theirs.pool or '(not told)'))]
+    return found or [finding.passed("the store '%s' and this compute are in the cluster %s, pool %s"
+                                    % (store, ours.fsid, theirs.pool or '(unknown)'))]
 
 
 def of_compute(nova: config_files.ServiceConf) -> Cluster:
@@ -84,7 +84,7 @@ def of_store(facts: gather.Facts, store: str) -> Cluster:
         if kind != 'rbd':
             return Cluster(None, None, 'Glance says that it is of the type %s, not rbd' % kind)
         if properties.get('fsid'):
-            return Cluster(properties['fsid'], properties.get('pool'), 'by the word of Glance')
+            return Cluster(properties['fsid'], properties.get('pool'), 'according to Glance')
         seen = _by_an_image(facts, store)
         if seen is not None:
             return seen
@@ -93,7 +93,7 @@ def of_store(facts: gather.Facts, store: str) -> Cluster:
         path = glance.get(store, 'rbd_store_ceph_conf') or DEFAULT_CONF
         return cluster_of(path, glance.get(store, 'rbd_store_user'))._replace(
             pool=glance.get(store, 'rbd_store_pool'))
-    return Cluster(None, None, 'Glance does not tell it (stores/detail of 2024.2 and later does, to an '
+    return Cluster(None, None, 'Glance does not report it (stores/detail of 2024.2 and later does, to an '
                    'administrator), no image in it shows its location, and --glance-conf was not given')
 
 
@@ -117,7 +117,7 @@ def cluster_of(path: str, user: Optional[str]) -> Cluster:
     try:
         import rados
     except ImportError:
-        return _fallen_back(written, path, 'python3-rados is not there to ask it')
+        return _fallen_back(written, path, 'python3-rados is not installed here')
     settings: Dict[str, Any] = dict(conffile=path, conf=_LIMITS)
     if user:
         settings['rados_id'] = user
@@ -135,8 +135,8 @@ def cluster_of(path: str, user: Optional[str]) -> Cluster:
 
 def _fallen_back(written: Optional[str], path: str, why: str) -> Cluster:
     if written:
-        return Cluster(written, None, 'as %s says; the cluster was not asked: %s' % (path, why))
-    return Cluster(None, None, '%s names no fsid, and the cluster was not asked: %s' % (path, why))
+        return Cluster(written, None, 'according to %s; the cluster was not reached: %s' % (path, why))
+    return Cluster(None, None, '%s names no fsid, and the cluster was not reached: %s' % (path, why))
 
 
 def _written(path: str) -> Optional[str]:

@@ -12,7 +12,7 @@ import yaml
 from multistore_hooks.cli import session
 from multistore_hooks.status.facts import config_files
 from multistore_hooks.status.facts import gather
-from multistore_hooks.status.facts import glance as clouds
+from multistore_hooks.status.facts import live_glance
 from multistore_hooks.status import finding
 
 _RULE = 'copy_image'
@@ -30,8 +30,8 @@ def check_copy_image(facts: gather.Facts) -> finding.Findings:
     found += _nova_may(facts) if wanted else []
     found += _operator_may(facts)
     if not wanted:
-        found.append(finding.note('no compute asks for copies: [libvirt] images_rbd_glance_store_name '
-                                  'is not set in a nova.conf that was given'))
+        found.append(finding.passed('no compute asks for copies: [libvirt] images_rbd_glance_store_name '
+                                    'is not set in a nova.conf that was given'))
     return found
 
 
@@ -66,10 +66,10 @@ def _nova_may(facts: gather.Facts) -> finding.Findings:
     if not nova.get('service_user', 'send_service_user_token'):
         rule = copy_rule(facts.glance)
         if rule is not None and open_to_all(rule):
-            return [finding.note("Glance's policy lets everybody copy")]
+            return [finding.passed("Glance's policy lets everybody copy")]
         return [finding.failure(
-            'Nova asks for copies with the token of the user who boots, and nothing else; the policy '
-            '%s of Glance refuses that by default (administrators only)' % _RULE, where, _HOW)]
+            'Nova requests copies with nothing but the token of the user who boots the server; the policy %s '
+            'of Glance refuses that by default (administrators only)' % _RULE, where, _HOW)]
     return decide_service_token(copy_rule(facts.glance), where,
                                 facts.glance is not None and policy_file(facts.glance))
 
@@ -81,16 +81,16 @@ def decide_service_token(rule: Optional[str], where: str, file: Any) -> finding.
     :param file: the policy file, if Glance's configuration was given
     """
     if rule is None and not file:
-        return [finding.not_told(
+        return [finding.undetermined(
             'whether the policy %s of Glance accepts the service token of Nova: the policy decides it, and '
-            'a request from here would carry the rights of who runs this check' % _RULE, where,
+            'a request from here would carry the rights of whoever runs this check' % _RULE, where,
             'Give --glance-conf where Glance runs, or look into its policy file: the rule has to have '
             'service_roles:service')]
     if rule is None:
         return [finding.failure('does not name %s, whose default is administrators only' % _RULE,
                                 str(file), _HOW)]
     if open_to_all(rule) or 'service_roles:service' in rule.replace(' ', ''):
-        return [finding.note('the policy %s accepts the service token of Nova: "%s"' % (_RULE, rule))]
+        return [finding.passed('the policy %s accepts the service token of Nova: "%s"' % (_RULE, rule))]
     return [finding.failure('%s is "%s", which no service token satisfies' % (_RULE, rule), str(file),
                             _HOW)]
 
@@ -99,46 +99,47 @@ def _with_own_credentials(facts: gather.Facts, nova: config_files.ServiceConf) -
     where = nova.where(gather.GROUP, 'auth_type')
     try:
         connection = nova_connection(nova)
-        image = _some_image(facts.cloud or clouds.Cloud(connection))
+        image = _some_image(facts.cloud or live_glance.Cloud(connection))
         if image is None:
             return [_no_image(where)]
-        answer, said = clouds.may_copy(connection, image)
-    except clouds.Errors as error:
+        answer, said = live_glance.may_copy(connection, image)
+    except live_glance.Errors as error:
         return [finding.failure(str(error), where, 'Correct the credentials; without them no image is '
                                 'copied')]
-    if answer == clouds.YES:
-        return [finding.note('the credentials in nova.conf may have images copied')]
-    if answer == clouds.NO:
+    if answer == live_glance.YES:
+        return [finding.passed('the credentials in nova.conf may have images copied')]
+    if answer == live_glance.NO:
         return [finding.failure('the policy %s of Glance refuses these credentials: %s' % (_RULE, said),
                                 where, 'Give their user the role admin, or name a role of theirs in the '
                                 'policy %s in the policy file of Glance' % _RULE)]
-    return [finding.not_told('whether these credentials may have images copied: %s' % said, where)]
+    return [finding.undetermined('whether these credentials may request copies: %s' % said, where)]
 
 
 def _operator_may(facts: gather.Facts) -> finding.Findings:
     """May who runs this check have images copied, as multistore-hooks image copy does?"""
     if facts.cloud is None:
-        return [finding.note('Glance was not asked')]
+        return [finding.skipped('Glance was not asked')]
     image = _some_image(facts.cloud)
     if image is None:
-        return [finding.note('whether the credentials of %s may copy cannot be told without an active '
-                             'image' % facts.cloud.connection.source)]
-    answer, said = clouds.may_copy(facts.cloud.connection, image)
+        return [finding.passed('whether the credentials of %s may copy cannot be determined without an '
+                               'active image' % facts.cloud.connection.source)]
+    answer, said = live_glance.may_copy(facts.cloud.connection, image)
     source = facts.cloud.connection.source
-    if answer == clouds.YES:
-        return [finding.note('the credentials of %s may have images copied' % source)]
-    if answer == clouds.NO:
-        return [finding.note('the credentials of %s may not have images copied (policy %s), which '
-                             'multistore-hooks image copy needs' % (source, _RULE))]
-    return [finding.note('whether the credentials of %s may copy cannot be told: %s' % (source, said))]
+    if answer == live_glance.YES:
+        return [finding.passed('the credentials of %s may have images copied' % source)]
+    if answer == live_glance.NO:
+        return [finding.passed('the credentials of %s may not have images copied (policy %s), which '
+                               'multistore-hooks image copy needs' % (source, _RULE))]
+    return [finding.passed('whether the credentials of %s may copy cannot be determined: %s'
+                           % (source, said))]
 
 
 def _no_image(where: str) -> finding.Finding:
-    return finding.not_told('whether these credentials may have images copied, since there is no active '
-                            'image to ask for', where, 'Upload one, and check again')
+    return finding.undetermined('whether these credentials may request copies, since there is no active '
+                                'image to ask for', where, 'Upload one, and check again')
 
 
-def _some_image(cloud: clouds.Cloud) -> Optional[str]:
+def _some_image(cloud: live_glance.Cloud) -> Optional[str]:
     """Return an image to ask about: active, with formats, and no import working on it."""
     for image in cloud.images():
         if (image.get('status') == 'active' and not image.get('os_glance_import_task')

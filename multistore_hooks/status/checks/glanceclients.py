@@ -34,11 +34,11 @@ def check_glanceclient(facts: gather.Facts) -> finding.Findings:
             continue
         service = facts.service(name)
         if service.interpreter is None:
-            found.append(finding.note('%s: cannot be told: %s' % (name, service.how)))
+            found.append(finding.passed('%s: its version cannot be determined: %s' % (name, service.how)))
             continue
         found += decide(name, service.interpreter.python,
                         service.interpreter.release_of(DISTRIBUTION), needs)
-    return found or [finding.note('nothing that was given needs one')]
+    return found or [finding.passed('nothing in the given files needs one')]
 
 
 def nova_needs(facts: gather.Facts) -> List[Need]:
@@ -76,7 +76,7 @@ def decide(service: str, python: str, version: Optional[str], needs: List[Need])
                 % (python, service, DISTRIBUTION, version, need.why, need.version), need.where,
                 "Upgrade it: %s -m pip install '%s>=%s', or by the distribution's package"
                 % (python, DISTRIBUTION, need.version)))
-    return found or [finding.note('%s: %s %s' % (service, DISTRIBUTION, version))]
+    return found or [finding.passed('%s: %s %s' % (service, DISTRIBUTION, version))]
 
 
 def numbers(version: str) -> Tuple[int, ...]:

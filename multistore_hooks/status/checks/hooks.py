@@ -18,24 +18,24 @@ MANAGER = 'multistore_hooks.cinder.manager.VolumeManager'
 API = 'multistore_hooks.cinder.api.API'
 EXTENSION = 'multistore_hooks.cinder.extra_specs.StoreValidation'
 STANDARD = 'cinder.api.contrib.standard_extensions'
-INSTALL = 'Install it there: %s -m pip install multistore-hooks'
+INSTALL = 'Install the library there: in a checkout of it, %s -m pip install .'
 
 
 def check_nova(facts: gather.Facts) -> finding.Findings:
     """Does nova-compute run the driver of this library?"""
     nova = facts.nova
     if nova is None:
-        return [finding.note('not looked at, because --nova-conf was not given')]
+        return [finding.skipped('--nova-conf was not given')]
     driver = nova.get('DEFAULT', 'compute_driver')
     where = nova.where('DEFAULT', 'compute_driver')
     if driver != NOVA_DRIVER:
         return [_another_driver(nova, driver, where)]
     service = facts.service('nova')
     if service.interpreter is None:
-        return [finding.not_told('whether nova-compute finds the driver: ' + service.how, where)]
+        return [finding.undetermined('whether nova-compute finds the driver: ' + service.how, where)]
     found = decide_nova(service.interpreter, where)
     found += stale(nova, service, [_driver_file(service.interpreter)])
-    return found or [finding.note('nova-compute loads %s with %s (%s)' % (
+    return found or [finding.passed('nova-compute loads %s with %s (%s)' % (
         driver, service.interpreter.python, service.how), where)]
 
 
@@ -48,7 +48,7 @@ def _another_driver(nova: config_files.ServiceConf, driver: Optional[str], where
     change = ('Set it to %s after: multistore-hooks patch apply nova' % NOVA_DRIVER)
     if ours:
         return finding.failure(
-            "is '%s', so nobody reads [%s] %s: snapshots go to Glance's default store, and boots "
+            "is '%s', so no service reads [%s] %s: snapshots go to Glance's default store, and boots "
             "copy as stock Nova does" % (driver or '', gather.GROUP, ', '.join(ours)), where, change)
     return finding.warning("is '%s': Nova's own driver runs, without the hooks" % (driver or ''),
                            where, change)
@@ -71,7 +71,8 @@ def decide_nova(interpreter: host.Interpreter, where: str) -> finding.Findings:
             'names %s, but %s does not exist: the patch is not applied to the Nova that %s runs (an '
             'upgrade of its package removes it)' % (NOVA_DRIVER, path, python), where, apply))
     elif _NOVA_CLASS not in text:
-        found.append(finding.failure('does not bring the class %s.LibvirtDriver' % _NOVA_CLASS, path, apply))
+        found.append(finding.failure('does not contain the class %s.LibvirtDriver' % _NOVA_CLASS,
+                                     path, apply))
     if library is None:
         found.append(finding.failure('%s, which runs nova-compute, has no multistore_hooks' % python,
                                      where, INSTALL % python))
@@ -86,7 +87,7 @@ def check_cinder(facts: gather.Facts) -> finding.Findings:
     """Do Cinder's services run the classes of this library?"""
     cinder = facts.cinder
     if cinder is None:
-        return [finding.note('not looked at, because --cinder-conf was not given')]
+        return [finding.skipped('--cinder-conf was not given')]
     service = facts.service('cinder')
     found = decide_extensions(cinder) + _manager(cinder, service)
     ours = [option for option, value in (('volume_manager', MANAGER), ('volume_api_class', API))
@@ -94,9 +95,9 @@ def check_cinder(facts: gather.Facts) -> finding.Findings:
     for option in ours:
         found += _library_is_there(service, cinder.where('DEFAULT', option), 'cinder')
     if 'volume_api_class' not in ours:
-        found.append(finding.note('%s: not %s, so a wrong store is found out by the volume service, and '
-                                  'not when the upload is asked for'
-                                  % (cinder.where('DEFAULT', 'volume_api_class'), API)))
+        found.append(finding.passed('%s: not %s, so the volume service detects a wrong store, and '
+                                    'the API does not refuse the request'
+                                    % (cinder.where('DEFAULT', 'volume_api_class'), API)))
     found += stale(cinder, service, [])
     return found
 
@@ -115,7 +116,7 @@ def _manager(cinder: config_files.ServiceConf, service: gather.Service) -> findi
         change = ('Derive your class from %s, or: multistore-hooks patch apply cinder --series manager'
                   % MANAGER)
     return [say("is '%s', and the patch is %s: uploads are %s"
-                % (manager, patched or 'not to be seen from here',
+                % (manager, patched or 'unknown from here',
                    'not placed, and [%s] %s has no effect' % (gather.GROUP, ', '.join(ours)) if ours
                    else "as stock Cinder's, which follow the base image only behind the Glance filter"),
                 where, change)]
@@ -141,22 +142,22 @@ def decide_extensions(cinder: config_files.ServiceConf) -> finding.Findings:
     extensions, where = (cinder.get('DEFAULT', 'osapi_volume_extension'),
                          cinder.where('DEFAULT', 'osapi_volume_extension'))
     if EXTENSION in extensions and STANDARD not in extensions:
-        return [finding.failure("has lost Cinder's own extensions", where,
+        return [finding.failure("no longer names Cinder's own extensions", where,
                                 'Add a line: osapi_volume_extension = %s' % STANDARD)]
     if EXTENSION not in extensions:
-        return [finding.note('%s: without %s, a volume type with a wrong store is not refused'
-                             % (where, EXTENSION))]
+        return [finding.passed('%s: without %s, a volume type with a wrong store is not refused'
+                               % (where, EXTENSION))]
     return []
 
 
 def _library_is_there(service: gather.Service, where: str, name: str) -> finding.Findings:
     if service.interpreter is None:
-        return [finding.not_told('whether %s finds the class: %s' % (name, service.how), where)]
+        return [finding.undetermined('whether %s finds the class: %s' % (name, service.how), where)]
     if service.interpreter.folder('multistore_hooks') is None:
         python = service.interpreter.python
         return [finding.failure('%s (%s) has no multistore_hooks' % (python, service.how), where,
                                 INSTALL % python)]
-    return [finding.note('%s: found by %s (%s)' % (where, service.interpreter.python, service.how))]
+    return [finding.passed('%s: found by %s (%s)' % (where, service.interpreter.python, service.how))]
 
 
 def stale(conf: config_files.ServiceConf, service: gather.Service, others: Sequence[str]

@@ -8,7 +8,7 @@ from typing import Tuple
 from multistore_hooks.status.checks import hooks
 from multistore_hooks.status.facts import config_files
 from multistore_hooks.status.facts import gather
-from multistore_hooks.status.facts import glance as clouds
+from multistore_hooks.status.facts import live_glance
 from multistore_hooks.status.facts import paste
 from multistore_hooks.status import finding
 
@@ -20,9 +20,9 @@ def check_filter(facts: gather.Facts) -> finding.Findings:
     live = _announced(facts)
     if facts.glance is None:
         if live is None:
-            return [finding.note('not looked at, because neither Glance was asked nor --glance-conf '
-                                 'given')]
-        return [finding.note('Glance %s the filter' % ('announces' if live else 'does not announce'))]
+            return [finding.skipped('neither Glance was asked nor --glance-conf '
+                                    'given')]
+        return [finding.passed('Glance %s the filter' % ('announces' if live else 'does not announce'))]
     path = paste_file(facts.glance)
     where = facts.glance.where('paste_deploy', 'config_file')
     if path is None or not os.path.isfile(path):
@@ -48,7 +48,7 @@ def check_filter(facts: gather.Facts) -> finding.Findings:
             'the running Glance announces the filter, but this file does not have it in its pipeline: '
             'it is not what Glance runs with, or the filter is gone after the next restart', path,
             'Name the right --glance-conf, or put the filter in')]
-    return found or [finding.note('%s: the filter is in the pipeline%s' % (
+    return found or [finding.passed('%s: the filter is in the pipeline%s' % (
         path, ', and the running Glance announces it' if live else ''))]
 
 
@@ -56,7 +56,7 @@ def _announced(facts: gather.Facts) -> Optional[bool]:
     """Tell whether the running Glance says that the filter is in it; None where it is not known."""
     try:
         return facts.cloud.stores().follows_base_image if facts.cloud is not None else None
-    except clouds.Errors:
+    except live_glance.Errors:
         return None
 
 

@@ -49,7 +49,7 @@ def check_privsep(facts: gather.Facts) -> finding.Findings:
     found: finding.Findings = []
     for start in starts(facts):
         found += [one for one in _check(facts, start) if one not in found]
-    return found or [finding.note('no service or store that was given works as root')]
+    return found or [finding.passed('no service or store in the given files works as root')]
 
 
 def starts(facts: gather.Facts) -> List[Start]:
@@ -87,7 +87,7 @@ def _check(facts: gather.Facts, start: Start) -> finding.Findings:
         return [helper]
     python = host.shebang(helper.path)
     if python is None:
-        return [finding.not_told('which Python %s is run by' % helper.path, helper.where)]
+        return [finding.undetermined('which Python %s is run by' % helper.path, helper.where)]
     try:
         helpers = host.ask(python)
     except host.CannotAsk as error:
@@ -101,10 +101,10 @@ def _by_command(start: Start) -> Union[Helper, finding.Finding]:
     try:
         words = shlex.split(start.command or '')
     except ValueError as error:
-        return finding.failure('is no command: %s' % error, start.where, 'Correct it')
+        return finding.failure('is not a command: %s' % error, start.where, 'Correct it')
     names = [os.path.basename(word) for word in words]
     if HELPER not in names:
-        return finding.not_told('what %s starts' % start.command, start.where)
+        return finding.undetermined('what %s starts' % start.command, start.where)
     word = words[names.index(HELPER)]
     conf = [before for before in words[:names.index(HELPER)] if before.endswith('.conf')]
     if '/' not in word and conf:
@@ -124,8 +124,8 @@ def _by_rootwrap(start: Start, running: bool) -> Union[Helper, finding.Finding]:
             parser.read_file(stream)
     except OSError as error:
         # A deployment host has the services' files, and not always rootwrap's.
-        say = finding.failure if start.named and running else finding.note
-        return say('%s is not there: %s' % (start.rootwrap, error.strerror), start.where)
+        say = finding.failure if start.named and running else finding.passed
+        return say('%s does not exist: %s' % (start.rootwrap, error.strerror), start.where)
     except configparser.Error as error:
         return finding.failure('cannot be read: %s' % ' '.join(str(error).split()), start.rootwrap,
                                'Correct it')
@@ -151,8 +151,8 @@ def decide(helper: Helper, helpers: host.Interpreter, service: gather.Service, n
         return [finding.failure('starts %s, whose Python (%s) has no os_brick'
                                 % (helper.path, helpers.prefix), helper.where,
                                 '%s, or install os-brick there' % helper.change)]
-    return [finding.note('starts %s, with os-brick %s' % (
-        helper.path, helpers.release_of('os-brick') or 'of a version not told'), helper.where)]
+    return [finding.passed('starts %s, with os-brick %s' % (
+        helper.path, helpers.release_of('os-brick') or 'of an unknown version'), helper.where)]
 
 
 def first(program: str, dirs: List[str]) -> Optional[str]:

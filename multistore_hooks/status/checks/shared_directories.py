@@ -31,10 +31,10 @@ def check_places(facts: gather.Facts) -> finding.Findings:
     """Do two file stores, staging or tasks share a directory, or two RBD stores a pool?"""
     glance = facts.glance
     if glance is None:
-        return [finding.note('not looked at, because --glance-conf was not given')]
+        return [finding.skipped('--glance-conf was not given')]
     found = _unset(glance) + decide_places(folders(glance)) + _pools(glance) + _http(glance)
     found += [_not_a_folder(place) for place in folders(glance) if _blocked(place.path)]
-    return found or [finding.note('all are apart')]
+    return found or [finding.passed('all are apart')]
 
 
 def _stores(glance: config_files.ServiceConf, kind: str) -> List[str]:

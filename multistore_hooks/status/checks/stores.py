@@ -9,11 +9,11 @@ from typing import Optional
 from multistore_hooks.glance_api import api
 from multistore_hooks.status.facts import config_files
 from multistore_hooks.status.facts import gather
-from multistore_hooks.status.facts import glance as clouds
 from multistore_hooks.status.facts import host
+from multistore_hooks.status.facts import live_glance
 from multistore_hooks.status import finding
 
-_NOT_ASKED = finding.note('not looked at, because Glance was not asked')
+_NOT_ASKED = finding.skipped('Glance was not asked')
 
 
 class Name(NamedTuple):
@@ -45,7 +45,7 @@ def check_several(facts: gather.Facts) -> finding.Findings:
         found.append(finding.warning('there is one store only: ' + listed,
                                      facts.cloud.url + '/v2/info/stores',
                                      'Add stores to [DEFAULT] enabled_backends in glance-api.conf'))
-    return found or [finding.note('the stores are: ' + listed, facts.cloud.url)]
+    return found or [finding.passed('the stores are: ' + listed, facts.cloud.url)]
 
 
 def _several_in_file(glance: config_files.ServiceConf) -> finding.Findings:
@@ -74,21 +74,21 @@ def check_named(facts: gather.Facts) -> finding.Findings:
             names.append(Name(store, 'the volume type %s, image_service:store_id'
                               % volume_type.get('name')))
     if facts.cloud is not None and types is None and facts.cinder is not None:
-        found.append(finding.not_told(
+        found.append(finding.undetermined(
             'which stores the volume types name, since Cinder does not list its types', '',
             'Give credentials of an administrator, and look that the catalog has an endpoint for '
             'block-storage or volumev3'))
     known = _known(facts)
     if known is None:
-        return found + [finding.note('not looked at, because neither Glance was asked nor --glance-conf '
-                                     'given')]
+        return found + [finding.skipped('neither Glance was asked nor --glance-conf '
+                                        'given')]
     for name in names:
         found += decide_named(name, known)
     if not found and names:
-        found.append(finding.note(
-            'there and not read-only: %s. Whether Glance disabled one when it started cannot be told '
+        found.append(finding.passed(
+            'there and not read-only: %s. Whether Glance disabled one at its start cannot be determined '
             'before an upload' % ', '.join(sorted({name.store for name in names}))))
-    return found or [finding.note('no store is named')]
+    return found or [finding.passed('no store is named')]
 
 
 def names_in_files(facts: gather.Facts) -> List[Name]:
@@ -127,7 +127,7 @@ def decide_named(name: Name, known: api.Stores) -> finding.Findings:
         takers = [other.id for other in known.stores if not other.read_only]
         return [finding.failure("names the Glance store '%s', which is read-only" % name.store,
                                 name.where,
-                                'Name one that takes images: %s' % (', '.join(takers) or 'there is none'))]
+                                'Name one that takes images: %s' % (', '.join(takers) or 'there are none'))]
     return []
 
 
@@ -150,32 +150,32 @@ def check_drivers(facts: gather.Facts) -> finding.Findings:
         # It has no options for the section of a store whose driver is not there.
         stores = api.Stores(tuple(api.Store(name) for name in backends))
         found.append(finding.failure(
-            'Glance fails (%s) when it is asked for its stores, as it does when the driver of one was '
+            'Glance fails (%s) to list its stores, as it does when the driver of one was '
             'not loaded' % error.status, facts.cloud.url + '/v2/info/stores',
             "Look for 'Failed to load driver' in Glance's log" if backends else
             "Give --glance-conf to be told which, or look for 'Failed to load driver' in Glance's log"))
     for store in stores.ids:
-        if facts.cloud.loaded(store) == clouds.NO:
+        if facts.cloud.loaded(store) == live_glance.NO:
             found.append(finding.failure(
                 "Glance has not loaded the driver of the store '%s'%s: it skips the store, and goes on"
                 % (store, ' (%s)' % backends[store] if store in backends else ''),
                 _place_of_store(facts, store),
                 "Correct the store's type, or install the driver for the Python that runs Glance "
                 "(its log says 'Failed to load driver'), and restart Glance"))
-        elif facts.cloud.loaded(store) == clouds.UNKNOWN:
-            found.append(finding.not_told("whether the driver of the store '%s' was loaded" % store))
+        elif facts.cloud.loaded(store) == live_glance.UNKNOWN:
+            found.append(finding.undetermined("whether the driver of the store '%s' was loaded" % store))
     if facts.glance is not None and stores.stores:
         found += decide_same(facts.glance, stores, facts.cloud)
     if any(one.code for one in found):
         return found
-    return found + [finding.note('loaded: ' + (', '.join(stores.ids) or 'the only store'))]
+    return found + [finding.passed('loaded: ' + (', '.join(stores.ids) or 'the only store'))]
 
 
-def _details(cloud: clouds.Cloud) -> finding.Findings:
+def _details(cloud: live_glance.Cloud) -> finding.Findings:
     if cloud.details() is not None or not cloud.details_fail:
         return []
     return [finding.warning(
-        'Glance fails (500) when it is asked for the details of its stores: one of them could not be set '
+        'Glance fails (500) to list the details of its stores: one of them could not be set '
         'up, and is disabled', cloud.url + '/v2/info/stores/detail',
         "Look for 'Failed to configure store' in Glance's log")]
 
@@ -189,7 +189,7 @@ def _libraries(facts: gather.Facts) -> finding.Findings:
         return []
     service = facts.service('glance')
     if service.interpreter is None:
-        return [finding.note('what the drivers of the stores import was not looked at: ' + service.how)]
+        return [finding.passed('what the drivers of the stores import was not looked at: ' + service.how)]
     return decide_libraries(backends, service.interpreter,
                             facts.glance.where('DEFAULT', 'enabled_backends'))
 
@@ -216,7 +216,7 @@ def _place_of_store(facts: gather.Facts, store: str) -> str:
 
 
 def decide_same(glance: config_files.ServiceConf, stores: api.Stores,
-                cloud: clouds.Cloud) -> finding.Findings:
+                cloud: live_glance.Cloud) -> finding.Findings:
     """Compare what the file says with what the running Glance has."""
     backends = glance.get('DEFAULT', 'enabled_backends') or {}
     where = glance.where('DEFAULT', 'enabled_backends')

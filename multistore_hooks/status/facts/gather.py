@@ -8,8 +8,8 @@ from typing import NamedTuple
 from typing import Optional
 
 from multistore_hooks.status.facts import config_files
-from multistore_hooks.status.facts import glance as clouds
 from multistore_hooks.status.facts import host
+from multistore_hooks.status.facts import live_glance
 from multistore_hooks.status.facts import options
 from multistore_hooks.status import finding
 
@@ -32,13 +32,13 @@ class Facts:
 
     :param cloud: None where no credentials were given
     :param problems: what could not be read
-    :param pythons: the services' interpreters by the operator's word
+    :param pythons: the services' interpreters named by the operator
     """
 
     def __init__(self, nova: Optional[config_files.ServiceConf] = None,
                  cinder: Optional[config_files.ServiceConf] = None,
                  glance: Optional[config_files.ServiceConf] = None,
-                 cloud: Optional[clouds.Cloud] = None,
+                 cloud: Optional[live_glance.Cloud] = None,
                  problems: Optional[finding.Findings] = None,
                  no_cloud: Optional[finding.Finding] = None,
                  pythons: Optional[Dict[str, Optional[str]]] = None) -> None:
@@ -90,7 +90,7 @@ def _service(name: str, python: Optional[str], files: List[str]) -> Service:
         python, pythonpath = here[0].python, here[0].pythonpath
         how = 'runs %s, process %d' % (here[0].program, here[0].pid)
     elif here:
-        return Service(running, None, 'the command line of %s (process %d) does not tell its interpreter: '
+        return Service(running, None, 'the command line of %s (process %d) does not show its interpreter: '
                        'name it with --%s-python' % (here[0].program, here[0].pid, name))
     else:
         python = host.installed(name)

@@ -120,10 +120,11 @@ def ask(python: str, pythonpath: str = '') -> Interpreter:
         done = subprocess.run([python, '-c', _ASK] + _PACKAGES, env=environ, cwd='/',
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               timeout=_SECONDS, universal_newlines=True)
-        told = json.loads(done.stdout.strip().rpartition('\n')[2])
-        return Interpreter(python, told['prefix'], told['version'], tuple(told['path']), told['packages'])
+        report = json.loads(done.stdout.strip().rpartition('\n')[2])
+        return Interpreter(python, report['prefix'], report['version'], tuple(report['path']),
+                           report['packages'])
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
-        raise CannotAsk('%s does not tell what it would import: %s' % (
+        raise CannotAsk('%s does not report what it would import: %s' % (
             python, ' '.join(str(error).split()))) from error
 
 

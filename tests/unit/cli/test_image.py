@@ -212,7 +212,7 @@ class CopyTest(image_base.ImageTestCase):
         one = self.add('fast', data=b'x')
         self.results(one, '--to', 'reliable', 'cheap')
         run = image_base.connection(self.glance).run
-        images = image_copies._OneImage(run, image_copies.Wanted(None, ()), image.progress.Silent())
+        images = image_copies._OneImage(run, image_copies.Wanted(None, ()), image.progress.NullProgress())
         record, shown = images.image(one), []
         for store, told in (('reliable', 0), ('reliable', 7), ('reliable', 9), ('cheap', 9), ('cheap', 9),
                             ('cheap', 2), ('cheap', 9)):
@@ -327,7 +327,7 @@ class CopyTest(image_base.ImageTestCase):
         with mock.patch.object(image_copies.threading.Thread, 'join', side_effect=[KeyboardInterrupt, None]):
             code, out, err = self.run_command('copy', one, '--to', 'cheap', '--wait')
         self.assertEqual((130, ''), (code, out))
-        self.assertIn('Glance goes on with the copies it has accepted', err)
+        self.assertIn('Glance continues the copies that it has accepted', err)
         self.assertTrue(err.endswith('multistore-hooks: stopped\n'), err)
 
     def test_bars_on_a_terminal_only(self):
@@ -340,7 +340,7 @@ class CopyTest(image_base.ImageTestCase):
 
         terminal = Terminal()
         with mock.patch.dict('os.environ', TERM='xterm'), mock.patch.object(
-                image.progress, 'on', lambda stream: image.progress.Bars(terminal)):
+                image.progress, 'make_progress', lambda stream: image.progress.Bars(terminal)):
             self.assertEqual(0, self.run_command('copy', one, '--to', 'cheap', '--wait')[0])
         self.assertIn('base [....................]   0% -> cheap', terminal.getvalue())
         self.assertTrue(terminal.getvalue().endswith('\x1b[J'), terminal.getvalue()[-20:])

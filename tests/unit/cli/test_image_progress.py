@@ -122,7 +122,7 @@ class BarsTest(testtools.TestCase):
     def test_only_terminals_have_bars(self):
         self.stream.isatty = lambda: True
         with mock.patch.dict(os.environ, TERM='xterm'):
-            self.assertTrue(progress.on(self.stream).active)
-            self.assertFalse(progress.on(io.StringIO()).active)
+            self.assertTrue(progress.make_progress(self.stream).active)
+            self.assertFalse(progress.make_progress(io.StringIO()).active)
         with mock.patch.dict(os.environ, TERM='dumb'):
-            self.assertFalse(progress.on(self.stream).active)
+            self.assertFalse(progress.make_progress(self.stream).active)

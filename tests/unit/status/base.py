@@ -9,7 +9,7 @@ import testtools
 from multistore_hooks.glance_api import api
 from multistore_hooks.status.facts import config_files
 from multistore_hooks.status.facts import gather
-from multistore_hooks.status.facts import glance as clouds
+from multistore_hooks.status.facts import live_glance
 
 
 class Answers:
@@ -40,7 +40,7 @@ class Answers:
         return self._methods
 
     def loaded(self, store):
-        return clouds.NO if store in self._skipped else clouds.YES
+        return live_glance.NO if store in self._skipped else live_glance.YES
 
 
 class CheckCase(testtools.TestCase):

@@ -5,12 +5,16 @@ import contextlib
 import io
 import json
 import os
+import re
 
 import fixtures
 import testtools
 
+from multistore_hooks.cli import main
+from multistore_hooks.status.checks import hooks
 from multistore_hooks.status import command
 from multistore_hooks.status.facts import host
+from multistore_hooks.status import finding
 
 
 def run(*arguments):
@@ -76,3 +80,24 @@ class StatusTest(testtools.TestCase):
         answers = json.loads(out)['checks'][1]
         self.assertEqual(2, code)
         self.assertIn('No usable credentials', answers['details'])
+
+    def test_a_check_that_had_nothing_to_check_is_skipped_and_no_success(self):
+        _code, out, _err = run('upgrade', 'check', '--nova-conf', self.nova)
+        results = dict(re.findall(r'Check: (.*?) *\|\n\| Result: (\w+)', out))
+        self.assertEqual('Skipped', results['Hooks in Cinder'])
+        self.assertEqual('Success', results['Configuration files'])
+        skipped = list(results.values()).count('Skipped')
+        self.assertIn('%d of %d checks done, %d skipped' % (
+            len(command.CHECKS) - skipped, len(command.CHECKS), skipped), out)
+
+    def test_a_check_with_one_finding_is_not_skipped(self):
+        self.assertFalse(finding.Result([finding.skipped('x'), finding.passed('y')]).skipped)
+        self.assertFalse(finding.Result([]).skipped)
+        self.assertTrue(finding.Result([finding.skipped('x')]).skipped)
+
+    def test_version(self):
+        code, out, _err = run('--version')
+        self.assertEqual((0, main.version()), (code, out.strip()))
+
+    def test_no_text_names_a_package_index_for_a_library_that_is_in_none(self):
+        self.assertNotIn('install multistore', hooks.INSTALL)

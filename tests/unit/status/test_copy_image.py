@@ -7,7 +7,7 @@ from multistore_hooks.cli import session
 from multistore_hooks.glance_api import api
 from multistore_hooks.status.checks import ceph
 from multistore_hooks.status.checks import copy_image
-from multistore_hooks.status.facts import glance as clouds
+from multistore_hooks.status.facts import live_glance
 from tests.unit.status import base
 
 
@@ -26,17 +26,17 @@ class _Connection:
 @ddt.ddt
 class MayCopyTest(base.CheckCase):
 
-    @ddt.data((403, 'HTTP 403 Forbidden', clouds.NO),
-              (409, 'Store for identifier %s not found' % clouds.NO_STORE, clouds.YES),
-              (409, 'Image has active task', clouds.UNKNOWN), (413, 'quota', clouds.UNKNOWN),
-              (400, 'Unknown import method', clouds.UNKNOWN), (None, '', clouds.UNKNOWN))
+    @ddt.data((403, 'HTTP 403 Forbidden', live_glance.NO),
+              (409, 'Store for identifier %s not found' % live_glance.NO_STORE, live_glance.YES),
+              (409, 'Image has active task', live_glance.UNKNOWN), (413, 'quota', live_glance.UNKNOWN),
+              (400, 'Unknown import method', live_glance.UNKNOWN), (None, '', live_glance.UNKNOWN))
     @ddt.unpack
     def test_answer_by_the_refusal(self, status, text, expected):
-        self.assertEqual(expected, clouds.may_copy(_Connection(status, text), 'id')[0])
+        self.assertEqual(expected, live_glance.may_copy(_Connection(status, text), 'id')[0])
 
     def test_no_store_can_have_the_name_that_is_asked_with(self):
         # enabled_backends is a list of NAME:TYPE.
-        self.assertIn(':', clouds.NO_STORE)
+        self.assertIn(':', live_glance.NO_STORE)
 
 
 @ddt.ddt
@@ -74,7 +74,7 @@ class PolicyTest(base.CheckCase):
                       self.texts(copy_image.decide_service_token(None, 'here', '/etc/policy.yaml'), 2))
 
     def test_without_glance_s_files_it_cannot_be_told(self):
-        self.assertIn('cannot be told',
+        self.assertIn('cannot determine',
                       self.texts(copy_image.decide_service_token(None, 'here', None), 1))
 
 
@@ -141,7 +141,7 @@ class ClusterTest(base.CheckCase):
         self.assertIn("[multistore_hooks] glance_rbd_pool: is 'images'", told)
 
     def test_not_known_is_not_wrong(self):
-        self.assertIn('cannot be told', self.texts(self.decide('A', ceph.Cluster(None, None, 'why')), 1))
+        self.assertIn('cannot determine', self.texts(self.decide('A', ceph.Cluster(None, None, 'why')), 1))
 
     def test_store_that_nobody_uses_since_disks_are_files(self):
         nova = self.nova('[libvirt]\nimages_rbd_glance_store_name = dcn1\n')
@@ -167,7 +167,7 @@ class ClusterTest(base.CheckCase):
         path = self.file('ceph.conf', '[global]\n  fsid = A-B\n  mon host = 127.0.0.1:1\n  flag\n')
         told = ceph.cluster_of(path, None)
         self.assertEqual('A-B', told.fsid)
-        self.assertIn('the cluster was not asked', told.how)
+        self.assertIn('the cluster was not reached', told.how)
 
     def test_ceph_conf_that_is_not_there(self):
         told = ceph.cluster_of(self.folder + '/none.conf', None)

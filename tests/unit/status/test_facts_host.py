@@ -114,9 +114,9 @@ class DecisionsTest(base.CheckCase):
         self.file('nova/virt/multistore.py', 'from multistore_hooks.nova.driver import LibvirtDriver\n')
         self.assertEqual([], hooks.decide_nova(interpreter(nova=nova, multistore_hooks='/m'), 'here'))
         self.file('nova/virt/multistore.py', 'from nova.virt.libvirt.driver import LibvirtDriver\n')
-        self.assertIn('does not bring the class',
+        self.assertIn('does not contain the class',
                       self.texts(hooks.decide_nova(interpreter(nova=nova, multistore_hooks='/m'), 'x'), 2))
-        self.assertIn('/v/bin/python -m pip install multistore-hooks',
+        self.assertIn('/v/bin/python -m pip install .',
                       self.texts(hooks.decide_nova(interpreter(nova=nova), 'here'), 2))
 
     def test_interpreter_without_nova_is_not_the_one(self):
@@ -166,8 +166,8 @@ class DecisionsTest(base.CheckCase):
         cases = {
             'sudo %s --config-file x' % helper: helper,
             'sudo nova-rootwrap %s privsep-helper --config-file x' % rootwrap: helper,
-            '/none/privsep-helper': 'does not exist', 'sudo something': 'cannot be told',
-            'sudo "': 'is no command'}
+            '/none/privsep-helper': 'does not exist', 'sudo something': 'cannot determine',
+            'sudo "': 'is not a command'}
         for command, expected in cases.items():
             found = privsep._by_command(privsep.Start('nova', 'here', command))
             self.assertIn(expected, found.path if isinstance(found, privsep.Helper) else str(found))
@@ -198,7 +198,7 @@ class DecisionsTest(base.CheckCase):
         self.texts(image_formats.decide_raw(many[7:], 'url'), 0)
 
     def test_worst_finding_comes_first_and_is_the_result(self):
-        told = finding.result([finding.note('a'), finding.failure('b', 'w', 'c'), finding.warning('d')])
+        told = finding.Result([finding.passed('a'), finding.failure('b', 'w', 'c'), finding.warning('d')])
         self.assertEqual(2, int(told.code))
         self.assertEqual(['w: b. c.', 'd.', 'a.'], told.details.split('\n'))
-        self.assertIsNone(finding.result([]).details)
+        self.assertIsNone(finding.Result([]).details)

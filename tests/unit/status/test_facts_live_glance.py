@@ -9,7 +9,7 @@ import testtools
 
 from multistore_hooks.cli import session
 from multistore_hooks.glance_api import api
-from multistore_hooks.status.facts import glance as clouds
+from multistore_hooks.status.facts import live_glance
 
 URL = 'http://glance'
 
@@ -22,11 +22,12 @@ class CloudTest(testtools.TestCase):
         self.mock = requests_mock.Mocker()
         self.mock.start()
         self.addCleanup(self.mock.stop)
-        self.cloud = clouds.Cloud(session.Connection(
+        self.cloud = live_glance.Cloud(session.Connection(
             ksa_session.Session(token_endpoint.Token(URL, 'token')), session.Place(), 'this test'))
 
-    @ddt.data((404, clouds.YES), (400, clouds.NO), (500, clouds.NO), (403, clouds.UNKNOWN),
-              (204, clouds.UNKNOWN))
+    @ddt.data((404, live_glance.YES), (400, live_glance.NO), (500, live_glance.NO),
+              (403, live_glance.UNKNOWN),
+              (204, live_glance.UNKNOWN))
     @ddt.unpack
     def test_driver_by_the_refusal_of_an_upload(self, status, expected):
         self.mock.put(requests_mock.ANY, status_code=status)
@@ -54,7 +55,7 @@ class CloudTest(testtools.TestCase):
             return {'images': [{'id': '1'}] * 900, 'next': '/v2/images?limit=500&marker=1'}
 
         self.mock.get(URL + '/v2/images', json=page)
-        self.assertEqual(clouds.MOST_IMAGES, len(self.cloud.images()))
+        self.assertEqual(live_glance.MOST_IMAGES, len(self.cloud.images()))
         self.assertEqual(3, self.mock.call_count)
 
     @ddt.data((403, False), (404, False), (500, True))
@@ -81,6 +82,6 @@ class CloudTest(testtools.TestCase):
 
     def test_copy_is_asked_into_no_store(self):
         self.mock.post(URL + '/v2/images/i/import', status_code=403)
-        self.assertEqual(clouds.NO, clouds.may_copy(self.cloud.connection, 'i')[0])
-        self.assertEqual({'method': {'name': 'copy-image'}, 'stores': [clouds.NO_STORE],
+        self.assertEqual(live_glance.NO, live_glance.may_copy(self.cloud.connection, 'i')[0])
+        self.assertEqual({'method': {'name': 'copy-image'}, 'stores': [live_glance.NO_STORE],
                           'all_stores_must_succeed': False}, self.mock.last_request.json())
