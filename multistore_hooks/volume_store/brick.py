@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""os-brick: bring a volume to this host, and take it away again."""
+"""os-brick: connect a volume to this host, and disconnect it."""
 
 import importlib
 import os
@@ -40,20 +40,20 @@ class Settings(NamedTuple):
 
 
 def prepare(settings: Settings, conf: cfg.ConfigOpts) -> None:
-    """Tell os-brick, once in a process, its configuration and how to become root."""
+    """Hand os-brick, once in a process, its configuration and the way to become root."""
     if hasattr(os_brick, 'setup'):  # since 6.2
         os_brick.setup(conf)
     # The contexts of os-brick register their options when they are imported.
     importlib.import_module('os_brick.privileged')
     # Debian's own Python names /usr/local/bin for scripts, and its packages' are in /usr/bin.
     command = helper_command(settings, sysconfig.get_path('scripts'), os.path.join(sys.prefix, 'bin'))
-    told = cfg.CONF.privsep_osbrick.helper_command
-    if told is None:
+    present = cfg.CONF.privsep_osbrick.helper_command
+    if present is None:
         cfg.CONF.set_default('helper_command', command, group='privsep_osbrick')
-    elif told != command:
-        LOG.warning("os-brick's helper is started by '%(told)s', and not by '%(command)s': "
-                    '[privsep_osbrick] helper_command, or another store, came first.',
-                    {'told': told, 'command': command})
+    elif present != command:
+        LOG.warning("The privsep helper for os-brick uses '%(present)s', not '%(command)s': it was already "
+                    'set by [privsep_osbrick] helper_command or by another store in this process.',
+                    {'present': present, 'command': command})
 
 
 def helper_command(settings: Settings, *folders: str) -> str:
@@ -63,7 +63,7 @@ def helper_command(settings: Settings, *folders: str) -> str:
     """
     found = [path for path in (os.path.join(folder, _HELPER) for folder in folders) if os.path.exists(path)]
     if not found:
-        LOG.warning("There is no %(helper)s in %(folders)s: os-brick's is looked for on the path.",
+        LOG.warning("There is no %(helper)s in %(folders)s; searching the path for it.",
                     {'helper': _HELPER, 'folders': ' or '.join(folders)})
     words = shlex.split(settings.root_helper) + (found or [_HELPER])[:1]
     if settings.root_helper or os.path.exists(settings.privsep_config):
@@ -72,7 +72,7 @@ def helper_command(settings: Settings, *folders: str) -> str:
 
 
 class Brick:
-    """os-brick with the options of a store. Its calls may hang: see bounded.py."""
+    """os-brick with the options of a store. Its calls may hang: see timeouts.py."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -80,17 +80,17 @@ class Brick:
         self._properties: Optional[Dict[str, Any]] = None
 
     def properties(self) -> Dict[str, Any]:
-        """Return what Cinder's backend has to know of this host; found out once in a process."""
+        """Return the connector properties of this host; determined once in a process."""
         with self._lock:
             if self._properties is None:
-                self._properties = self._ask_properties()
+                self._properties = self._find_properties()
             return dict(self._properties)
 
-    def _ask_properties(self) -> Dict[str, Any]:
+    def _find_properties(self) -> Dict[str, Any]:
         settings = self._settings
         address = settings.my_ip or _address(settings.host)
         if not settings.root_helper and os.geteuid() != 0:
-            # os-brick would ask as root for what only other protocols than RBD need.
+            # os-brick would need root for what only protocols other than RBD need.
             return {'host': settings.host, 'ip': address, 'multipath': False, 'do_local_attach': False,
                     'platform': platform.machine(), 'os_type': sys.platform}
         found: Dict[str, Any] = connector.get_connector_properties(
@@ -99,12 +99,12 @@ class Brick:
         return found
 
     def connect(self, connection: Dict[str, Any]) -> Dict[str, Any]:
-        """Bring a volume to this host; return os-brick's device_info."""
+        """Connect a volume to this host; return os-brick's device_info."""
         return dict(self._connector(connection).connect_volume(connection))
 
     def disconnect(self, connection: Dict[str, Any], device_info: Optional[Dict[str, Any]],
                    force: bool = False) -> None:
-        """Take a volume from this host.
+        """Disconnect a volume from this host.
 
         :param force: even if what is not yet written is lost.
         """
@@ -118,8 +118,8 @@ class Brick:
         """
         self._connector(connection).extend_volume(connection)
 
-    def own(self, path: str, uid: int) -> None:
-        """Hand a device over to a user."""
+    def chown(self, path: str, uid: int) -> None:
+        """Make a user the owner of a device."""
         helper = self._settings.root_helper
         processutils.execute('chown', '--no-dereference', str(uid), os.path.realpath(path),
                              run_as_root=bool(helper), root_helper=helper)
@@ -137,5 +137,5 @@ def _address(host: str) -> str:
     try:
         return str(socket.getaddrinfo(host, None)[0][4][0])
     except socket.gaierror:
-        LOG.debug('The name %s has no address: taking that of the default route.', host)
+        LOG.debug('The name %s has no address: using that of the default route.', host)
         return str(netutils.get_my_ipv4())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The requests to Cinder, one method each: what is asked, what comes back, and typed errors."""
+"""The requests to Cinder, one method each, with typed results and errors."""
 
 import time
 from typing import Any
@@ -9,7 +9,7 @@ from typing import List
 from typing import Optional
 import urllib.parse
 
-from keystoneauth1 import exceptions as keystoneauth
+import keystoneauth1.exceptions
 from oslo_log import log as logging
 
 from multistore_hooks.i18n import _
@@ -28,9 +28,9 @@ _MAYBE_DONE = (500, 502, 503, 504)
 
 
 class CinderError(errors.VolumeStoreError):
-    """Cinder refused a request, or did not answer.
+    """Cinder refused a request, or did not respond.
 
-    :ivar status: HTTP status, None without an answer.
+    :ivar status: HTTP status, None without a response.
     """
 
     msg_fmt = _('Cinder: %(request)s: %(why)s')
@@ -57,7 +57,7 @@ class Denied(CinderError):
 
 
 class Unanswered(CinderError):
-    """No answer, or one of a server in trouble: what was asked for may have been done."""
+    """No response, or one of a failing server: the request may have been carried out."""
 
 
 _BY_STATUS = {400: Refused, 401: Denied, 403: Denied, 404: NotFound, 409: Refused, 413: OverQuota}
@@ -67,7 +67,7 @@ class Cinder:
     """Cinder with the credentials of a store.
 
     :param adapter: a keystoneauth1 adapter with authentication, endpoint and timeout.
-    :param retries: how often a request is repeated that may be, after no answer.
+    :param retries: how often a request that is safe to repeat is repeated when it gets no response.
     """
 
     def __init__(self, adapter: Any, retries: int = 3,
@@ -80,7 +80,7 @@ class Cinder:
     def project(self) -> str:
         """Return the id of the project that the credentials are for.
 
-        :raises CinderError: Keystone does not tell, and the endpoint's URL does not either.
+        :raises CinderError: neither Keystone nor the endpoint's URL shows it.
         """
         if self._project is None:
             try:
@@ -88,11 +88,11 @@ class Cinder:
                 if not found:  # a token that was given as such: the URL has the project at its end
                     path = urllib.parse.urlsplit(self._adapter.get_endpoint() or '').path
                     found = path.rstrip('/').rpartition('/')[2]
-            except (keystoneauth.ClientException, ValueError) as error:
+            except (keystoneauth1.exceptions.ClientException, ValueError) as error:
                 raise Unanswered(request='the project of the credentials', why=_line(error)) from error
             if not found or (found.startswith('v') and len(found) < 4):
                 raise CinderError(request='the project of the credentials',
-                                  why='neither Keystone nor the endpoint tells it')
+                                  why="neither Keystone nor the endpoint's URL shows it")
             self._project = str(found)
         return self._project
 
@@ -102,7 +102,7 @@ class Cinder:
                                 'metadata': metadata}
         if volume_type:
             body['volume_type'] = volume_type
-        return images.Volume.from_cinder(self._ask('POST', '/volumes', {'volume': body})['volume'])
+        return images.Volume.from_cinder(self._request('POST', '/volumes', {'volume': body})['volume'])
 
     def volume(self, volume_id: str) -> images.Volume:
         """:raises NotFound:"""
@@ -130,25 +130,25 @@ class Cinder:
         """Return the name of the volume type that a volume gets when none is named."""
         return str(self._repeat('GET', '/types/default')['volume_type']['name'])
 
-    def reserve(self, volume_id: str, mode: str) -> str:
+    def attachment_create(self, volume_id: str, mode: str) -> str:
         """Return the id of a new attachment, that is bound to no host yet.
 
         :param mode: 'ro' or 'rw'.
         """
-        found = self._ask('POST', '/attachments', {'attachment': {
+        found = self._request('POST', '/attachments', {'attachment': {
             'volume_uuid': volume_id, 'connector': None, 'mode': mode}})
         return str(found['attachment']['id'])
 
-    def bind(self, attachment: str, connector: Dict[str, Any]) -> Dict[str, Any]:
+    def attachment_update(self, attachment: str, connector: Dict[str, Any]) -> Dict[str, Any]:
         """Let a host in, and return how it reaches the volume, as os-brick wants it."""
-        found = self._ask('PUT', '/attachments/' + attachment, {'attachment': {'connector': connector}})
+        found = self._request('PUT', '/attachments/' + attachment, {'attachment': {'connector': connector}})
         return dict(found['attachment']['connection_info'])
 
-    def complete(self, attachment: str) -> None:
-        """Tell that the volume is on the host."""
+    def attachment_complete(self, attachment: str) -> None:
+        """Report that the volume is connected to the host."""
         self._repeat('POST', '/attachments/%s/action' % attachment, {'os-complete': None})
 
-    def attachments(self, volume_id: str) -> Dict[str, str]:
+    def attachment_list(self, volume_id: str) -> Dict[str, str]:
         """Return the ids of a volume's attachments and the state of each; none of a server.
 
         An image volume that Cinder registered is in its owner's project: an administrator sees its
@@ -159,7 +159,7 @@ class Cinder:
         return {one['id']: one['status'] for one in found['attachments']
                 if one['volume_id'] == volume_id and not one.get('instance')}
 
-    def has_attachment(self, attachment: str) -> bool:
+    def attachment_exists(self, attachment: str) -> bool:
         """Return whether Cinder still knows an attachment, and so keeps its place for it."""
         try:
             self._repeat('GET', '/attachments/' + attachment)
@@ -167,7 +167,7 @@ class Cinder:
             return False
         return True
 
-    def delete_attachment(self, attachment: str) -> None:
+    def attachment_delete(self, attachment: str) -> None:
         """Delete an attachment; one that is gone is no error."""
         try:
             self._repeat('DELETE', '/attachments/' + attachment)
@@ -175,63 +175,64 @@ class Cinder:
             pass
 
     def _action(self, volume_id: str, body: Any, again: bool = False) -> None:
-        (self._repeat if again else self._ask)('POST', '/volumes/%s/action' % volume_id, body)
+        (self._repeat if again else self._request)('POST', '/volumes/%s/action' % volume_id, body)
 
     def _repeat(self, method: str, path: str, body: Any = None, version: str = VERSION) -> Any:
-        """Ask for what may be asked for twice."""
+        """Send a request that is safe to repeat."""
         for attempt in range(self._retries + 1):
             try:
-                return self._ask(method, path, body, version)
+                return self._request(method, path, body, version)
             except Unanswered as error:
                 if attempt == self._retries:
                     raise
-                LOG.warning('%s (trying again)', error)
+                LOG.warning('%s (retrying)', error)
                 self._sleep(min(0.5 * 2 ** attempt, 5))
         raise AssertionError('not reached')
 
-    def _ask(self, method: str, path: str, body: Any = None, version: str = VERSION) -> Any:
+    def _request(self, method: str, path: str, body: Any = None, version: str = VERSION) -> Any:
         request = '%s %s' % (method, path.partition('?')[0])
         arguments = {} if body is None else {'json': body}
         try:
-            answer = self._adapter.request(path, method, raise_exc=False,
-                                           headers={'OpenStack-API-Version': version}, **arguments)
-        except (keystoneauth.ConnectionError, keystoneauth.RetriableConnectionFailure) as error:
+            response = self._adapter.request(
+                path, method, raise_exc=False, headers={'OpenStack-API-Version': version}, **arguments)
+        except (keystoneauth1.exceptions.ConnectionError,
+                keystoneauth1.exceptions.RetriableConnectionFailure) as error:
             raise Unanswered(request=request, why=_line(error)) from error
-        except keystoneauth.EndpointNotFound as error:
+        except keystoneauth1.exceptions.EndpointNotFound as error:
             raise CinderError(request=request, why=_NO_ENDPOINT % _line(error)) from error
-        except keystoneauth.ClientException as error:  # before the request: no token
+        except keystoneauth1.exceptions.ClientException as error:  # before the request: no token
             raise CinderError(request=request, why=_line(error)) from error
         except ValueError as error:  # keystoneauth's, where the catalog has no such region
             raise CinderError(request=request, why=_NO_ENDPOINT % _line(error)) from error
-        if answer.status_code < 300:
-            return _json(answer, request) if answer.content else {}
-        kind = Unanswered if answer.status_code in _MAYBE_DONE else _BY_STATUS.get(
-            answer.status_code, CinderError)
-        raise kind(request=request, status=answer.status_code, why='%d: %s%s' % (
-            answer.status_code, _told(answer), _request_id(answer)))
+        if response.status_code < 300:
+            return _json(response, request) if response.content else {}
+        kind = Unanswered if response.status_code in _MAYBE_DONE else _BY_STATUS.get(
+            response.status_code, CinderError)
+        raise kind(request=request, status=response.status_code, why='%d: %s%s' % (
+            response.status_code, _message(response), _request_id(response)))
 
 
-def _json(answer: Any, request: str) -> Any:
+def _json(response: Any, request: str) -> Any:
     try:
-        return answer.json()
+        return response.json()
     except ValueError as error:
-        raise Unanswered(request=request, why='the answer is no JSON') from error
+        raise Unanswered(request=request, why='the response is no JSON') from error
 
 
-def _told(answer: Any) -> str:
-    """Return what an error answer says, in one line."""
+def _message(response: Any) -> str:
+    """Return the message of an error response, in one line."""
     try:
-        inner = next(iter(answer.json().values()))
+        inner = next(iter(response.json().values()))
         return ' '.join(str(inner['message']).split())
     except Exception:  # a proxy's page, or JSON of any shape
-        return ' '.join(answer.text.split())[:200] or 'nothing more was told'
+        return ' '.join(response.text.split())[:200] or 'without a message'
 
 
-def _request_id(answer: Any) -> str:
-    found = answer.headers.get('x-openstack-request-id')
+def _request_id(response: Any) -> str:
+    found = response.headers.get('x-openstack-request-id')
     return ' (%s)' % found if found else ''
 
 
 def _line(error: BaseException) -> str:
-    # What requests and urllib3 say says the same once more, and longer.
+    # The rest repeats it in the longer words of requests and urllib3.
     return ' '.join(str(error).split()).partition(': HTTP')[0] or type(error).__name__

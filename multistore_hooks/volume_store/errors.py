@@ -31,38 +31,50 @@ class NotUsable(VolumeStoreError):
     msg_fmt = _('Volume %(volume)s cannot hold an image: %(why)s.')
 
 
+class BadRange(VolumeStoreError):
+    """A range of bytes is not in the image."""
+
+    msg_fmt = _('Range starting at byte %(offset)s is outside image on volume %(volume)s (%(size)d bytes).')
+
+
 class CannotAttach(VolumeStoreError):
-    """A volume did not come to this host, or not in time."""
+    """A volume was not attached to this host, or not in time."""
 
     msg_fmt = _('Volume %(volume)s cannot be attached to this host: %(why)s.')
 
 
-class CannotNote(VolumeStoreError):
+class HostCallFailed(VolumeStoreError):
+    """os-brick, or the system, failed to do something with a volume on this host."""
+
+    msg_fmt = _('%(what)s volume %(volume)s failed on this host: %(why)s')
+
+
+class JournalError(VolumeStoreError):
     """The folder of the option attachment_dir cannot be used."""
 
-    msg_fmt = _('What is attached to this host cannot be noted (attachment_dir): %(why)s')
+    msg_fmt = _('The attachments of this host cannot be recorded (attachment_dir): %(why)s')
 
 
-class Left(VolumeStoreError):
-    """A volume could not be taken from this host; it was logged what is left."""
+class CleanupFailed(VolumeStoreError):
+    """A volume could not be detached or deleted; what is left was logged."""
 
-    msg_fmt = _('Volume %(volume)s cannot be detached from this host: %(why)s.')
+    msg_fmt = _('Volume %(volume)s cannot be cleaned up: %(why)s.')
 
 
 class WrongState(VolumeStoreError):
-    """A volume is not in the state that it should have come to."""
+    """A volume came into another state than the one that was waited for."""
 
     msg_fmt = _("Volume %(volume)s is '%(status)s' and not '%(wanted)s'%(why)s.")
 
 
 class WrongSize(VolumeStoreError):
-    """The data are more or less than was announced."""
+    """The data are more or less than the client announced."""
 
-    msg_fmt = _('Image %(image)s was announced with %(expected)d bytes, and has %(actual)s.')
+    msg_fmt = _('Image %(image)s was announced with %(expected)d bytes, but its data have %(actual)s.')
 
 
 class DeviceError(VolumeStoreError):
-    """A device did not do what it was asked to.
+    """A device refused a request, or failed.
 
     :ivar errno: the system's number for it, or None.
     """

@@ -9,6 +9,8 @@ from typing import Sequence
 
 from oslo_utils import uuidutils
 
+from multistore_hooks.volume_store import errors
+
 GIB = 1024 ** 3
 
 # The specification's name, and the one that the stock driver writes and Cinder knows.
@@ -17,10 +19,10 @@ _IMAGE_IDS = ('glance_image_id', 'image_id')
 
 
 class Volume(NamedTuple):
-    """What Cinder tells of a volume.
+    """A volume, as Cinder describes it.
 
     :ivar gib: size in GiB.
-    :ivar project: the id of its project, or None where Cinder does not say.
+    :ivar project: the id of its project, or None where Cinder does not show it.
     """
 
     id: str
@@ -68,9 +70,9 @@ def why_not_ours(volume: Volume, projects: Sequence[str]) -> Optional[str]:
     """Return why a volume is no image volume of the store of some projects, or None if it is one.
 
     A volume that Cinder registers as an image (image_upload_use_cinder_backend) may be in the project
-    of its owner, who alone could have written the metadata, and names the image only after Glance has
-    taken the location. It is read-only from the beginning; if it is not, somebody uses it for something
-    else: perhaps another project, that its owner has transferred it to with suitable metadata.
+    of its owner, the only one that could have written the metadata, and names the image only after Glance
+    has accepted the location. It is read-only from the beginning; if it is not, it is used for something
+    else: perhaps by another project, to which its owner has transferred it with suitable metadata.
     """
     owner = volume.metadata.get('image_owner')
     if not any(uuidutils.is_uuid_like(volume.metadata.get(key, '')) for key in _IMAGE_IDS) and not (
@@ -90,8 +92,8 @@ def why_not_ours(volume: Volume, projects: Sequence[str]) -> Optional[str]:
 def why_not_theirs(volume: Volume, project: Optional[str]) -> Optional[str]:
     """Return why a project may not make a volume of the store the data of its image, or None if it may.
 
-    Who has a location of an image reads it and deletes it. Cinder notes the owner before it registers a
-    volume.
+    The owner of an image can read and delete the data of its locations. Cinder writes the owner into the
+    metadata before it registers a volume.
     """
     owner = volume.metadata.get('image_owner')
     if owner and project and _same(owner, project):
@@ -106,16 +108,17 @@ def _same(one: str, other: str) -> bool:
 def size(volume: Volume) -> int:
     """Return the size of a volume's image in bytes.
 
-    Where the metadata say nothing, as for a volume that Cinder registered, the image is the volume.
+    Without the metadatum, as for a volume that Cinder registered, the image is the whole volume.
 
-    :raises ValueError: what the metadata say is no size, or more than the volume holds.
+    :raises errors.NotUsable: the metadatum is no size, or more than the volume holds.
     """
-    told = volume.metadata.get('image_size')
-    if told is None:
+    found = volume.metadata.get('image_size')
+    if found is None:
         return volume.gib * GIB
-    if not told.isdigit() or int(told) > volume.gib * GIB:
-        raise ValueError("its metadata have the image_size '%s', and it has %d GiB" % (told, volume.gib))
-    return int(told)
+    if not found.isdigit() or int(found) > volume.gib * GIB:
+        raise errors.NotUsable(volume=volume.id, why="its metadata have the image_size '%s', and it has "
+                                                     '%d GiB' % (found, volume.gib))
+    return int(found)
 
 
 def gib_for(size: int) -> int:
@@ -128,11 +131,11 @@ def grown(gib: int) -> int:
     return gib * 2
 
 
-def extent(size: int, offset: int, length: Optional[int]) -> int:
+def extent(size: int, offset: int, length: Optional[int]) -> Optional[int]:
     """Return how many bytes a range of an image has; without a length, it ends with the image.
 
-    :raises ValueError: it begins before the image or after its end.
+    :returns: None: it begins before the image or after its end.
     """
     if offset < 0 or offset > size or (length is not None and length < 0):
-        raise ValueError('the range from byte %d is not in an image of %d bytes' % (offset, size))
+        return None
     return size - offset if length is None else min(length, size - offset)

@@ -12,16 +12,16 @@ import weakref
 
 from oslo_log import log as logging
 
-from multistore_hooks.volume_store import bounded
 from multistore_hooks.volume_store import errors
+from multistore_hooks.volume_store import timeouts
 
 LOG = logging.getLogger(__name__)
 
 #: Bytes of a piece, and pieces that are read ahead at most, each in a thread of its own.
 CHUNK = 4 * 1024 * 1024
 AHEAD = 2
-# Seconds between two looks whether there is still somebody who reads.
-_LOOK = 1
+# Seconds between two checks whether the iterator is still there.
+_CHECK_EVERY = 1
 
 
 class Pieces:
@@ -45,14 +45,14 @@ class Pieces:
         try:
             if length:
                 # A read that hangs is the last to use the lease.
-                found = bounded.call(lambda: _begin(device, offset, first, length), timeout,
-                                     'Reading volume %s' % lease.volume_id, 'io_timeout',
-                                     lambda _found: lease.close())
+                found = timeouts.call_with_timeout(
+                    lambda: _begin(device, offset, first, length), timeout,
+                    'Reading volume %s' % lease.volume_id, 'io_timeout', lambda _found: lease.close())
                 if isinstance(found, BaseException):
                     raise found
                 self._first = found
         except errors.TimedOut:
-            _tell(lease)
+            _log_hang(lease)
             raise
         except BaseException:
             lease.close()
@@ -83,7 +83,7 @@ class Pieces:
                 raise
         self._left -= len(data)
         if not self._left:
-            # Before the last piece is handed out: who has it may delete the image at once.
+            # Before the last piece is handed out: the reader may delete the image at once.
             self.close()
         return data
 
@@ -135,7 +135,7 @@ class _Ahead:
                 begun = self._begun.get(index)
                 left = self._timeout if begun is None else begun + self._timeout - time.monotonic()
                 if left <= 0:
-                    _tell(self._lease)
+                    _log_hang(self._lease)
                     raise errors.TimedOut(what='Reading volume %s' % self._lease.volume_id,
                                           seconds=self._timeout, option='io_timeout')
                 self._changed.wait(left)
@@ -184,7 +184,7 @@ class _Ahead:
                     self._next_read += 1
                     self._begun[index] = time.monotonic()
                     return index
-                self._changed.wait(_LOOK)
+                self._changed.wait(_CHECK_EVERY)
             self._alive -= 1
             if self._alive or not self._stopping:
                 return None
@@ -197,12 +197,12 @@ class _Ahead:
         if self._owner() is None:
             self._stopping = True
         all_read, all_taken = (number >= self._count for number in (self._next_read, self._next_taken))
-        # The last thread stays until all was taken: somebody has to see that nobody comes any more.
+        # The last thread stays until all was taken, to notice a reader that has gone.
         return self._stopping or all_taken or (all_read and self._alive > 1)
 
 
 def _begin(device: Any, offset: int, first: int, length: int) -> Any:
-    """Return the first piece, or what was raised: somebody has to be told of either.
+    """Return the first piece, or what was raised: either may come too late, and is then handed over.
 
     A device that is too small for the range is seen before anything of it was promised.
     """
@@ -214,6 +214,6 @@ def _begin(device: Any, offset: int, first: int, length: int) -> Any:
         return error
 
 
-def _tell(lease: Any) -> None:
+def _log_hang(lease: Any) -> None:
     LOG.error('Volume %s stays attached to this host: a read of it hangs. It is detached when the read '
               'ends.', lease.volume_id)

@@ -22,7 +22,7 @@ IN_MEMORY, WRITERS = 8, 4
 def chunks(source: Any, size: int = CHUNK) -> Iterator[bytes]:
     """Yield the data of a file-like object in pieces of one size; only the last may be shorter.
 
-    Its read() may return less than it was asked for; what it raises goes through.
+    Its read() may return less than requested; what it raises passes.
     """
     while True:
         data = source.read(size)
@@ -80,7 +80,7 @@ class Pipeline:
             for thread in self._threads:
                 thread.start()
                 with self._changed:
-                    self._alive += 1  # none ends before it is told to
+                    self._alive += 1  # none ends before stop()
         except BaseException:
             self.stop(0)
             raise

@@ -10,20 +10,22 @@ import weakref
 
 import fixtures
 
-from multistore_hooks.volume_store import attachment
 from multistore_hooks.volume_store import cinder_client
 from multistore_hooks.volume_store import creation
-from multistore_hooks.volume_store import device as devices
 from multistore_hooks.volume_store import images
+from multistore_hooks.volume_store import journal
 from multistore_hooks.volume_store import leftovers
-from multistore_hooks.volume_store import records
+from multistore_hooks.volume_store import open_device
+from multistore_hooks.volume_store import reservation
 from multistore_hooks.volume_store import share
+from multistore_hooks.volume_store import store_context
 from multistore_hooks.volume_store import upload
+from multistore_hooks.volume_store import volume_status
 from tests.unit import base
 
 PROJECT = '7a1c0de5e7f04b0b9d4e6f8a9b0c1d2e'
 BEFORE, AFTER, HANG = 'before', 'after', 'hang'
-TIMEOUTS = attachment.Timeouts(state=5, attach=10, io=10, idle=0)
+TIMEOUTS = store_context.Timeouts(state=5, attach=10, io=10, idle=0)
 #: For calls that hang.
 SHORT = {'attach': 0.3, 'io': 0.3}
 
@@ -161,7 +163,7 @@ class FakeCinder:
     def add_metadata(self, volume_id, metadata):
         self._set(volume_id, metadata=dict(self.volume(volume_id).metadata, **metadata))
 
-    def reserve(self, volume_id, mode):
+    def attachment_create(self, volume_id, mode):
         with self.lock:
             self._refuse(volume_id, 'available', *(('in-use',) if self.multiattach else ()))
             attachment_id = str(uuid.uuid4())
@@ -170,26 +172,26 @@ class FakeCinder:
                 self._set(volume_id, status='reserved')
         return attachment_id
 
-    def bind(self, attachment_id, connector):
+    def attachment_update(self, attachment_id, connector):
         volume_id = self.bound[attachment_id][0]
         self.bound[attachment_id][1] = 'attaching'
         self._set(volume_id, status='attaching')
         return dict(self.connection, device_path=self.path(volume_id))
 
-    def complete(self, attachment_id):
+    def attachment_complete(self, attachment_id):
         self.bound[attachment_id][1] = 'attached'
         self._set(self.bound[attachment_id][0], status='in-use')
 
-    def attachments(self, volume_id):
+    def attachment_list(self, volume_id):
         return {one: status for one, (volume, status, _mode) in self.bound.items() if volume == volume_id}
 
-    def has_attachment(self, attachment_id):
+    def attachment_exists(self, attachment_id):
         return attachment_id in self.bound
 
-    def delete_attachment(self, attachment_id):
+    def attachment_delete(self, attachment_id):
         with self.lock:
             found = self.bound.pop(attachment_id, None)
-            if found is not None and found[0] in self.volumes and not self.attachments(found[0]):
+            if found is not None and found[0] in self.volumes and not self.attachment_list(found[0]):
                 self._set(found[0], status='available')
 
 
@@ -235,7 +237,7 @@ class FakeBrick:
         if not self.extends:
             raise NotImplementedError()
 
-    def own(self, path, uid):
+    def chown(self, path, uid):
         self.owners.append((path, uid))
 
 
@@ -269,10 +271,10 @@ class VolumeTestCase(base.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.useFixture(fixtures.MockPatchObject(creation, '_LOST_LOOKS', (0, 0.01)))
+        self.useFixture(fixtures.MockPatchObject(creation, '_LOST_SEARCHES', (0, 0.01)))
         self.useFixture(fixtures.MockPatchObject(upload, '_STOP_SECONDS', 0.2))
-        self.useFixture(fixtures.MockPatchObject(attachment, 'LOST_AFTER', 0.001))
-        self.useFixture(fixtures.MockPatchObject(attachment, 'POLL_FIRST', 0.01))
+        self.useFixture(fixtures.MockPatchObject(reservation, 'LOST_AFTER', 0.001))
+        self.useFixture(fixtures.MockPatchObject(volume_status, 'POLL_SHORTEST', 0.01))
         self.folder = self.useFixture(fixtures.TempDir()).path
         self.cinder = FakeCinder(self._inside('volumes'), self.multiattach)
         self.brick = FakeBrick(self._inside('dev'))
@@ -283,25 +285,26 @@ class VolumeTestCase(base.TestCase):
         os.makedirs(os.path.join(self.folder, name), exist_ok=True)
         return os.path.join(self.folder, name)
 
-    def tools(self, **timeouts):
-        """Return the tools of one process of this host."""
-        def open_device(volume_id, path, writable):
-            return self.faults.call('device.open', lambda: self.faults.wrap('device', devices.open_device(
+    def context(self, **timeouts):
+        """Return the context of one process of this host."""
+        def opened(volume_id, path, writable):
+            return self.faults.call('device.open', lambda: self.faults.wrap('device', open_device.open_device(
                 volume_id, path, writable)))
 
-        return attachment.Tools(
+        return store_context.StoreContext(
             store='gold', cinder=self.faults.wrap('cinder', self.cinder),
-            brick=self.faults.wrap('brick', self.brick), open_device=open_device,
-            records=records.Records(os.path.join(self.folder, 'attachments')), recover=leftovers.recover,
+            brick=self.faults.wrap('brick', self.brick), open_device=opened,
+            journal=journal.AttachmentJournal(os.path.join(self.folder, 'attachments')),
+            recover=leftovers.recover,
             timeouts=TIMEOUTS._replace(**timeouts))
 
     def shared(self, **timeouts):
-        return share.Shared(self.tools(**timeouts))
+        return share.Shared(self.context(**timeouts))
 
-    def store(self, data, size=None, tools=None, source=None, verifier=None, **wishes):
+    def store(self, data, size=None, context=None, source=None, verifier=None, **options):
         """Upload data; size None: it is told."""
         return upload.Upload(
-            tools or self.tools(), upload.Wishes(**wishes),
+            context or self.context(), upload.UploadOptions(**options),
             upload.Source(str(uuid.uuid4()), 'owner', source or Reader(data),
                           len(data) if size is None else size, 'sha512', verifier)).run()
 

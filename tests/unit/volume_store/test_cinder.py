@@ -75,10 +75,10 @@ class CinderTest(base.TestCase):
         cinder = self.cinder((200, {'attachment': {'id': 'a1'}}),
                              (200, {'attachment': {'id': 'a1', 'connection_info': {'x': 1}}}),
                              (204, b''), (200, {'attachments': []}))
-        self.assertEqual('a1', cinder.reserve('v1', 'ro'))
-        self.assertEqual({'x': 1}, cinder.bind('a1', {'host': 'here'}))
-        cinder.complete('a1')
-        cinder.delete_attachment('a1')
+        self.assertEqual('a1', cinder.attachment_create('v1', 'ro'))
+        self.assertEqual({'x': 1}, cinder.attachment_update('a1', {'host': 'here'}))
+        cinder.attachment_complete('a1')
+        cinder.attachment_delete('a1')
         # The name of no instance: Cinder's schema refuses a null there.
         self.assertEqual({'volume_uuid': 'v1', 'connector': None, 'mode': 'ro'},
                          self.sent()[2]['attachment'])
@@ -88,10 +88,10 @@ class CinderTest(base.TestCase):
         self.assertEqual(('DELETE', '/attachments/a1', None), self.sent(3))
 
     def test_an_attachment_is_known_unless_cinder_says_that_it_is_not(self):
-        self.assertTrue(self.cinder((200, {'attachment': {'id': 'a1'}})).has_attachment('a1'))
+        self.assertTrue(self.cinder((200, {'attachment': {'id': 'a1'}})).attachment_exists('a1'))
         self.assertEqual(('GET', '/attachments/a1', None), self.sent())
-        self.assertFalse(self.cinder((404, b'')).has_attachment('a1'))
-        self.assertRaises(cinder_client.Denied, self.cinder((403, b'')).has_attachment, 'a1')
+        self.assertFalse(self.cinder((404, b'')).attachment_exists('a1'))
+        self.assertRaises(cinder_client.Denied, self.cinder((403, b'')).attachment_exists, 'a1')
 
     def test_each_status_has_its_error_which_names_request_and_reason(self):
         for status, kind in ((400, cinder_client.Refused), (409, cinder_client.Refused),
@@ -110,7 +110,8 @@ class CinderTest(base.TestCase):
 
     def test_what_creates_is_asked_for_once(self):
         for function in (lambda cinder: cinder.create_volume(1, 'n', 'd', {}, None),
-                         lambda cinder: cinder.reserve('v1', 'rw'), lambda cinder: cinder.bind('a1', {}),
+                         lambda cinder: cinder.attachment_create('v1', 'rw'),
+                         lambda cinder: cinder.attachment_update('a1', {}),
                          lambda cinder: cinder.extend('v1', 3)):
             cinder = self.cinder((503, b''), (503, b''))
             self.assertRaises(cinder_client.Unanswered, function, cinder)
@@ -118,11 +119,12 @@ class CinderTest(base.TestCase):
 
     def test_what_may_be_repeated_is_after_no_answer_and_only_so_often(self):
         for function in (lambda cinder: cinder.volume('v1'), lambda cinder: cinder.delete_volume('v1'),
-                         lambda cinder: cinder.delete_attachment('a1'),
-                         lambda cinder: cinder.complete('a1'), lambda cinder: cinder.set_read_only('v1'),
+                         lambda cinder: cinder.attachment_delete('a1'),
+                         lambda cinder: cinder.attachment_complete('a1'),
+                         lambda cinder: cinder.set_read_only('v1'),
                          lambda cinder: cinder.add_metadata('v1', {}),
-                         lambda cinder: cinder.attachments('v1'),
-                         lambda cinder: cinder.has_attachment('a1')):
+                         lambda cinder: cinder.attachment_list('v1'),
+                         lambda cinder: cinder.attachment_exists('a1')):
             cinder = self.cinder((503, b''), requests.exceptions.ConnectionError('gone'),
                                  requests.exceptions.ReadTimeout('slow'))
             self.assertRaises(cinder_client.Unanswered, function, cinder)
@@ -133,19 +135,19 @@ class CinderTest(base.TestCase):
         self.assertRaises(cinder_client.Refused, self.cinder((400, b'')).delete_volume, 'v1')
 
     def test_an_attachment_that_is_gone_is_deleted(self):
-        self.cinder((503, b''), (404, b'')).delete_attachment('a1')
+        self.cinder((503, b''), (404, b'')).attachment_delete('a1')
 
     def test_a_listing_is_the_volumes_own(self):
         cinder = self.cinder((200, {'attachments': [{'id': 'a1', 'status': 'reserved', 'volume_id': 'v1'},
                                                     {'id': 'a2', 'status': 'attached', 'volume_id': 'v2'}]}))
-        self.assertEqual({'a1': 'reserved'}, cinder.attachments('v1'))
+        self.assertEqual({'a1': 'reserved'}, cinder.attachment_list('v1'))
 
     def test_a_listing_is_of_all_projects_and_of_no_server(self):
         # Of an image volume in the project of its owner an administrator would else see nothing.
         told = [{'id': 'a1', 'status': 'reserved', 'volume_id': 'v1', 'instance': None},
                 {'id': 'a2', 'status': 'reserved', 'volume_id': 'v1', 'instance': 'a shelved server'}]
         cinder = self.cinder((200, {'attachments': told}))
-        self.assertEqual({'a1': 'reserved'}, cinder.attachments('v1'))
+        self.assertEqual({'a1': 'reserved'}, cinder.attachment_list('v1'))
         self.assertIn('all_tenants=1', self.answers.seen[0].url)
 
     def test_an_answer_that_is_no_json_may_have_been_done(self):

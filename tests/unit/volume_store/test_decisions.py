@@ -6,10 +6,11 @@ import random
 from oslo_config import cfg
 import testtools
 
-from multistore_hooks.volume_store import attachment
+from multistore_hooks.volume_store import errors
 from multistore_hooks.volume_store import images
-from multistore_hooks.volume_store import location
 from multistore_hooks.volume_store import options
+from multistore_hooks.volume_store import volume_attachment
+from multistore_hooks.volume_store import volume_uri
 from multistore_hooks.volume_store import zeros
 
 VOLUME = '0f1e2d3c-4b5a-4968-8776-655443322110'
@@ -20,22 +21,22 @@ PROJECT, OTHER = '7a1c0de5e7f04b0b9d4e6f8a9b0c1d2e', '8b2d1ef6f8a15c1cae5f7a9bac
 class LocationTest(testtools.TestCase):
 
     def test_locations_are_those_of_the_stock_driver(self):
-        self.assertEqual('cinder://gold/' + VOLUME, location.uri('gold', VOLUME))
-        self.assertEqual('cinder://' + VOLUME, location.uri(None, VOLUME))
-        self.assertEqual(('cinder://gold', 'cinder://'), (location.prefix('gold'), location.prefix(None)))
+        self.assertEqual('cinder://gold/' + VOLUME, volume_uri.uri('gold', VOLUME))
+        self.assertEqual('cinder://' + VOLUME, volume_uri.uri(None, VOLUME))
+        self.assertEqual(('cinder://gold', 'cinder://'), (volume_uri.prefix('gold'), volume_uri.prefix(None)))
 
     def test_both_forms_are_read(self):
         for found in ('cinder://gold/' + VOLUME, 'cinder://' + VOLUME):
-            self.assertEqual(VOLUME, location.volume_of(found))
+            self.assertEqual(VOLUME, volume_uri.volume_of(found))
 
     def test_a_volume_has_one_spelling(self):
         for found in (VOLUME.upper(), VOLUME.replace('-', ''), '{%s}' % VOLUME):
-            self.assertEqual(VOLUME, location.volume_of('cinder://gold/' + found))
+            self.assertEqual(VOLUME, volume_uri.volume_of('cinder://gold/' + found))
 
     def test_anything_else_is_refused(self):
         for found in ('file:///etc/shadow', 'cinder://gold/x', 'cinder://', 'cinder://a/b/' + VOLUME,
                       'cinder://gold/' + VOLUME + '/', 'cinder://gold/../' + VOLUME + '?x'):
-            self.assertRaises(ValueError, location.volume_of, found)
+            self.assertRaises(ValueError, volume_uri.volume_of, found)
 
 
 class ImagesTest(testtools.TestCase):
@@ -78,7 +79,7 @@ class ImagesTest(testtools.TestCase):
 
     def test_a_size_that_cannot_be_is_refused(self):
         for told in ('', '-1', 'x', '1e3', str(images.GIB + 1)):
-            self.assertRaises(ValueError, images.size, self.volume(image_size=told))
+            self.assertRaises(errors.NotUsable, images.size, self.volume(image_size=told))
 
     def test_volumes_have_whole_gib(self):
         self.assertEqual([1, 1, 1, 2], [images.gib_for(size) for size in (
@@ -89,7 +90,7 @@ class ImagesTest(testtools.TestCase):
             images.extent(10, 0, None), images.extent(10, 3, None), images.extent(10, 3, 2),
             images.extent(10, 10, None), images.extent(10, 6, 99)])
         for offset, length in ((11, None), (-1, None), (0, -1)):
-            self.assertRaises(ValueError, images.extent, 10, offset, length)
+            self.assertIsNone(images.extent(10, offset, length))
 
     def test_what_cinder_tells_is_taken_over(self):
         found = images.Volume.from_cinder({
@@ -103,10 +104,10 @@ class ImagesTest(testtools.TestCase):
 class UnusableTest(testtools.TestCase):
 
     def test_what_would_not_be_the_images_bytes_is_refused(self):
-        self.assertIsNone(attachment.unusable({'driver_volume_type': 'rbd', 'encrypted': False}))
-        self.assertIsNone(attachment.unusable({'format': 'raw'}))
+        self.assertIsNone(volume_attachment.unusable({'driver_volume_type': 'rbd', 'encrypted': False}))
+        self.assertIsNone(volume_attachment.unusable({'format': 'raw'}))
         for connection in ({'encrypted': True}, {'format': 'qcow2'}):
-            self.assertIsNotNone(attachment.unusable(connection))
+            self.assertIsNotNone(volume_attachment.unusable(connection))
 
 
 class ZerosTest(testtools.TestCase):

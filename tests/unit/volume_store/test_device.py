@@ -9,8 +9,9 @@ import fixtures
 import testtools
 from testtools import matchers
 
-from multistore_hooks.volume_store import device as devices
 from multistore_hooks.volume_store import errors
+from multistore_hooks.volume_store import file_device
+from multistore_hooks.volume_store import open_device
 from tests.unit.volume_store import base
 
 FULL = '/dev/full'
@@ -25,7 +26,7 @@ class FileDeviceTest(testtools.TestCase):
             file.truncate(1 << 20)
 
     def open(self, writable=True):
-        found = devices.open_device('v1', self.path, writable)
+        found = open_device.open_device('v1', self.path, writable)
         self.addCleanup(found.close)
         return found
 
@@ -63,12 +64,12 @@ class FileDeviceTest(testtools.TestCase):
         self.assertIn('Writing volume v1', str(error))
 
     def test_what_cannot_be_opened_is_named(self):
-        error = self.assertRaises(errors.DeviceError, devices.open_device, 'v1', self.path + 'x', False)
+        error = self.assertRaises(errors.DeviceError, open_device.open_device, 'v1', self.path + 'x', False)
         self.assertEqual(errno.ENOENT, error.errno)
 
     @testtools.skipUnless(os.path.exists(FULL), 'no ' + FULL)
     def test_a_full_device_is_an_error(self):
-        device = devices.open_device('v1', FULL, True)
+        device = open_device.open_device('v1', FULL, True)
         self.addCleanup(device.close)
         self.assertEqual(errno.ENOSPC, self.assertRaises(
             errors.DeviceError, device.write, 0, bytes(4096)).errno)
@@ -106,7 +107,7 @@ class FileDeviceTest(testtools.TestCase):
             if str(path).startswith('/proc/self/fd/'):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
             return real(path, *args, **kwargs)
-        with fixtures.MockPatchObject(devices.os, 'open', refuse):
+        with fixtures.MockPatchObject(file_device.os, 'open', refuse):
             self.assertEqual(bytes(9), device.read(0, 9))
 
     def test_closing_twice_is_no_error(self):
@@ -124,7 +125,7 @@ class RbdDeviceTest(testtools.TestCase):
             file.truncate(1000)
         self.handle = base.Handle(self.path)
         self.addCleanup(self.handle.close)
-        self.device = devices.open_device('v1', self.handle, True)
+        self.device = open_device.open_device('v1', self.handle, True)
 
     def test_it_is_read_and_written_at_offsets(self):
         self.device.write(10, b'abc')

@@ -9,13 +9,15 @@ import uuid
 
 import fixtures
 
-from multistore_hooks.volume_store import attachment
 from multistore_hooks.volume_store import cinder_client
 from multistore_hooks.volume_store import errors
+from multistore_hooks.volume_store import file_lock
+from multistore_hooks.volume_store import host_attachment
+from multistore_hooks.volume_store import journal
 from multistore_hooks.volume_store import leftovers
-from multistore_hooks.volume_store import records
+from multistore_hooks.volume_store import new_volume
 from multistore_hooks.volume_store import share
-from multistore_hooks.volume_store import upload
+from multistore_hooks.volume_store import volume_attachment
 from tests.unit.volume_store import base
 
 DATA = os.urandom(1 << 20)
@@ -25,28 +27,28 @@ SAVED = 'saved'
 class FullDiskTest(base.VolumeTestCase):
     """Nothing can be noted any more, from some moment on; files can still be removed."""
 
-    write = staticmethod(records.Records.write)
+    write = staticmethod(journal.AttachmentJournal.write)
 
     def full_after(self, number):
-        """Return tools whose notes cannot be written after that many; the list counts the writes."""
-        tools, written, write = self.tools(), [], self.write
+        """Return context whose notes cannot be written after that many; the list counts the writes."""
+        context, written, write = self.context(), [], self.write
 
         def fails(notes, volume_id, note):
             written.append(note)
             if len(written) > number:
-                raise errors.CannotNote(why='No space left on device')
+                raise errors.JournalError(why='No space left on device')
             write(notes, volume_id, note)
-        self.useFixture(fixtures.MockPatchObject(records.Records, 'write', fails))
-        return tools, written
+        self.useFixture(fixtures.MockPatchObject(journal.AttachmentJournal, 'write', fails))
+        return context, written
 
     def each_moment(self, use):
         """Let the disk be full from each moment on, until it makes no difference."""
         number = failed = 0
         while True:
-            tools, written = self.full_after(number)
+            context, written = self.full_after(number)
             try:
-                use(tools)
-            except errors.CannotNote:
+                use(context)
+            except errors.JournalError:
                 failed += 1
             self.assertEqual([], self.left(), number)
             yield number
@@ -58,25 +60,25 @@ class FullDiskTest(base.VolumeTestCase):
     def test_an_upload_leaves_nothing(self):
         stored = []
 
-        def use(tools):
+        def use(context):
             del stored[:]
-            stored.append(self.store(DATA, tools=tools).volume_id)
+            stored.append(self.store(DATA, context=context).volume_id)
         for number in self.each_moment(use):
             self.assertEqual(stored, list(self.cinder.volumes), number)
             self.cinder.volumes.clear()
 
     def test_a_download_leaves_nothing(self):
         volume = self.store(DATA).volume_id
-        for _number in self.each_moment(lambda tools: share.Shared(tools).lease(volume).close()):
+        for _number in self.each_moment(lambda context: share.Shared(context).lease(volume).close()):
             self.assertEqual('available', self.cinder.volumes[volume].status)
 
     def test_the_half_of_a_note_that_did_not_fit_is_removed(self):
-        tools = self.tools()
+        context = self.context()
 
         def full(*_unused):
             raise OSError(28, 'No space left on device')
-        with fixtures.MockPatchObject(records.json, 'dump', full):
-            self.assertRaises(errors.CannotNote, tools.records.write, 'volume', {})
+        with fixtures.MockPatchObject(journal.json, 'dump', full):
+            self.assertRaises(errors.JournalError, context.journal.write, 'volume', {})
         self.assertEqual([], self.left())
 
 
@@ -99,32 +101,32 @@ class KilledTest(base.VolumeTestCase):
         folder = os.path.join(self.folder, 'attachments')
         shutil.rmtree(folder)
         shutil.copytree(os.path.join(self.folder, SAVED), folder)
-        tools = self.tools()
-        self.assertEqual(1, len(tools.records.volumes()))
-        for volume in tools.records.volumes():
-            leftovers.recover(tools, volume)
+        context = self.context()
+        self.assertEqual(1, len(context.journal.volumes()))
+        for volume in context.journal.volumes():
+            leftovers.recover(context, volume)
 
     def test_an_attachment_that_was_just_being_made_is_deleted(self):
         volume = self.store(DATA).volume_id
-        self.saving('reserve')
+        self.saving('attachment_create')
         self.shared().lease(volume).close()
-        self.cinder.reserve(volume, 'ro')
+        self.cinder.attachment_create(volume, 'ro')
         self.restore()
         self.assertEqual('available', self.cinder.volumes[volume].status)
         self.assertEqual([], self.left())
 
     def test_an_attachment_that_cinder_does_not_tell_of_is_deleted_later(self):
-        volume, reserve = self.store(DATA).volume_id, self.cinder.reserve
+        volume, reserve = self.store(DATA).volume_id, self.cinder.attachment_create
 
         def unanswered(*args):
             reserve(*args)
             raise cinder_client.Unanswered(request='POST /attachments', why='504')
-        self.cinder.reserve = unanswered
-        self.faults.always('cinder.attachments')
+        self.cinder.attachment_create = unanswered
+        self.faults.always('cinder.attachment_list')
         self.assertRaises(cinder_client.Unanswered, self.shared().lease, volume)
         self.assertEqual('reserved', self.cinder.volumes[volume].status)
         self.faults = base.Faults()
-        leftovers.recover(self.tools(), volume)
+        leftovers.recover(self.context(), volume)
         self.assertEqual('available', self.cinder.volumes[volume].status)
         self.assertEqual([], self.left())
 
@@ -152,82 +154,81 @@ class KilledTest(base.VolumeTestCase):
             raise cinder_client.Unanswered(request='POST /volumes', why='504')
         self.cinder.create_volume = unanswered
         self.assertRaises(cinder_client.Unanswered, self.store, DATA)
-        noted, = self.tools().records.volumes()
-        leftovers.recover(self.tools(), noted)
+        noted, = self.context().journal.volumes()
+        leftovers.recover(self.context(), noted)
         late = create(*asked[0])
         self.cinder._set(late.id, status='available')
-        leftovers.recover(self.tools(), noted)
+        leftovers.recover(self.context(), noted)
         self.assertEqual(({}, []), (self.cinder.volumes, self.left()))
 
     def test_a_volume_that_cinder_never_creates_is_not_looked_for_for_ever(self):
         self.faults.at(0, base.BEFORE)
         self.assertRaises(errors.VolumeStoreError, self.store, DATA)
-        noted, = self.tools().records.volumes()
-        leftovers.recover(self.tools(), noted)
-        self.assertEqual([noted], self.tools().records.volumes())
-        leftovers.recover(self.tools(state=0), noted)
+        noted, = self.context().journal.volumes()
+        leftovers.recover(self.context(), noted)
+        self.assertEqual([noted], self.context().journal.volumes())
+        leftovers.recover(self.context(state=0), noted)
         self.assertEqual([], self.left())
 
     def test_a_volume_with_a_note_of_its_own_is_left_to_it(self):
-        going = upload.Upload(self.tools(), upload.Wishes(),
-                              upload.Source(str(uuid.uuid4()), 'owner', None, 0, 'sha512'))
-        going._create()
-        tools, volume = self.tools(), going._volume
-        with tools.records.enter('other', 1) as gate:
-            gate.write({'creating': volume.name, 'description': volume.description})
-        leftovers.recover(tools, 'other')
+        going = new_volume.create(self.context(), str(uuid.uuid4()), 'owner', 0, None)
+        going.take()
+        context, volume = self.context(), self.cinder.volumes[going.id]
+        with context.journal.acquire('other', 1) as lock:
+            lock.write({'creating': volume.name, 'description': volume.description})
+        leftovers.recover(context, 'other')
         self.assertIn(volume.id, self.cinder.volumes)
-        going._undo()
+        going.delete('the test ends')
         self.assertEqual(({}, []), (self.cinder.volumes, self.left()))
 
     def test_a_device_that_is_somebody_elses_by_now_keeps_its_owner(self):
         volume = self.store(DATA).volume_id
-        gone = share.OnHost(self.tools(), volume)
+        gone = host_attachment.use(self.context(), volume)
         gone.device.close()
-        note = dict(gone._attachment.note, owner=0)
-        with self.tools().records.enter(volume, 1) as gate:
-            gate.write(note)
-        records.release(gone._lock)
-        self.useFixture(fixtures.MockPatchObject(attachment.os, 'geteuid', lambda: 4242))
-        leftovers.recover(self.tools(), volume)
+        note = dict(gone._attachment.record, owner=0)
+        with self.context().journal.acquire(volume, 1) as lock:
+            lock.write(note)
+        gone._users.release()
+        self.useFixture(fixtures.MockPatchObject(volume_attachment.os, 'geteuid', lambda: 4242))
+        leftovers.recover(self.context(), volume)
         self.assertEqual(([], []), (self.brick.owners, self.left()))
 
     def killed_reader(self, **connection):
         """Let a reader of an image be killed; return the volume."""
         self.cinder.connection.update(connection)
         volume = self.store(DATA).volume_id
-        gone = share.OnHost(self.tools(), volume)
+        gone = host_attachment.use(self.context(), volume)
         gone.device.close()
-        records.release(gone._lock)
+        gone._users.release()
         self.faults = base.Faults()
         return volume
 
     def test_the_place_of_an_attachment_that_somebody_has_deleted_is_left_alone(self):
         volume = self.killed_reader()
         # By now the device in this place may be that of another volume.
-        self.cinder.delete_attachment(*self.cinder.bound)
-        leftovers.recover(self.tools(), volume)
+        self.cinder.attachment_delete(*self.cinder.bound)
+        leftovers.recover(self.context(), volume)
         self.assertNotIn('brick.disconnect', self.faults.calls)
         link, = self.brick.links
         self.assertIn('what is on the host in its place is left alone (%s)' % link, self.log)
-        self.assertEqual([], self.tools().records.volumes())
+        self.assertEqual([], self.context().journal.volumes())
         self.brick.links.clear()
 
     def test_in_user_space_nothing_is_left_of_it(self):
         volume = self.killed_reader(driver_volume_type='rbd')
         self.brick.handles.clear()
-        self.cinder.delete_attachment(*self.cinder.bound)
-        leftovers.recover(self.tools(), volume)
+        self.cinder.attachment_delete(*self.cinder.bound)
+        leftovers.recover(self.context(), volume)
         self.assertNotIn('ERROR', self.log)
         self.assertEqual([], self.left())
 
     def test_what_is_attached_stays_noted_while_cinder_does_not_tell(self):
         volume = self.killed_reader()
-        self.faults.always('cinder.has_attachment')
-        leftovers.recover(self.tools(), volume)
+        self.faults.always('cinder.attachment_exists')
+        leftovers.recover(self.context(), volume)
         self.assertNotIn('brick.disconnect', self.faults.calls)
         self.faults = base.Faults()
-        leftovers.recover(self.tools(), volume)
+        leftovers.recover(self.context(), volume)
         self.assertEqual([], self.left())
 
 
@@ -235,11 +236,11 @@ class GateTest(base.VolumeTestCase):
 
     def test_who_cannot_enter_to_leave_keeps_nobody_off(self):
         volume = self.store(DATA).volume_id
-        there = share.OnHost(self.tools(attach=0.2), volume)
-        with self.tools().records.enter(volume, 1):
+        there = host_attachment.use(self.context(attach=0.2), volume)
+        with self.context().journal.acquire(volume, 1):
             there.leave()
         self.assertIn('ERROR Volume %s of the store gold was not detached' % volume, self.log)
-        leftovers.recover(self.tools(), volume)
+        leftovers.recover(self.context(), volume)
         self.assertEqual('available', self.cinder.volumes[volume].status)
         self.assertEqual([], self.left())
 
@@ -256,7 +257,7 @@ class GateTest(base.VolumeTestCase):
         reader.start()
         while 'brick.connect' not in hangs.calls:
             time.sleep(0.01)
-        both._tools = both._tools._replace(timeouts=base.TIMEOUTS._replace(attach=0.1, state=0.1))
+        both._context = both._context._replace(timeouts=base.TIMEOUTS._replace(attach=0.1, state=0.1))
         self.assertRaises(errors.TimedOut, both.lease, volume)
         self.assertFalse(both.drop(volume))
         self.assertTrue(reader.is_alive())
@@ -265,45 +266,45 @@ class GateTest(base.VolumeTestCase):
         self.assertEqual([], self.left())
 
     def test_a_lock_ends_although_a_child_has_the_file_open(self):
-        notes = self.tools().records
-        lock = notes.use('volume', alone=True)
-        child = os.dup(lock)
+        notes = self.context().journal
+        lock = notes.lock_users('volume', exclusive=True)
+        child = os.dup(lock._fd)
         self.addCleanup(os.close, child)
-        records.release(lock)
-        again = notes.use('volume', alone=True)
+        lock.release()
+        again = notes.lock_users('volume', exclusive=True)
         self.assertIsNotNone(again)
-        records.release(again)
+        again.release()
 
     def test_an_image_whose_note_stays_can_be_read(self):
         def refuse(_gate):
-            raise errors.CannotNote(why='Read-only file system')
-        with fixtures.MockPatchObject(records.Gate, 'forget', refuse):
+            raise errors.JournalError(why='Read-only file system')
+        with fixtures.MockPatchObject(journal.AttachmentLock, 'remove', refuse):
             volume = self.store(DATA).volume_id
-        self.assertIn('The note of volume %s in attachment_dir was not removed' % volume, self.log)
+        self.assertIn('The record of volume %s in attachment_dir was not removed' % volume, self.log)
         lease = self.shared().lease(volume)
         self.assertEqual(DATA[:9], lease.device.read(0, 9))
         lease.close()
-        for left in self.tools().records.volumes():  # the note of the creation
-            leftovers.recover(self.tools(), left)
+        for left in self.context().journal.volumes():  # the note of the creation
+            leftovers.recover(self.context(), left)
         self.assertEqual([volume], list(self.cinder.volumes))
         self.assertEqual([], self.left())
 
     def test_a_gate_opens_again_when_nothing_can_be_tidied_up(self):
-        notes = self.tools().records
-        for name in ('read', 'use', 'remove'):
+        notes = self.context().journal
+        for name in ('read', 'lock_users', 'remove'):
             def refuse(*_unused, **_also):
-                raise errors.CannotNote(why='Too many open files')
-            with fixtures.MockPatchObject(records.Records, name, refuse):
-                notes.enter('volume', 1).__exit__()
-            notes.enter('volume', 0).__exit__()
+                raise errors.JournalError(why='Too many open files')
+            with fixtures.MockPatchObject(journal.AttachmentJournal, name, refuse):
+                notes.acquire('volume', 1).__exit__()
+            notes.acquire('volume', 0).__exit__()
 
     def test_an_error_of_the_folder_names_the_option(self):
         def refuse(*_unused, **_also):
             raise OSError(24, 'Too many open files')
-        notes = self.tools().records
+        notes = self.context().journal
         for module, name, call in ((os, 'open', lambda: notes.write('v', {})),
                                    (os, 'unlink', lambda: notes.remove('v', 'json')),
                                    (os, 'listdir', notes.volumes),
-                                   (records.fcntl, 'flock', lambda: notes.use('v', True))):
+                                   (file_lock.fcntl, 'flock', lambda: notes.lock_users('v', True))):
             with fixtures.MockPatchObject(module, name, refuse):
-                self.assertIn('attachment_dir', str(self.assertRaises(errors.CannotNote, call)))
+                self.assertIn('attachment_dir', str(self.assertRaises(errors.JournalError, call)))

@@ -8,9 +8,9 @@ import time
 import fixtures
 import testtools
 
-from multistore_hooks.volume_store import bounded
 from multistore_hooks.volume_store import errors
-from multistore_hooks.volume_store import records
+from multistore_hooks.volume_store import journal
+from multistore_hooks.volume_store import timeouts
 from multistore_hooks.volume_store import writing
 
 VOLUME = '0f1e2d3c-4b5a-4968-8776-655443322110'
@@ -127,8 +127,8 @@ class PipelineTest(testtools.TestCase):
 class BoundedTest(testtools.TestCase):
 
     def test_results_and_errors_come_through(self):
-        self.assertEqual(5, bounded.call(lambda: 5, 5, 'It', 'x_timeout'))
-        self.assertRaises(ZeroDivisionError, bounded.call, lambda: 1 // 0, 5, 'It', 'x_timeout')
+        self.assertEqual(5, timeouts.call_with_timeout(lambda: 5, 5, 'It', 'x_timeout'))
+        self.assertRaises(ZeroDivisionError, timeouts.call_with_timeout, lambda: 1 // 0, 5, 'It', 'x_timeout')
 
     def test_a_hang_ends_with_the_options_name_and_what_comes_late_is_handed_over(self):
         gate, late, came = threading.Event(), [], threading.Event()
@@ -140,7 +140,8 @@ class BoundedTest(testtools.TestCase):
         def take(found):
             late.append(found)
             came.set()
-        error = self.assertRaises(errors.TimedOut, bounded.call, hang, 0.1, 'Connecting', 'x_timeout', take)
+        error = self.assertRaises(errors.TimedOut, timeouts.call_with_timeout, hang, 0.1, 'Connecting',
+                                  'x_timeout', take)
         self.assertEqual('Connecting took longer than 0.1 seconds (x_timeout).', str(error))
         gate.set()
         self.assertTrue(came.wait(5))
@@ -148,7 +149,7 @@ class BoundedTest(testtools.TestCase):
 
     def test_what_is_in_time_is_not_undone(self):
         late = []
-        bounded.call(lambda: 1, 5, 'It', 'x_timeout', late.append)
+        timeouts.call_with_timeout(lambda: 1, 5, 'It', 'x_timeout', late.append)
         self.assertEqual([], late)
 
 
@@ -157,46 +158,47 @@ class RecordsTest(testtools.TestCase):
     def setUp(self):
         super().setUp()
         self.folder = os.path.join(self.useFixture(fixtures.TempDir()).path, 'deep', 'er')
-        self.records = records.Records(self.folder)
+        self.journal = journal.AttachmentJournal(self.folder)
 
     def test_a_gate_is_for_one_at_a_time(self):
-        with self.records.enter(VOLUME, 1):
-            self.assertRaises(errors.TimedOut, records.Records(self.folder).enter, VOLUME, 0.1)
-        with records.Records(self.folder).enter(VOLUME, 1):
+        with self.journal.acquire(VOLUME, 1):
+            self.assertRaises(errors.TimedOut, journal.AttachmentJournal(self.folder).acquire, VOLUME, 0.1)
+        with journal.AttachmentJournal(self.folder).acquire(VOLUME, 1):
             pass
 
     def test_no_file_stays(self):
-        with self.records.enter(VOLUME, 1) as gate:
-            lock = gate.use(alone=True)
-            gate.write({'a': 1})
-        self.assertEqual([VOLUME], self.records.volumes())
-        with self.records.enter(VOLUME, 1) as gate:
-            self.assertEqual({'a': 1}, gate.read())
-            gate.forget()
-            records.release(lock)
+        with self.journal.acquire(VOLUME, 1) as lock:
+            users = lock.lock_users(exclusive=True)
+            lock.write({'a': 1})
+        self.assertEqual([VOLUME], self.journal.volumes())
+        with self.journal.acquire(VOLUME, 1) as lock:
+            self.assertEqual({'a': 1}, lock.read())
+            lock.remove()
+            users.release()
         self.assertEqual([], os.listdir(self.folder))
 
-    def test_use_is_alone_or_shared(self):
-        with self.records.enter(VOLUME, 1) as gate:
-            gate.write({})
-            lock = gate.use(alone=True)
-            self.assertIsNone(gate.use(alone=False))
-            records.share(lock)
-            other = gate.use(alone=False)
+    def test_use_is_exclusive_or_shared(self):
+        with self.journal.acquire(VOLUME, 1) as lock:
+            lock.write({})
+            users = lock.lock_users(exclusive=True)
+            self.assertIsNone(lock.lock_users(exclusive=False))
+            users.downgrade()
+            other = lock.lock_users(exclusive=False)
             self.assertIsNotNone(other)
-            self.assertFalse(records.try_alone(lock))
-            self.assertIsNone(gate.use(alone=True))  # the lock was not lost by trying
-            records.release(other)
-            self.assertTrue(records.try_alone(lock))
-            self.assertIsNone(gate.use(alone=False))
-            records.release(lock)
+            self.assertFalse(users.try_upgrade())
+            self.assertIsNone(lock.lock_users(exclusive=True))  # the lock was not lost by trying
+            other.release()
+            self.assertTrue(users.try_upgrade())
+            self.assertIsNone(lock.lock_users(exclusive=False))
+            users.release()
+            users.release()  # twice is no error
 
     def test_a_note_that_cannot_be_read_is_not_taken_for_none(self):
         with open(os.path.join(self.folder, VOLUME + '.json'), 'w', encoding='utf-8') as file:
             file.write('{"half')
-        self.assertEqual({}, self.records.read(VOLUME))
+        self.assertEqual({}, self.journal.read(VOLUME))
 
     def test_a_folder_that_cannot_be_written_is_told(self):
         os.rmdir(self.folder)
-        self.assertRaises(errors.CannotNote, self.records.enter, VOLUME, 1)
-        self.assertRaises(OSError, records.Records, '/proc/nowhere')
+        self.assertRaises(errors.JournalError, self.journal.acquire, VOLUME, 1)
+        self.assertRaises(OSError, journal.AttachmentJournal, '/proc/nowhere')

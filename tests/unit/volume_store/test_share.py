@@ -8,12 +8,11 @@ import time
 import fixtures
 from testtools import matchers
 
-from multistore_hooks.volume_store import attachment
 from multistore_hooks.volume_store import errors
+from multistore_hooks.volume_store import host_attachment
 from multistore_hooks.volume_store import leftovers
 from multistore_hooks.volume_store import reading
-from multistore_hooks.volume_store import records
-from multistore_hooks.volume_store import share
+from multistore_hooks.volume_store import volume_attachment
 from tests.unit.volume_store import base
 
 DATA = os.urandom(1 << 20)
@@ -38,7 +37,7 @@ class ShareTest(base.VolumeTestCase):
         first.close()
         first.close()
         self.assertEqual(DATA[5:15], second.device.read(5, 10))
-        self.assertEqual(1, self.count('cinder.reserve'))
+        self.assertEqual(1, self.count('cinder.attachment_create'))
         second.close()
         self.assertEqual([], self.left())
 
@@ -53,7 +52,7 @@ class ShareTest(base.VolumeTestCase):
         shared = self.shared(idle=0.2)
         for _each in range(20):
             shared.lease(self.volume).close()
-        self.assertEqual(1, self.count('cinder.reserve'))
+        self.assertEqual(1, self.count('cinder.attachment_create'))
         deadline = time.monotonic() + 5
         while self.left() and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -92,7 +91,7 @@ class ShareTest(base.VolumeTestCase):
     def test_the_processes_of_a_host_share_one_attachment(self):
         one, other = self.shared(), self.shared()
         first, second = one.lease(self.volume), other.lease(self.volume)
-        self.assertEqual(1, self.count('cinder.reserve'))
+        self.assertEqual(1, self.count('cinder.attachment_create'))
         first.close()
         self.assertEqual(DATA[7:9], second.device.read(7, 2))
         self.assertEqual(1, len(self.cinder.bound))
@@ -100,7 +99,7 @@ class ShareTest(base.VolumeTestCase):
         second.close()
         self.assertEqual(DATA[7:9], third.device.read(7, 2))
         third.close()
-        self.assertEqual(1, self.count('cinder.reserve'))
+        self.assertEqual(1, self.count('cinder.attachment_create'))
         self.assertEqual([], self.left())
 
     def test_many_at_once_are_one_attachment_and_leave_nothing(self):
@@ -123,22 +122,22 @@ class ShareTest(base.VolumeTestCase):
         self.assertEqual(([], []), (bad, self.left()))
 
     def test_what_a_killed_process_has_left_is_undone_by_the_next_reader(self):
-        gone = share.OnHost(self.tools(), self.volume)
-        records.release(gone._lock)  # the system does so
+        gone = host_attachment.use(self.context(), self.volume)
+        gone._users.release()  # the system does so
         gone.device.close()
         lease = self.shared().lease(self.volume)
         self.assertEqual(DATA[:9], lease.device.read(0, 9))
         lease.close()
-        self.assertEqual(2, self.count('cinder.reserve'))
+        self.assertEqual(2, self.count('cinder.attachment_create'))
         self.assertEqual([], [one for one in self.left() if one != 'handle' and 'open' not in one])
 
     def test_or_by_who_looks_for_it(self):
-        gone = share.OnHost(self.tools(), self.volume)
+        gone = host_attachment.use(self.context(), self.volume)
         gone.device.close()
-        leftovers.recover(self.tools(), self.volume)
+        leftovers.recover(self.context(), self.volume)
         self.assertEqual(1, len(self.cinder.bound))  # the process still has it
-        records.release(gone._lock)
-        leftovers.recover(self.tools(), self.volume)
+        gone._users.release()
+        leftovers.recover(self.context(), self.volume)
         self.assertEqual({}, self.cinder.bound)
         self.assertIn(self.volume, self.cinder.volumes)
 
@@ -164,19 +163,19 @@ class ShareTest(base.VolumeTestCase):
                 while how == base.HANG and self.left() and time.monotonic() < deadline:
                     time.sleep(0.02)
                 name = self.faults.calls[at]
-                if name == 'cinder.delete_attachment':  # as after several tries
+                if name == 'cinder.attachment_delete':  # as after several tries
                     for left in self.cinder.bound:
-                        self.assertIn('is left attached to this host, attachment ' + left, self.log)
-                    leftovers.recover(self.tools(), self.volume)
+                        self.assertIn('stays attached to this host, attachment ' + left, self.log)
+                    leftovers.recover(self.context(), self.volume)
                 self.assertEqual([], self.left(), (how, name))
                 self.assertEqual('available', self.cinder.volumes[self.volume].status, (how, name))
-        for name in ('cinder.reserve', 'cinder.bind', 'brick.connect', 'device.open'):
+        for name in ('cinder.attachment_create', 'cinder.attachment_update', 'brick.connect', 'device.open'):
             self.assertIn(name, failed)
 
     def test_a_volume_that_somebody_else_has_is_waited_for(self):
-        elsewhere = self.cinder.reserve(self.volume, 'ro')
+        elsewhere = self.cinder.attachment_create(self.volume, 'ro')
         self.assertRaises(errors.CannotAttach, self.shared(state=0.1).lease, self.volume)
-        timer = threading.Timer(0.3, self.cinder.delete_attachment, (elsewhere,))
+        timer = threading.Timer(0.3, self.cinder.attachment_delete, (elsewhere,))
         timer.start()
         self.shared().lease(self.volume).close()
         self.assertEqual([], self.left())
@@ -208,9 +207,9 @@ class OwnerTest(base.VolumeTestCase):
     def test_a_device_is_handed_over_and_given_back(self):
         volume = self.store(DATA).volume_id
         handed = []
-        self.brick.own = lambda path, uid: handed.append((os.path.basename(path), uid))
+        self.brick.chown = lambda path, uid: handed.append((os.path.basename(path), uid))
         self.useFixture(fixtures.MockPatchObject(
-            attachment.os, 'access', lambda path, mode: 'volume-' not in path))
+            volume_attachment.os, 'access', lambda path, mode: 'volume-' not in path))
         self.shared().lease(volume).close()
         self.assertEqual([('volume-' + volume, os.geteuid()), ('volume-' + volume, os.getuid())], handed)
         self.assertEqual([], self.left())

@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What glance_store sees of the driver. Needs glance_store: run it where the services are."""
+"""What glance_store sees of the driver; on the real glance_store where it is installed."""
 
 import hashlib
 import importlib
-import importlib.util
 import io
 import os
 import threading
 
 import fixtures
-import testtools
 
 from multistore_hooks.volume_store import cinder_client
+from multistore_hooks.volume_store import deletion
 from multistore_hooks.volume_store import errors
 from multistore_hooks.volume_store import images
+from multistore_hooks.volume_store import leftovers
 from tests.unit.volume_store import base
+from tests.unit.volume_store import standins
 
-MISSING = [name for name in ('glance_store',) if importlib.util.find_spec(name) is None]
 VOLUME = '0f1e2d3c-4b5a-4968-8776-655443322110'
 IMAGE = 'aa1e2d3c-4b5a-4968-8776-6554433221bb'
 DATA = os.urandom(12345)
@@ -30,11 +30,11 @@ class Context:
         self.roles, self.service_roles = list(roles), list(service_roles)
 
 
-@testtools.skipIf(MISSING, 'not installed here: %s' % ', '.join(MISSING))
 class StoreTest(base.VolumeTestCase):
 
     def setUp(self):
         super().setUp()
+        self.useFixture(standins.StandIns())
         self.driver = importlib.import_module('multistore_hooks.volume_store.store')
         self.exceptions = importlib.import_module('glance_store.exceptions')
         from oslo_config import cfg
@@ -45,8 +45,8 @@ class StoreTest(base.VolumeTestCase):
         test = self
 
         class Store(self.driver.Store):
-            def _make_tools(self):
-                return test.tools()
+            def _make_context(self):
+                return test.context()
         conf = self.conf
         store = Store(conf, backend=name)
         conf([])
@@ -87,6 +87,15 @@ class StoreTest(base.VolumeTestCase):
                                          (len(DATA) - 2, 10, DATA[-2:])):
             found, size = self.store.get(where, offset=offset, chunk_size=length)
             self.assertEqual((expected, len(expected)), (b''.join(found), size))
+
+    def test_a_range_outside_the_image_has_an_error_of_its_own(self):
+        where = self.location(self.add()[0])
+        for offset, length in ((len(DATA) + 1, None), (-1, None), (0, -1)):
+            error = self.assertRaises(self.exceptions.Invalid, self.store.get, where, offset=offset,
+                                      chunk_size=length)
+            self.assertIn('Range starting at byte %d is outside image on volume' % offset, str(error))
+            self.assertIn('(%d bytes)' % len(DATA), str(error))
+        self.assertEqual([], self.left())
 
     def test_what_is_not_there_is_not_found(self):
         where = self.location('cinder://gold/' + VOLUME)
@@ -151,7 +160,7 @@ class StoreTest(base.VolumeTestCase):
         # Cinder's own text lists all that may keep a volume, whatever does.
         where = self.location(self.add()[0])
         volume, = self.cinder.volumes
-        elsewhere, delete = self.cinder.reserve(volume, 'ro'), self.cinder.delete_volume
+        elsewhere, delete = self.cinder.attachment_create(volume, 'ro'), self.cinder.delete_volume
 
         def told(volume_id):
             try:
@@ -161,7 +170,7 @@ class StoreTest(base.VolumeTestCase):
                     request='DELETE', why='400: status must be available and must not be migrating, '
                                           'attached, belong to a group, have snapshots') from None
         self.cinder.delete_volume = told
-        timer = threading.Timer(0.3, self.cinder.delete_attachment, (elsewhere,))
+        timer = threading.Timer(0.3, self.cinder.attachment_delete, (elsewhere,))
         timer.start()
         self.store.delete(where)
         self.assertEqual({}, self.cinder.volumes)
@@ -174,7 +183,7 @@ class StoreTest(base.VolumeTestCase):
         def told(volume_id):
             raise cinder_client.Refused(request='DELETE', why='400: it must not have snapshots')
         self.cinder.delete_volume = told
-        self.useFixture(fixtures.MockPatchObject(self.driver, '_WATCHED', 0))
+        self.useFixture(fixtures.MockPatchObject(deletion, 'WATCH_SECONDS', 0))
         self.store.delete(where)
 
     def test_a_deletion_that_cinder_accepts_and_fails_is_an_error(self):
@@ -183,6 +192,7 @@ class StoreTest(base.VolumeTestCase):
         self.assertRaises(self.exceptions.BackendException, self.store.delete, where)
 
     def test_errors_are_those_that_glance_knows(self):
+        translation = importlib.import_module('multistore_hooks.volume_store.translation')
         for error, kind in (
                 (cinder_client.NotFound(request='GET /volumes/x', why=''), self.exceptions.NotFound),
                 (cinder_client.NotFound(request='PUT /attachments/x', why=''),
@@ -190,13 +200,14 @@ class StoreTest(base.VolumeTestCase):
                 (cinder_client.OverQuota(request='', why=''), self.exceptions.StorageFull),
                 (cinder_client.Denied(request='', why=''), self.exceptions.BackendException),
                 (errors.WrongSize(image='i', expected=1, actual=2), self.exceptions.Invalid),
+                (errors.BadRange(volume='v', offset=9, size=5), self.exceptions.Invalid),
                 (errors.DeviceError(what='', volume='', offset=0, why='', errno=28),
                  self.exceptions.StorageFull),
                 (errors.DeviceError(what='', volume='', offset=0, why='', errno=13),
                  self.exceptions.StorageWriteDenied),
                 (errors.DeviceError(what='', volume='', offset=0, why='', errno=5),
                  self.exceptions.BackendException)):
-            self.assertIs(kind, type(self.driver._translate(error, 'name')), error)
+            self.assertIs(kind, type(translation.translate(error, 'name')), error)
 
     def test_locations_without_a_store_are_taken_over_by_the_volumes_type(self):
         self.add()
@@ -221,7 +232,7 @@ class StoreTest(base.VolumeTestCase):
     def test_without_credentials_it_cannot_be_configured(self):
         store = self.driver.Store(self.conf, backend='silver')
         self.conf([])
-        error = self.assertRaises(self.exceptions.BadStoreConfiguration, store.tools)
+        error = self.assertRaises(self.exceptions.BadStoreConfiguration, store.parts)
         self.assertIn('[silver]: auth_type is not set', str(error))
 
     def test_a_folder_of_notes_that_depends_on_where_glance_was_started_is_refused(self):
@@ -229,7 +240,7 @@ class StoreTest(base.VolumeTestCase):
             store = self.driver.Store(self.conf, backend='silver')
             self.conf([])
             self.conf.set_override('attachment_dir', folder, group='silver')
-            error = self.assertRaises(self.exceptions.BadStoreConfiguration, store.tools)
+            error = self.assertRaises(self.exceptions.BadStoreConfiguration, store.parts)
             self.assertIn("[silver]: attachment_dir is '%s'" % folder, str(error))
 
     def test_what_takes_long_to_clean_up_is_begun_once(self):
@@ -239,10 +250,10 @@ class StoreTest(base.VolumeTestCase):
         def slow(_tools, left):
             seen.append(left)
             going.wait(10)
-        self.useFixture(fixtures.MockPatchObject(self.driver, '_recover_all', slow))
-        self.useFixture(fixtures.MockPatchObject(self.driver, '_RECOVER_EVERY', 0))
+        self.useFixture(fixtures.MockPatchObject(leftovers, 'recover_all', slow))
+        self.useFixture(fixtures.MockPatchObject(leftovers, 'EVERY', 0))
         where = self.location(self.add()[0])
-        self.tools().records.write(VOLUME, {})
+        self.context().journal.write(VOLUME, {})
         for _each in range(3):
             self.store.get_size(where)
         self.assertEqual([[VOLUME]], seen)
@@ -250,8 +261,8 @@ class StoreTest(base.VolumeTestCase):
     def test_what_others_have_left_is_cleaned_up_at_the_first_call(self):
         where = self.location(self.add()[0])
         volume, = self.cinder.volumes
-        with self.tools().records.enter(volume, 1) as gate:
-            gate.write({'attachment': self.cinder.reserve(volume, 'ro')})
+        with self.context().journal.acquire(volume, 1) as lock:
+            lock.write({'attachment': self.cinder.attachment_create(volume, 'ro')})
         self.make('gold').get_size(where)
         for thread in threading.enumerate():
             if thread is not threading.current_thread():

@@ -7,15 +7,17 @@ import time
 
 import fixtures
 
-from multistore_hooks.volume_store import attachment
 from multistore_hooks.volume_store import cinder_client
-from multistore_hooks.volume_store import device as devices
 from multistore_hooks.volume_store import errors
+from multistore_hooks.volume_store import file_device
+from multistore_hooks.volume_store import growth
 from multistore_hooks.volume_store import images
 from multistore_hooks.volume_store import leftovers
+from multistore_hooks.volume_store import new_volume
+from multistore_hooks.volume_store import open_device
 from multistore_hooks.volume_store import options
-from multistore_hooks.volume_store import target
-from multistore_hooks.volume_store import upload
+from multistore_hooks.volume_store import sparse_writer
+from multistore_hooks.volume_store import writable_volume
 from tests.unit.volume_store import base
 
 DATA = os.urandom(1 << 20) + bytes(3 << 20) + os.urandom(1234567)
@@ -44,7 +46,7 @@ class UploadTest(base.VolumeTestCase):
         self.store(DATA)
         calls = self.faults.calls
         self.assertTrue(calls.index('device.flush') < calls.index('device.close')
-                        < calls.index('brick.disconnect') < calls.index('cinder.delete_attachment')
+                        < calls.index('brick.disconnect') < calls.index('cinder.attachment_delete')
                         < calls.index('cinder.set_read_only'))
 
     def test_an_empty_image_is_stored(self):
@@ -76,7 +78,7 @@ class UploadTest(base.VolumeTestCase):
             self.addCleanup(self.faults.release.set)
             self.faults.at(at, how)
             try:
-                stored = self.store(DATA, size, self.tools(**(base.SHORT if how == base.HANG else {})),
+                stored = self.store(DATA, size, self.context(**(base.SHORT if how == base.HANG else {})),
                                     **wishes)
             except (base.Fault, errors.VolumeStoreError) as error:
                 name = self.faults.calls[at]
@@ -94,22 +96,24 @@ class UploadTest(base.VolumeTestCase):
     def _await_nothing(self, name):
         """What hung may end a little later; a volume that Cinder may yet create stays noted for a while."""
         if name == 'cinder.create_volume':
-            for noted in self.tools().records.volumes():
-                leftovers.recover(self.tools(state=0), noted)
-        deadline = attachment.time.monotonic() + 5
-        while (self.cinder.volumes or self.left()) and attachment.time.monotonic() < deadline:
-            attachment.time.sleep(0.02)
+            for noted in self.context().journal.volumes():
+                leftovers.recover(self.context(state=0), noted)
+        deadline = time.monotonic() + 5
+        while (self.cinder.volumes or self.left()) and time.monotonic() < deadline:
+            time.sleep(0.02)
         self.assertEqual(({}, []), (self.cinder.volumes, self.left()), name)
 
     def test_an_error_before_each_call_leaves_nothing(self):
         failed = set(self.matrix(base.BEFORE))
-        for name in ('cinder.create_volume', 'cinder.reserve', 'cinder.bind', 'brick.connect',
+        for name in ('cinder.create_volume', 'cinder.attachment_create', 'cinder.attachment_update',
+                     'brick.connect',
                      'device.open', 'device.write', 'device.flush', 'device.close', 'cinder.set_read_only'):
             self.assertIn(name, failed)
 
     def test_an_error_after_each_call_leaves_nothing(self):
         failed = set(self.matrix(base.AFTER))
-        for name in ('cinder.create_volume', 'cinder.reserve', 'cinder.bind', 'brick.connect',
+        for name in ('cinder.create_volume', 'cinder.attachment_create', 'cinder.attachment_update',
+                     'brick.connect',
                      'device.flush', 'cinder.set_read_only'):
             self.assertIn(name, failed)
 
@@ -143,11 +147,11 @@ class UploadTest(base.VolumeTestCase):
                 if offset:
                     self._device.write(offset, data)
 
-        def open_device(*args):
-            return Forgetful(devices.open_device(*args))
-        tools = self.tools()._replace(open_device=open_device)
-        self.store(DATA, tools=tools)
-        self.assertRaises(errors.DeviceError, self.store, DATA, tools=tools, verify=True)
+        def opened(*args):
+            return Forgetful(open_device.open_device(*args))
+        context = self.context()._replace(open_device=opened)
+        self.store(DATA, context=context)
+        self.assertRaises(errors.DeviceError, self.store, DATA, context=context, verify=True)
         self.store(DATA, verify=True)
 
     def test_zeros_are_not_sent_to_what_reads_as_zeros(self):
@@ -164,14 +168,14 @@ class UploadTest(base.VolumeTestCase):
 
     def test_the_rest_of_a_volume_that_is_not_known_to_be_zeroed_is_zeroed(self):
         path = os.path.join(self.folder, 'dirty')
-        self.useFixture(fixtures.MockPatchObject(target, '_ZERO_AT_ONCE', 1 << 20))
+        self.useFixture(fixtures.MockPatchObject(sparse_writer, '_ZERO_AT_ONCE', 1 << 20))
         for can, size, wish in ((True, 100, options.AUTO), (True, 200000, options.AUTO),
                                 (False, 200000, options.AUTO), (False, 65536, options.AUTO),
                                 (False, 0, options.AUTO), (False, 200000, options.NEVER)):
             with open(path, 'wb') as file:
                 file.write(b'd' * (5 << 20))
             device = BlockLike('v', path, can)
-            sent = target.Target(device, wish)
+            sent = sparse_writer.SparseWriter(device, wish)
             data = os.urandom(size // 2) + bytes(size - size // 2)
             if data:
                 sent.write(0, data)
@@ -195,7 +199,7 @@ class UploadTest(base.VolumeTestCase):
             stored = self.store(data, 0)
             self.assertEqual(4, self.cinder.volumes[stored.volume_id].gib)
             self.assertEqual(2, self.faults.calls.count('cinder.extend'))
-            self.assertEqual(1 if attached else 3, self.faults.calls.count('cinder.reserve'))
+            self.assertEqual(1 if attached else 3, self.faults.calls.count('cinder.attachment_create'))
             self.assertEqual(data, self.stored_bytes(stored))
             self.assertEqual([], self.left())
 
@@ -207,20 +211,23 @@ class UploadTest(base.VolumeTestCase):
                 time.sleep(0.2)
                 self._device.write(offset, data)
         data = os.urandom(images.GIB + 5)
-        stored = self.store(data, 0, self.tools()._replace(
-            open_device=lambda *args: Slow(devices.open_device(*args))))
+        stored = self.store(data, 0, self.context()._replace(
+            open_device=lambda *args: Slow(open_device.open_device(*args))))
         self.assertEqual(data, self.stored_bytes(stored))
 
-    def grown(self, quota, has=1, needed=2):
+    def grown(self, quota, has, needed):
+        """Let a volume grow under a quota; return the GiB that it then has."""
         self.cinder.quota = quota
-        one = upload.Upload(self.tools(), upload.Wishes(), upload.Source(
-            'i', None, None, has * images.GIB, 'sha512'))
-        one._volume = self.cinder.create_volume(has, 'n', 'd', {}, None)
-        one._target = target.Target(devices.Device('v'), options.AUTO)
-        attached = []
-        one._attach = lambda: attached.append(one._gib)
-        one._grow(needed)
-        return self.cinder.volumes[one._volume.id].gib
+        volume = new_volume.create(self.context(), 'i', None, has * images.GIB, None)
+        volume.take()
+        self.addCleanup(volume.release)
+        device = writable_volume.WritableVolume(self.context(), volume, options.AUTO, lambda: None)
+        device.attach()
+        try:
+            growth.Growth(self.context(), volume, device, options.NEVER).grow(needed)
+        finally:
+            device.abandon()
+        return self.cinder.volumes[volume.id].gib
 
     def test_where_doubling_is_refused_it_grows_by_what_it_needs(self):
         self.assertEqual(8, self.grown(quota=100, has=4, needed=5))
@@ -238,22 +245,22 @@ class UploadTest(base.VolumeTestCase):
         self.assertIn("it is 'error_deleting'", self.log)
 
     def test_an_attachment_that_cinder_does_not_delete_is_logged_and_deleted_later(self):
-        self.faults.always('device.write', 'cinder.delete_attachment')
+        self.faults.always('device.write', 'cinder.attachment_delete')
         self.assertRaises(base.Fault, self.store, DATA)
         volume, = self.cinder.volumes
         attached, = self.cinder.bound
-        self.assertIn('ERROR Volume %s of the store gold is left attached to this host, attachment %s' % (
+        self.assertIn('ERROR Volume %s of the store gold stays attached to this host, attachment %s' % (
             volume, attached), self.log)
         self.faults = base.Faults()
-        leftovers.recover(self.tools(), volume)
+        leftovers.recover(self.context(), volume)
         self.assertEqual(({}, []), (self.cinder.volumes, self.left()))
 
     def test_the_attachment_of_a_volume_that_stays_on_the_host_is_never_deleted(self):
         self.faults.always('brick.disconnect')
-        self.assertRaises(errors.Left, self.store, DATA)
+        self.assertRaises(errors.CleanupFailed, self.store, DATA)
         self.assertEqual(1, len(self.cinder.bound))
-        self.assertNotIn('cinder.delete_attachment', self.faults.calls)
-        self.assertIn('os-brick does not disconnect it', self.log)
+        self.assertNotIn('cinder.attachment_delete', self.faults.calls)
+        self.assertIn('os-brick cannot disconnect it', self.log)
 
     def test_what_fails_once_is_disconnected_by_force(self):
         self.store(DATA)
@@ -291,22 +298,22 @@ class UploadTest(base.VolumeTestCase):
 
     def test_a_complete_image_is_never_deleted_whatever_is_noted(self):
         stored = self.store(DATA)
-        tools = self.tools()
-        with tools.records.enter(stored.volume_id, 1) as gate:
-            gate.write({'upload': self.cinder.volumes[stored.volume_id].metadata['glance_image_id']})
-        leftovers.recover(tools, stored.volume_id)
+        context = self.context()
+        with context.journal.acquire(stored.volume_id, 1) as lock:
+            lock.write({'upload': self.cinder.volumes[stored.volume_id].metadata['glance_image_id']})
+        leftovers.recover(context, stored.volume_id)
         self.assertIn(stored.volume_id, self.cinder.volumes)
         self.assertEqual([], self.left())
 
     def test_an_upload_that_goes_on_is_left_alone(self):
-        tools = self.tools()
+        context = self.context()
 
         class Meddling(base.Reader):
             def read(_self, size):
                 for volume in list(self.cinder.volumes):
-                    leftovers.recover(tools, volume)
+                    leftovers.recover(context, volume)
                 return base.Reader.read(_self, size)
-        stored = self.store(DATA, source=Meddling(DATA), tools=tools)
+        stored = self.store(DATA, source=Meddling(DATA), context=context)
         self.assertEqual(DATA, self.stored_bytes(stored))
 
 
@@ -320,7 +327,7 @@ class Forwards:
         return getattr(self._device, name)
 
 
-class BlockLike(devices.FileDevice):
+class BlockLike(file_device.FileDevice):
     """A file that behaves as a block device: not known to be zeroed."""
 
     def __init__(self, volume_id, path, can):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices: what os-brick hands out for a volume, read and written at offsets by several threads at once."""
+"""A volume that is a block device of this host, or a file of a share."""
 
 import collections
 import ctypes
@@ -9,90 +9,14 @@ import mmap
 import os
 import stat
 import threading
-from typing import Any
-from typing import Callable
 from typing import Deque
-from typing import Optional
 
-from oslo_log import log as logging
+from multistore_hooks.volume_store import devices
 
-from multistore_hooks.volume_store import errors
-
-LOG = logging.getLogger(__name__)
-
-#: The largest piece that is written at once, in bytes.
-PIECE = 4 * 1024 * 1024
-#: What is written to a block device always ends on a multiple of this.
-ALIGNED = 4096
 _PUNCH_HOLE, _KEEP_SIZE = 2, 1  # of fallocate(2)
 
 
-class Device:
-    """A volume on this host. All methods may be called from several threads.
-
-    :ivar zeroed: it is known that what was never written reads as zeros.
-    :raises errors.DeviceError: from every method, naming the volume and the offset.
-    """
-
-    zeroed = False
-
-    def __init__(self, volume_id: str) -> None:
-        self._volume_id = volume_id
-
-    def size(self) -> int:
-        """Return the bytes that it holds now."""
-        raise NotImplementedError
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Return exactly that many bytes."""
-        found = self._try('Reading', offset, lambda: self._read(offset, length))
-        if len(found) != length:
-            raise self._error('Reading', offset + len(found), 'the volume ends there')
-        return bytes(found)
-
-    def write(self, offset: int, data: bytes) -> None:
-        """Write all of at most PIECE bytes; what is missing to a block at the end becomes zeros."""
-        self._try('Writing', offset, lambda: self._write(offset, data))
-
-    def zero(self, offset: int, length: int) -> bool:
-        """Have the device zero a range of whole blocks; return False if it cannot do so by itself."""
-        return False
-
-    def can_zero(self) -> bool:
-        """Return whether zero() costs less than writing zeros."""
-        return False
-
-    def flush(self) -> None:
-        """Return when all that was written is stored for good."""
-        self._try('Flushing', 0, self._flush)
-
-    def close(self) -> None:
-        """Let go of the device; it stays on the host."""
-
-    def _read(self, offset: int, length: int) -> bytes:
-        raise NotImplementedError
-
-    def _write(self, offset: int, data: bytes) -> None:
-        raise NotImplementedError
-
-    def _flush(self) -> None:
-        raise NotImplementedError
-
-    def _try(self, what: str, offset: int, function: Callable[[], Any]) -> Any:
-        try:
-            return function()
-        except errors.DeviceError:
-            raise
-        except Exception as error:  # librbd has errors of its own
-            raise self._error(what, offset, str(error) or type(error).__name__,
-                              getattr(error, 'errno', None)) from error
-
-    def _error(self, what: str, offset: int, why: str,
-               number: Optional[int] = None) -> errors.DeviceError:
-        return errors.DeviceError(what=what, volume=self._volume_id, offset=offset, why=why, errno=number)
-
-
-class FileDevice(Device):
+class FileDevice(devices.Device):
     """A block device, or a file of a share.
 
     What is written goes past the page cache where the system allows it: the device's errors are then
@@ -120,7 +44,7 @@ class FileDevice(Device):
         return int(self._try('Measuring', 0, self._size))
 
     def _size(self) -> int:
-        # The position is nobody's: everything else is done at offsets.
+        # The position does not matter: everything else is done at offsets.
         return os.lseek(self._fd, 0, os.SEEK_END) if self._block else os.fstat(self._fd).st_size
 
     def _read(self, offset: int, length: int) -> bytes:
@@ -151,15 +75,16 @@ class FileDevice(Device):
 
     def _write(self, offset: int, data: bytes) -> None:
         if not self._direct:
-            rest = -len(data) % ALIGNED if self._block else 0
+            rest = -len(data) % devices.ALIGNED if self._block else 0
             self._write_all(offset, memoryview(data + bytes(rest) if rest else data))
             return
         buffer = getattr(self._buffers, 'one', None)
         if buffer is None:
-            buffer = self._buffers.one = mmap.mmap(-1, PIECE)  # begins on a page, as O_DIRECT wants it
+            # It begins on a page, as O_DIRECT demands.
+            buffer = self._buffers.one = mmap.mmap(-1, devices.PIECE)
         length = len(data)
         buffer[:length] = data
-        whole = -(-length // ALIGNED) * ALIGNED
+        whole = -(-length // devices.ALIGNED) * devices.ALIGNED
         if whole > length:
             buffer[length:whole] = bytes(whole - length)
         with memoryview(buffer) as view, view[:whole] as wanted:
@@ -205,33 +130,6 @@ class FileDevice(Device):
             self._close_readers()
 
 
-class RbdDevice(Device):
-    """An RBD image that os-brick opened in user space.
-
-    :param handle: os-brick's RBDVolumeIOWrapper. Disconnecting the volume closes it.
-    """
-
-    zeroed = True
-
-    def __init__(self, volume_id: str, handle: Any) -> None:
-        super().__init__(volume_id)
-        self._image = handle.rbd_image
-
-    def size(self) -> int:
-        return int(self._try('Measuring', 0, self._image.size))
-
-    def _read(self, offset: int, length: int) -> bytes:
-        length = min(length, self._image.size() - offset)  # librbd refuses to read beyond the end
-        found: bytes = self._image.read(offset, length) if length > 0 else b''
-        return found
-
-    def _write(self, offset: int, data: bytes) -> None:
-        self._image.write(data, offset)
-
-    def _flush(self) -> None:
-        self._image.flush()
-
-
 def _open(path: str, writable: bool, direct: bool) -> int:
     flags = (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC
     return os.open(path, flags | (os.O_DIRECT if direct else 0))
@@ -266,20 +164,3 @@ def _punch(fd: int, offset: int, length: int) -> int:
         if error != errno.EINTR:
             return error
     return 0
-
-
-def close_quietly(device: Device) -> None:
-    """Close a device of which nothing is expected any more."""
-    for _attempt in range(2):
-        try:
-            device.close()
-            return
-        except Exception as error:
-            LOG.warning('%s', error)
-
-
-def open_device(volume_id: str, path: Any, writable: bool) -> Device:
-    """Return the device for the 'path' of what os-brick's connect_volume returned."""
-    if isinstance(path, (str, bytes)):
-        return FileDevice(volume_id, os.fsdecode(path), writable)
-    return RbdDevice(volume_id, path)

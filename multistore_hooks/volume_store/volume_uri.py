@@ -33,5 +33,5 @@ def volume_of(found: str) -> str:
     parts = found[len(_PREFIX):].split('/')
     if len(parts) > 2 or not uuidutils.is_uuid_like(parts[-1]):
         raise ValueError('a location of a volume is %sSTORE/VOLUME, with the id of the volume' % _PREFIX)
-    # In one spelling: two would be two volumes to who notes what is attached to this host.
+    # In one spelling: two would be two volumes to the journal.
     return str(uuid.UUID(parts[-1]))

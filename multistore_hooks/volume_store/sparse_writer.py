@@ -6,15 +6,15 @@ from typing import Any
 from typing import Callable
 from typing import Iterator
 
-from multistore_hooks.volume_store import device as devices
+from multistore_hooks.volume_store import devices
 from multistore_hooks.volume_store import options
 from multistore_hooks.volume_store import zeros
 
 _ZERO_AT_ONCE = 64 * 1024 * 1024
 
 
-class Target:
-    """The device that an upload writes to; another one takes its place when the volume has grown.
+class SparseWriter:
+    """Writes to a device, without the zeros that need not be sent.
 
     :param zeroed: one of the values of the option ``zeroed_volumes``.
     """
@@ -39,7 +39,7 @@ class Target:
     def rest(self, size: int) -> Iterator[Callable[[], Any]]:
         """Yield the steps that zero what is behind the image.
 
-        Nobody then reads there what the backend held before, who gets a clone of the volume.
+        A clone of the volume would otherwise show what the backend held there before.
         """
         if self._skip or self.device.zeroed:
             return

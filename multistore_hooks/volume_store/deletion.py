@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Delete the volume of an image."""
+
+from oslo_log import log as logging
+
+from multistore_hooks import backoff
+from multistore_hooks.volume_store import cinder_client
+from multistore_hooks.volume_store import errors
+from multistore_hooks.volume_store import store_context
+from multistore_hooks.volume_store import volume_status
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds that other hosts get, beyond their idle timeout, to detach a volume that is deleted.
+_DETACH_SECONDS = 5
+#: Seconds for which a deletion is watched: Cinder accepts it before it tries.
+WATCH_SECONDS = 3
+#: The states of a volume that is read, or was read a moment ago.
+_PASSING = ('in-use', 'detaching', 'attaching', 'reserved')
+
+
+class InUse(errors.VolumeStoreError):
+    """Cinder does not delete a volume that is in use."""
+
+
+class HasSnapshot(errors.VolumeStoreError):
+    """Cinder does not delete a volume that a snapshot or a clone depends on."""
+
+
+def delete(context: store_context.StoreContext, volume_id: str) -> None:
+    """Delete a volume, and watch for a moment whether Cinder does so.
+
+    :raises InUse: it is in use on another host.
+    :raises HasSnapshot: a snapshot or a clone depends on it.
+    :raises errors.WrongState: Cinder has accepted the deletion, and failed.
+    """
+    limit, free_once = context.timeouts.idle + _DETACH_SECONDS, True
+    for waited in backoff.polls(limit, longest=0.5, shortest=0.5, clock=context.clock):
+        try:
+            context.cinder.delete_volume(volume_id)
+            break
+        except cinder_client.Refused as error:
+            status = context.cinder.volume(volume_id).status
+            if status == 'deleting':
+                break
+            LOG.info('Volume %(volume)s cannot be deleted now: %(error)s',
+                     {'volume': volume_id, 'error': error})
+            if status == 'available' and free_once:
+                free_once = False  # it was in use until a moment ago
+            elif status not in _PASSING or waited >= limit:
+                # Cinder's text lists snapshots among the reasons, whatever the reason is.
+                if status == 'available' and 'snapshot' in str(error):
+                    raise HasSnapshot() from error
+                raise InUse() from error
+    _watch(context, volume_id)
+
+
+def _watch(context: store_context.StoreContext, volume_id: str) -> None:
+    """Watch for a moment whether Cinder does what it has accepted.
+
+    :raises errors.WrongState: it could not, and the volume is still there.
+    """
+    try:
+        for _waited in volume_status.polls(context, WATCH_SECONDS):
+            status = context.cinder.volume(volume_id).status
+            if status != 'deleting':
+                raise errors.WrongState(volume=volume_id, status=status, wanted='deleted', why='')
+    except cinder_client.NotFound:
+        return
+    except cinder_client.CinderError as error:
+        LOG.debug('Cannot watch the deletion of volume %s: %s', volume_id, error)
