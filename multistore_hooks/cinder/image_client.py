@@ -166,5 +166,5 @@ def images_for(context: Any) -> CinderImages:
 class _HandedClients(glance.GlanceClientWrapper):
     """Cinder's client wrapper, which hands each attempt's client to our function."""
 
-    def _create_onetime_client(self, *args: Any, **kwargs: Any) -> client.Handed:
-        return client.Handed(super()._create_onetime_client(*args, **kwargs))
+    def _create_onetime_client(self, *args: Any, **kwargs: Any) -> client.RetryLoopClient:
+        return client.RetryLoopClient(super()._create_onetime_client(*args, **kwargs))

@@ -40,7 +40,7 @@ class PlacedImageService:
         self._image_id = image_id
         self._images = cinder_images.images_for(context)
         self._request = upload_request.request_for(volume)
-        self._placement = transfer.place(self._images, self._request)
+        self._placement = transfer.decide_placement(self._images, self._request)
         self._clone_store = self._placement.store
         self._lost: Optional[Exception] = None
 
@@ -82,7 +82,8 @@ class PlacedImageService:
         """
         placement = self._placement
         if self._request.base_image and placement.store is None and self._request.resolve == options.AUTO:
-            placement = transfer.place(self._images, self._request._replace(resolve=options.ALWAYS))
+            placement = transfer.decide_placement(
+                self._images, self._request._replace(resolve=options.ALWAYS))
             if placement.store and self._is_colocated(self._request.base_image):
                 return self._uploaded('Glance co-locates it with its base image')
         self._clone_store = placement.store

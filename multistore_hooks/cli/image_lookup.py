@@ -4,7 +4,6 @@
 import itertools
 from typing import Iterator
 from typing import List
-import urllib.parse
 
 from oslo_utils import uuidutils
 
@@ -13,9 +12,6 @@ from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
 from multistore_hooks.glance_api import client
 from multistore_hooks.i18n import _
-
-#: Images in one answer of Glance; it may give fewer (``api_limit_max``).
-PAGE = 500
 
 
 class ImageNotFound(exceptions.MultistoreError):
@@ -34,21 +30,9 @@ class NameNotUnique(exceptions.MultistoreError):
 class Images(client.ClientImages):
     """ImageApi with what only the command line needs: lists."""
 
-    def listed(self, **filters: str) -> Iterator[api.Image]:
-        """Yield the images that Glance lists for this user; for an administrator, of all projects.
-
-        :param filters: Glance's own, such as ``name``.
-        """
-        path = '/v2/images?' + urllib.parse.urlencode(dict(filters, limit=str(PAGE)))
-        while path:
-            body = self._request('get', 'get', path)[1]
-            for record in body['images']:
-                yield api.Image.from_glance(record)
-            path = body.get('next')
-
     def all(self) -> Iterator[api.Image]:
         """Yield all images, hidden ones too: an outdated base image usually is hidden."""
-        return itertools.chain(self.listed(), self.listed(os_hidden='true'))
+        return itertools.chain(self.list_images(), self.list_images(os_hidden='true'))
 
     def find(self, wanted: str) -> api.Image:
         """Return the image of an id or, if there is none, of a name.
@@ -65,7 +49,7 @@ class Images(client.ClientImages):
         # Glance would take such a name for an operator and a list.
         by_name = {} if wanted.startswith('in:') else {'name': wanted}
         for hidden in ('false', 'true'):
-            found = [image for image in self.listed(os_hidden=hidden, **by_name)
+            found = [image for image in self.list_images(os_hidden=hidden, **by_name)
                      if image.record.get('name') == wanted]
             if len(found) > 1:
                 raise NameNotUnique(count=len(found), wanted=wanted, ids=_describe(found))

@@ -205,8 +205,7 @@ class Connection:
             if explained is not None:
                 raise explained from error
             if isinstance(error, exc.HTTPException):
-                status = error.code if isinstance(error.code, int) else None
-                raise api.error_for(status, str(error), error) from error
+                raise client.translate_error(error) from error
             raise
 
 

@@ -82,8 +82,8 @@ class BaseImageFilter:
         base_image, colocate = self._base_image(images, environ, image_id)
         if base_image is None:
             return self._send(environ)
-        placement = transfer.place(images, placements.UploadRequest(base_image=base_image,
-                                                                    resolve=options.ALWAYS))
+        placement = transfer.decide_placement(images, placements.UploadRequest(
+            base_image=base_image, resolve=options.ALWAYS))
         log = LOG.warning if placement.degraded else LOG.info
         log('Image %(image)s goes to %(where)s: %(reason)s.',
             {'image': image_id, 'where': placement.where, 'reason': placement.reason})

@@ -9,6 +9,7 @@ import abc
 from typing import Any
 from typing import Dict
 from typing import Iterable
+from typing import Iterator
 from typing import Mapping
 from typing import NamedTuple
 from typing import Optional
@@ -66,6 +67,22 @@ class Stores(NamedTuple):
             tuple(Store(str(entry['id']), true(entry, 'default'), true(entry, 'read-only'))
                   for entry in answer.get('stores', ())),
             FILTER_TOKEN in split_commas(headers.get(FILTER_HEADER)))
+
+
+class StoreDetail(NamedTuple):
+    """One entry of Glance's stores in detail (GET /v2/info/stores/detail, since Yoga)."""
+
+    id: str
+    #: Glance's name of the driver: ``rbd``, ``file``, ``cinder``, ...
+    type: str
+    #: What the driver says of itself: an RBD store its ``pool`` and, since 2023.2, its ``fsid``; a
+    #: Cinder store its ``volume_type``.
+    properties: Mapping[str, Any]
+
+    @classmethod
+    def from_glance(cls, entry: Mapping[str, Any]) -> 'StoreDetail':
+        """Read one entry of the response."""
+        return cls(str(entry['id']), str(entry.get('type') or ''), entry.get('properties') or {})
 
 
 class Image(NamedTuple):
@@ -257,6 +274,42 @@ class ImageApi(ImageLookup):
         """Delete an image.
 
         :raises GlanceError: Glance refused.
+        """
+
+    @abc.abstractmethod
+    def list_images(self, **filters: str) -> Iterator[Image]:
+        """Yield the images that Glance lists for this caller; an administrator sees all projects.
+
+        One page at a time is requested, when the images before it are used up. What is created or
+        deleted meanwhile may be missing or listed.
+
+        :param filters: Glance's own, such as ``name``, ``owner`` or ``os_hidden`` ('false' by
+            default: hidden images are listed by themselves).
+        :raises GlanceError: Glance refused, while the images are read.
+        """
+
+    @abc.abstractmethod
+    def delete_from_store(self, image_id: str, store: str) -> None:
+        """Delete one of several copies of an image: DELETE /v2/stores/{store}/{image} (Ussuri and later).
+
+        Glance takes no lock, and deletes the data before it saves the record: nobody else may delete or
+        copy the same image meanwhile. The data may be kept all the same, in the trash of an RBD pool.
+
+        :raises NotFound: no such image, or it is not in this store, or Glance has one store only.
+        :raises Forbidden: it is the only copy, or the policy is not for this caller.
+        :raises Conflict: no such store, the image is not active, or its data is in use there.
+        :raises GlanceError: for any other refusal; a 500 where the store has no such data.
+        """
+
+    @abc.abstractmethod
+    def stores_detail(self) -> Tuple[StoreDetail, ...]:
+        """Return what Glance says of its stores; none where it has no such call (before Yoga).
+
+        It is for administrators and, since 2025.1, for services. As it is about all stores at once,
+        Glance responds with 500 if it does not know the driver of one.
+
+        :raises Forbidden: the policy ``stores_info_detail`` is not for this caller.
+        :raises GlanceError: for any other answer than 200, 404 and 405.
         """
 
     @abc.abstractmethod

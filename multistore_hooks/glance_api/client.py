@@ -13,10 +13,12 @@ from typing import Any
 from typing import Callable
 from typing import Dict
 from typing import Iterable
+from typing import Iterator
 from typing import List
 from typing import Mapping
 from typing import Optional
 from typing import Tuple
+import urllib.parse
 
 from glanceclient import exc
 
@@ -24,9 +26,12 @@ from multistore_hooks.glance_api import api
 
 Run = Callable[[str, Callable[[Any], Any]], Any]
 
+#: Images in one page of a list; Glance may return fewer (``api_limit_max``).
+PAGE = 500
 
-class Handed:
-    """Stands for a glanceclient in a service's retry loop, and runs our function with the real one.
+
+class RetryLoopClient:
+    """Stands in for a glanceclient in a service's retry loop, and calls our function with the real one.
 
     The loop calls ``getattr(client.images, verb)(function)``; the verb is there for its log lines
     only.
@@ -43,41 +48,56 @@ class Handed:
 class ClientImages(api.ImageApi):
     """ImageApi on a service's glanceclient; ``run`` is described above.
 
-    :param patience: tells how many seconds an attempt may take; None: what the service has
-        configured, which by default is for ever. For keystoneauth's sessions only.
+    :param get_timeout: returns the seconds that the next attempt may take; None: what the service
+        has configured, which by default is no timeout. For keystoneauth's sessions only.
     """
 
-    def __init__(self, run: Run, patience: Optional[Callable[[], float]] = None) -> None:
-        self._run, self._patience = run, patience
+    def __init__(self, run: Run, get_timeout: Optional[Callable[[], float]] = None) -> None:
+        self._run, self._get_timeout = run, get_timeout
 
     def stores(self) -> api.Stores:
         try:
-            response, body = self._request('stores', 'get', '/v2/info/stores')
+            response, body = self.request('stores', 'get', '/v2/info/stores')
         except api.NotFound:
             return api.Stores()
         return api.Stores.from_glance(body, response.headers)
 
     def image(self, image_id: str) -> api.Image:
-        return api.Image.from_glance(self._request('get', 'get', '/v2/images/%s' % image_id)[1])
+        return api.Image.from_glance(self.request('get', 'get', '/v2/images/%s' % image_id)[1])
 
     def upload(self, image_id: str, body: api.Body, store: Optional[str] = None,
                base_image: Optional[str] = None, snapshot: bool = False) -> None:
         named = {api.STORE_HEADER: store, api.BASE_IMAGE_HEADER: base_image,
                  api.FILTER_HEADER: api.SNAPSHOT if snapshot and base_image else None}
-        self._request('upload', 'put', '/v2/images/%s/file' % image_id, body,
-                      {name: value for name, value in named.items() if value is not None})
+        self.request('upload', 'put', '/v2/images/%s/file' % image_id, body, raw_headers={
+            name: value for name, value in named.items() if value is not None})
 
     def delete(self, image_id: str) -> None:
-        self._request('delete', 'delete', '/v2/images/%s' % image_id)
+        self.request('delete', 'delete', '/v2/images/%s' % image_id)
+
+    def list_images(self, **filters: str) -> Iterator[api.Image]:
+        path = '/v2/images?' + urllib.parse.urlencode(dict(filters, limit=str(PAGE)))
+        while path:
+            body = self.request('get', 'get', path)[1]
+            for record in body['images']:
+                yield api.Image.from_glance(record)
+            path = body.get('next')
+
+    def delete_from_store(self, image_id: str, store: str) -> None:
+        self.request('delete', 'delete', '/v2/stores/%s/%s' % (urllib.parse.quote(store, safe=''), image_id))
+
+    def stores_detail(self) -> Tuple[api.StoreDetail, ...]:
+        body = self._get_if_there('/v2/info/stores/detail') or {}
+        return tuple(api.StoreDetail.from_glance(entry) for entry in body.get('stores', ()))
 
     def copy(self, image_id: str, stores: Iterable[str]) -> None:
         # Not client.images.image_import: Train's glanceclient does not know its argument
         # ``stores``.
         # Otherwise Glance, when a store fails, keeps the whole image in its staging area, and undoes a
         # copy that another request has made meanwhile.
-        self._request('image_import', 'post', '/v2/images/%s/import' % image_id,
-                      {'method': {'name': 'copy-image'}, 'stores': list(stores),
-                       'all_stores_must_succeed': False})
+        self.request('image_import', 'post', '/v2/images/%s/import' % image_id,
+                     {'method': {'name': 'copy-image'}, 'stores': list(stores),
+                      'all_stores_must_succeed': False})
 
     def import_methods(self) -> Tuple[str, ...]:
         body = self._get_if_there('/v2/info/import') or {}
@@ -93,40 +113,67 @@ class ClientImages(api.ImageApi):
     def _get_if_there(self, path: str) -> Any:
         """Return what Glance answers, or None where it does not know such a path or such an image."""
         try:
-            return self._request('get', 'get', path)[1]
+            return self.request('get', 'get', path)[1]
         except api.GlanceError as error:
             if error.status in (404, 405):
                 return None
             raise
 
-    def _request(self, verb: str, method: str, path: str, data: Any = None,
-                 raw_headers: Optional[Dict[str, str]] = None) -> Any:
+    def request(self, verb: str, method: str, path: str, data: Any = None,
+                headers: Optional[Dict[str, str]] = None, raw_headers: Optional[Dict[str, str]] = None,
+                run: Optional[Run] = None) -> Any:
+        """Send a request in the service's own loop of retries, and translate its errors.
+
+        :param verb: for the log lines of the service's loop.
+        :param method: of glanceclient's http_client: ``get``, ``patch``, ...
+        :param data: text, what becomes JSON, or an api.Body.
+        :param headers: percent-encoded by glanceclient.
+        :param raw_headers: sent as they are.
+        :param run: another loop, such as one with the service's own credentials.
+        :returns: glanceclient's pair of response and body.
+        :raises GlanceError: Glance responded with an error.
+        """
         unavailable: List[exc.HTTPException] = []
 
-        def once(client: Any) -> Any:
-            http = carrying(client.http_client, raw_headers) if raw_headers else client.http_client
-            kwargs: Dict[str, Any] = {} if data is None else {'data': data}
-            if self._patience is not None:
-                kwargs['timeout'] = self._patience()
+        def send(http_client: Any) -> Any:
             del unavailable[:]
+            http = carrying(http_client, raw_headers) if raw_headers else http_client
+            kwargs: Dict[str, Any] = {} if data is None else {'data': data}
+            if headers:
+                kwargs['headers'] = dict(headers)  # glanceclient adds to it
+            if self._get_timeout is not None:
+                kwargs['timeout'] = self._get_timeout()
             try:
                 if isinstance(data, api.Body):
                     return _send(http, path, data, kwargs)
                 return getattr(http, method)(path, **kwargs)
             except exc.HTTPServiceUnavailable as error:
                 unavailable.append(error)
-                raise  # the service's own loop knows it, and tries again
-            except exc.HTTPException as error:
-                raise _typed(error) from error
+                raise
 
         try:
-            return self._run(verb, once)
+            return (run or self._run)(verb, translating_errors(send))
         except exc.HTTPException as error:
-            raise _typed(error) from error
+            raise translate_error(error) from error
         except Exception as error:
             if unavailable:  # the service gave up, and has its own exception for that
                 raise api.error_for(503, str(error), error) from error
             raise
+
+
+def translating_errors(send: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return what ``run`` calls, a function of a glanceclient, from one of its http_client.
+
+    A 503 stays glanceclient's: the service's own loop knows it, and retries.
+    """
+    def once(client: Any) -> Any:
+        try:
+            return send(client.http_client)
+        except exc.HTTPServiceUnavailable:
+            raise
+        except exc.HTTPException as error:
+            raise translate_error(error) from error
+    return once
 
 
 def _send(http: Any, path: str, body: api.Body, kwargs: Dict[str, Any]) -> Any:
@@ -163,7 +210,8 @@ def carrying(http_client: Any, headers: Mapping[str, str]) -> Any:
     return clone
 
 
-def _typed(error: exc.HTTPException) -> api.GlanceError:
+def translate_error(error: exc.HTTPException) -> api.GlanceError:
+    """Return (not raise) the library's error for one of glanceclient's."""
     return api.error_for(_status(error), str(error), error)
 
 

@@ -236,12 +236,12 @@ class _StoresMemory:
         """
         remembered = self._stores is not None and self._clock.monotonic() < self._until
         try:
-            return transfer.place(_Lookups(self, images), request)
+            return transfer.decide_placement(_Lookups(self, images), request)
         except exceptions.StoreNotUsable:
             if not remembered:
                 raise
         self._until = 0.0
-        return transfer.place(_Lookups(self, images), request)
+        return transfer.decide_placement(_Lookups(self, images), request)
 
     def get(self, images: api.ImageLookup) -> api.Stores:
         now = self._clock.monotonic()
@@ -349,13 +349,13 @@ class _ClientWrapper(glance.GlanceClientWrapper):
         super().__init__()
         self._patience = patience
 
-    def _create_onetime_client(self, context: Any, version: int) -> client.Handed:
+    def _create_onetime_client(self, context: Any, version: int) -> client.RetryLoopClient:
         if self._patience is not None:
             # Authenticate now, with our limit, and let the plugins keep the tokens: later requests would
             # wait for Keystone without a limit.
             session, auth = glance._session_and_auth(context)
             auth.get_headers(_BoundedSession(session, self._patience()))
-        return client.Handed(super()._create_onetime_client(context, version))
+        return client.RetryLoopClient(super()._create_onetime_client(context, version))
 
 
 def privileged(context: Any) -> Any:

@@ -68,7 +68,7 @@ class CountedBody(api.Body):
         return piece
 
 
-def place(images: api.ImageLookup, request: placements.UploadRequest) -> placements.Placement:
+def decide_placement(images: api.ImageLookup, request: placements.UploadRequest) -> placements.Placement:
     """Ask Glance what the decision needs, and decide. Only a named store can make this fail.
 
     :raises StoreNotUsable: the operator named a store that does not exist or is read-only.

@@ -5,7 +5,6 @@ import contextlib
 import io
 import json
 from unittest import mock
-import urllib.parse
 
 from keystoneauth1 import session as ks_session
 from keystoneauth1 import token_endpoint
@@ -21,39 +20,19 @@ from tests.unit import base
 
 
 class ListingGlance(fake_glance.FakeGlance):
-    """A fake Glance with ``GET /v2/images``, two images in an answer; copies end after some looks."""
-
-    page = 2
+    """A fake Glance with two images in a page of a list; copies end after some polls."""
 
     def __init__(self, stores):
         super().__init__(stores)
+        self.page_limit = 2
         self.looks = None
 
     def _route(self, method, path, headers, environ):
-        if (method, path) == ('GET', '/v2/images'):
-            return self._list(self._context(headers, environ),
-                              dict(urllib.parse.parse_qsl(environ['QUERY_STRING'])))
         if method == 'GET' and self.looks is not None and path.count('/') == 3:
             self.looks -= 1
             if self.looks < 0:
                 self.finish_copies()
         return super()._route(method, path, headers, environ)
-
-    def _list(self, context, query):
-        hidden = query.get('os_hidden', 'false') == 'true'
-        found = [image for image in self.images.values()
-                 if bool(image.get('os_hidden')) == hidden
-                 and ('name' not in query or image.get('name') == query['name'])
-                 and (context.is_admin or image['owner'] == context.project_id
-                      or image['visibility'] == 'public')]
-        ids = [image['id'] for image in found]
-        start = ids.index(query['marker']) + 1 if 'marker' in query else 0
-        part = found[start:start + self.page]
-        answer = {'images': part}
-        if start + self.page < len(found):
-            more = urllib.parse.urlencode(dict(query, marker=part[-1]['id']))
-            answer['next'] = '/v2/images?' + more
-        return 200, answer
 
 
 def connection(application, token=contract.ADMIN):

@@ -98,7 +98,7 @@ class MisplacedTest(image_base.ImageTestCase):
         one, two = self.snapshot(base, 'fast', name='one'), self.snapshot(base, 'cheap')
         code, rows = self.json('misplaced', '--fix', '--wait')
         self.assertEqual(0, code)
-        self.assertEqual([(one, 'one', 'reliable', 'copied', ''), (two, '', 'reliable', 'copied', '')],
+        self.assertEqual([(two, '', 'reliable', 'copied', ''), (one, 'one', 'reliable', 'copied', '')],
                          [tuple(row[name] for name in ('ID', 'Name', 'Store', 'Result', 'Reason'))
                           for row in rows])
         self.assertEqual((0, {}), self.found())

@@ -176,7 +176,8 @@ class CopyTest(base.FakeGlanceTestCase):
     def test_failed_copy_is_noticed_at_the_next_look_with_what_the_task_says(self):
         self.clock.at(4, self.glance.finish_copies)
         said = self.fail(store='broken')
-        self.assertIn('Task failed due to Internal Error', said)
+        # Glance's task succeeds, though a store failed: not all must succeed.
+        self.assertIn('(its task %s)' % self.glance.tasks[self.image_id][0]['id'], said)
         self.assertTrue(self.clock.now < 5, self.clock.now)
 
     def test_stale_failure_does_not_fail_a_new_try(self):
@@ -199,8 +200,7 @@ class CopyTest(base.FakeGlanceTestCase):
 
     def test_request_for_what_is_there_already_looks_again(self):
         def arrive(*unused):
-            self.glance.data['dcn1', self.image_id] = b'base'
-            self.glance._list_stores(self.image_id)
+            self.glance.put_data(self.image_id, 'dcn1')
         self.glance.faults.append(fake_glance.Fault('POST', '/import', 400))
         self.clock.at(0.1, arrive)
         self.assertTrue(self.copy())

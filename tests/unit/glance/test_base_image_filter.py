@@ -209,21 +209,21 @@ class ColocateTest(FilterTestCase):
         self.pipeline = Context(base_image_filter.BaseImageFilter(self.glance, colocate))
 
     def test_volume_goes_to_all_stores_of_its_base_image(self):
-        image_id = self.follow(self.base('cheap', 'reliable'))
+        image_id = self.follow(self.base('reliable', 'cheap'))
         self.assertEqual(['cheap', 'reliable'], self.glance.where(image_id))
         self.assertIn('Glance copies it to the other stores', self.log)
 
     def test_snapshot_goes_to_one_of_them(self):
-        image_id = self.follow(self.base('cheap', 'reliable'), X_OpenStack_Multistore_Hooks='snapshot')
+        image_id = self.follow(self.base('reliable', 'cheap'), X_OpenStack_Multistore_Hooks='snapshot')
         self.assertEqual(['reliable'], self.glance.where(image_id))
-        image_id = self.queued(base_image_ref=self.base('cheap', 'reliable'))
+        image_id = self.queued(base_image_ref=self.base('reliable', 'cheap'))
         self.upload(image_id)
         self.assertEqual(['reliable'], self.glance.where(image_id))
 
     def test_both_can_be_set(self):
         self.with_colocate(Colocate('primary', 'all'))
-        self.assertEqual(['reliable'], self.glance.where(self.follow(self.base('cheap', 'reliable'))))
-        image_id = self.queued(base_image_ref=self.base('cheap', 'reliable'))
+        self.assertEqual(['reliable'], self.glance.where(self.follow(self.base('reliable', 'cheap'))))
+        image_id = self.queued(base_image_ref=self.base('reliable', 'cheap'))
         self.upload(image_id)
         self.assertEqual(['cheap', 'reliable'], self.glance.where(image_id))
 
@@ -244,12 +244,12 @@ class ColocateTest(FilterTestCase):
 
     def test_refused_copy_is_a_warning_and_the_upload_stays(self):
         self.glance.faults.append(fake_glance.Fault('POST', '/import', 400))
-        image_id = self.follow(self.base('cheap', 'reliable'))
+        image_id = self.follow(self.base('reliable', 'cheap'))
         self.assertEqual(['reliable'], self.glance.where(image_id))
         self.assertIn('WARNING Image %s is in reliable, but Glance does not copy it' % image_id, self.log)
 
     def test_nothing_is_asked_after_the_upload_but_for_the_copy(self):
-        base_image = self.base('cheap', 'reliable')
+        base_image = self.base('reliable', 'cheap')
         self.filter._stores = (0, None)
         image_id = self.follow(base_image)
         after = self.asked()[self.asked().index('PUT /v2/images/%s/file' % image_id) + 1:]
@@ -270,7 +270,7 @@ class ColocateTest(FilterTestCase):
                 webob.Request(environ).context = Plain()
                 return self.app(environ, start_response)
         self.pipeline = Ussuri(self.filter)
-        image_id = self.follow(self.base('cheap', 'reliable'))
+        image_id = self.follow(self.base('reliable', 'cheap'))
         self.assertEqual(['cheap', 'reliable'], self.glance.where(image_id))
 
 

@@ -35,7 +35,7 @@ class UploadTestCase(base.FakeGlanceTestCase):
     def upload(self, request, data=b'snapshot', attempts=1, **kwargs):
         image_id = self.queued()
         images = self.images(attempts=attempts)
-        transfer.upload(images, image_id, data, transfer.place(images, request), **kwargs)
+        transfer.upload(images, image_id, data, transfer.decide_placement(images, request), **kwargs)
         return image_id
 
     def sent_headers(self):
