@@ -26,9 +26,15 @@ def _make(cls: Type[MultistoreError], kwargs: Dict[str, Any]) -> MultistoreError
 
 
 class StoreNotUsable(MultistoreError):
-    """A store that somebody named cannot take an image. Raised before any byte is moved."""
+    """A store that an operator named cannot take an image.
+
+    :param named_by: an option or a volume type; it is written as in the middle of a sentence.
+    """
 
     msg_fmt = _("%(named_by)s names the Glance store '%(store)s', which %(why)s. %(there_are)s")
+
+    def __init__(self, named_by: str, **kwargs: Any) -> None:
+        super().__init__(named_by=named_by[:1].upper() + named_by[1:], **kwargs)
 
 
 class NotAsSent(MultistoreError):

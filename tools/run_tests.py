@@ -196,7 +196,7 @@ def functional(shell: Shell) -> Outcome:
 
 def in_cinder(shell: Shell) -> Outcome:
     # Apart from the others: Cinder makes eventlet's the threads of the process that imports it.
-    return stestr(shell, 'tests/cinder', QUIET)
+    return stestr(shell, 'tests/unit/cinder', QUIET)
 
 
 def tempest_plugin(shell: Shell) -> Outcome:

@@ -103,7 +103,7 @@ class _Types(wsgi.Controller):
     @wsgi.extends(action='create')
     def create(self, req: Any, body: Any = None, **kwargs: Any) -> Iterator[None]:
         # Types had one policy for all changes before they had one for each.
-        policy = getattr(types_policy, 'CREATE_POLICY', types_policy.MANAGE_POLICY)
+        policy = getattr(types_policy, 'CREATE_POLICY', None) or types_policy.MANAGE_POLICY
         _check_request(req, policy, _within(_within(body, 'volume_type'), 'extra_specs'))
         yield
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The library's view of Glance on Cinder's own client, and what only Cinder asks of Glance.
+"""The library's view of Glance on Cinder's own client, and what only Cinder requests of Glance.
 
 Cinder's endpoints, credentials, timeouts and retries stay its own. A hang ends with ``[DEFAULT]
 glance_request_timeout`` of cinder.conf, which Cinder leaves unset by default: a request then waits
-for ever.
+without a limit.
 """
 
 import inspect
@@ -14,11 +14,10 @@ from typing import Callable
 from typing import Dict
 from typing import Optional
 
-from cinder import exception
 from cinder.image import glance
-import glanceclient.exc
 from oslo_log import log as logging
 
+from multistore_hooks import backoff
 from multistore_hooks.glance_api import api
 from multistore_hooks.glance_api import client
 
@@ -27,9 +26,16 @@ LOG = logging.getLogger(__name__)
 #: How long Glance's task may take to accept a volume as an image, in seconds. It does not move
 #: data, but it may have to wait for copies that keep Glance's workers busy.
 ACCEPT_SECONDS = 600
+#: How long a record has to look the same, in seconds, before it is believed: a replica of Glance's database
+#: may lag behind. And the longest pause between two polls.
+SETTLE_SECONDS, LONGEST_WAIT = 5, 2
 
 _PATCH = 'application/openstack-images-v2.1-json-patch'
 _VOLUME_DRIVERS = ('cinder', 'volume')
+
+
+class VolumeRefused(api.GlanceError):
+    """Glance refused a volume as an image's data, and has changed nothing."""
 
 
 class CinderImages(client.ClientImages):
@@ -38,94 +44,128 @@ class CinderImages(client.ClientImages):
     :param run: as in the base class, with the rights of the user.
     :param run_as_service: the same with Cinder's own credentials, where it has any (``[glance]`` of
         2025.2 and later); otherwise with the user's.
+    :param clock: has ``monotonic()`` and ``sleep(seconds)``.
     """
 
-    def __init__(self, run: client.Run, run_as_service: client.Run) -> None:
+    def __init__(self, run: client.Run, run_as_service: client.Run, clock: Any = time) -> None:
         super().__init__(run)
         self._run_as_service = run_as_service
-
-    def upload(self, image_id: str, body: api.Body, store: Optional[str] = None,
-               base_image: Optional[str] = None, snapshot: bool = False) -> None:
-        """Send an image's data; what arrived although its answer was lost, has arrived."""
-        try:
-            super().upload(image_id, body, store, base_image, snapshot)
-        except (api.Conflict, exception.GlanceConnectionFailed) as error:
-            if not self._is_active(image_id):
-                raise
-            LOG.warning('Image %(image)s is active, although Glance answered its upload with: %(error)s',
-                        {'image': image_id, 'error': error})
-
-    def _is_active(self, image_id: str) -> bool:
-        try:
-            return self.image(image_id).status == 'active'
-        except Exception:
-            LOG.debug('Glance could not be asked.', exc_info=True)
-            return False
+        self._clock = clock
 
     def volume_stores(self) -> Optional[Dict[str, Optional[str]]]:
         """Return the stores that keep images on volumes, with the volume type that each is for.
 
-        None where Glance does not tell (``stores/detail`` is for administrators, since Yoga, and
+        None where Glance does not list them (``stores/detail`` is for administrators, since Yoga, and
         for services, since 2025.1; and it fails as a whole if one store's driver is unknown to it).
         """
         try:
-            _response, body = self._run_as_service('stores', _typed(
-                lambda http: http.get('/v2/info/stores/detail')))
+            body = self.request('stores', 'get', '/v2/info/stores/detail', run=self._run_as_service)[1]
             return {str(entry['id']): (entry.get('properties') or {}).get('volume_type')
                     for entry in body['stores'] if entry.get('type') in _VOLUME_DRIVERS}
         except Exception as error:
-            LOG.debug('Glance does not tell which of its stores keep images on volumes: %s', error)
+            LOG.debug('Glance does not show which of its stores keep images on volumes: %s', error)
             return None
 
     def add_volume(self, image_id: str, volume_id: str, store: Optional[str]) -> None:
-        """Ask that a volume be the data of a queued image.
+        """Request that a volume be the data of a queued image.
 
         The older call comes first: only it takes the store's name. Where Glance hides locations, it
         is refused, and the newer one (2024.2) is for services.
 
         :param store: a store that keeps images on volumes; None leaves the choice to Glance, which
             then goes by the volume's type.
-        :raises GlanceError: refused by both.
+        :raises VolumeRefused: by both calls, each at the first attempt: the volume is no image's data.
+        :raises Exception: Glance's or Cinder's; the request may have taken effect.
         """
         url = 'cinder://%s' % '/'.join(part for part in (store, volume_id) if part)
         location = {'url': url, 'metadata': {'store': store} if store else {}}
         try:
-            self._patch(image_id, {'op': 'add', 'path': '/locations/-', 'value': location})
-        except api.Forbidden as hidden:
+            self._once(self._run, lambda run: self._patch(
+                image_id, {'op': 'add', 'path': '/locations/-', 'value': location}, run))
+        except VolumeRefused as hidden:
+            if hidden.status != api.Forbidden.status:
+                raise
             try:
                 # What Cinder 2025.1 and later put into validation_data, the store, is refused here.
-                self._run_as_service('add_image_location', _typed(lambda http: http.post(
-                    '/v2/images/%s/locations' % image_id, data={'url': url, 'validation_data': {}})))
-            except (api.Forbidden, api.NotFound) as error:
-                raise api.error_for(error.status, '%s; and before: %s' % (error, hidden))
+                self._once(self._run_as_service, lambda run: self.request(
+                    'add_image_location', 'post', '/v2/images/%s/locations' % image_id,
+                    {'url': url, 'validation_data': {}}, run=run))
+            except VolumeRefused as error:
+                raise VolumeRefused('%s; and before: %s' % (error, hidden), error.status)
+
+    @staticmethod
+    def _once(run: client.Run, send: Callable[[client.Run], Any]) -> None:
+        """Send a request; a refusal counts only if no earlier attempt can have taken effect."""
+        attempts = []
+
+        def counting(verb: str, function: Callable[[Any], Any]) -> Any:
+            def attempt(handed: Any) -> Any:
+                attempts.append(verb)
+                return function(handed)
+            return run(verb, attempt)
+
+        try:
+            send(counting)
+        except api.GlanceError as error:
+            if api.is_client_error(error) and len(attempts) == 1:
+                raise VolumeRefused(str(error), error.status) from error
+            raise
 
     def accepted(self, image_id: str) -> Optional[api.Image]:
-        """Wait until Glance has decided on a volume; return the image if active, else None.
+        """Wait until Glance has decided on a volume that may be an image's data.
 
-        :raises GlanceError: no decision within ACCEPT_SECONDS, or Glance cannot be asked.
+        :returns: the image if it is active; None if Glance is known not to have taken the volume.
+        :raises NotFound: the image is gone.
+        :raises GlanceError: it is not known. It may still become active.
         """
-        deadline = time.monotonic() + ACCEPT_SECONDS
-        pause = 0.05
-        while True:
-            image = self.image(image_id)
-            if image.status == 'active':
-                return image
-            if not image.record.get('os_glance_import_task'):
-                return None
-            if time.monotonic() > deadline:
-                raise api.GlanceError('Glance did not accept it within %d seconds (task %s)' % (
-                    ACCEPT_SECONDS, image.record['os_glance_import_task']))
-            time.sleep(pause)
-            pause = min(pause * 2, 2)
+        why, gone, changed = '', None, 0.0
+        for waited in backoff.polls(ACCEPT_SECONDS, LONGEST_WAIT, shortest=0.1, clock=self._clock):
+            try:
+                image = self.image(image_id)
+            except api.NotFound as error:
+                gone, why = error, str(error)
+            except Exception as error:  # Glance's or, after its own retries, Cinder's: no connection
+                gone, why = None, str(error)
+            else:
+                gone, why = None, 'its status is %s' % image.status
+                if image.status == 'active':
+                    return image
+                if image.import_task:
+                    changed, why = waited, 'its task %s has not ended' % image.import_task
+                elif image.status == 'queued' and self._task_failed(image_id):
+                    return None
+            if waited - changed >= SETTLE_SECONDS:
+                break
+        if gone is not None:
+            raise gone
+        raise api.GlanceError('Glance did not make it active: %s' % why)
+
+    def _task_failed(self, image_id: str) -> bool:
+        for run in (self._run_as_service, self._run):  # a task is shown to the one who started it
+            try:
+                task = api.Task.newest(
+                    self.request('get', 'get', '/v2/images/%s/tasks' % image_id, run=run)[1])
+            except Exception as error:
+                LOG.debug('Glance does not show the tasks of image %s: %s', image_id, error)
+            else:
+                if task is not None:
+                    return task.status == 'failure'
+        return False
 
     def discard(self, image_id: str) -> None:
-        """Delete an image's record if it is there and without data; a failure is logged only."""
+        """Delete an image's record if it has no data; a failure is logged only.
+
+        Only for a record that the caller's own request made. It must have no data for SETTLE_SECONDS:
+        a replica of Glance's database may lag behind an upload, of this service or of the record's owner.
+        """
         try:
-            image = self.image(image_id)
-            if image.status not in ('queued', 'saving'):
-                return
+            for _waited in backoff.polls(SETTLE_SECONDS, LONGEST_WAIT, clock=self._clock):
+                image = self.image(image_id)
+                if image.status not in ('queued', 'saving'):
+                    LOG.debug('Image %s stays: its status is %s.', image_id, image.status)
+                    return
             if image.record.get('protected'):
-                self._patch(image_id, {'op': 'replace', 'path': '/protected', 'value': False})
+                self._patch(image_id, {'op': 'replace', 'path': '/protected', 'value': False}, self._run)
             self.delete(image_id)
             LOG.info('The record of image %s, which got no data, was deleted.', image_id)
         except api.NotFound:
@@ -134,27 +174,14 @@ class CinderImages(client.ClientImages):
             LOG.error('The record of image %(image)s, which got no data, could not be deleted (%(error)s): '
                       'delete it by hand.', {'image': image_id, 'error': error})
 
-    def _patch(self, image_id: str, change: Dict[str, Any]) -> None:
-        self._run('update', _typed(lambda http: http.patch(
-            '/v2/images/%s' % image_id, headers={'Content-Type': _PATCH}, data=json.dumps([change]))))
-
-
-def _typed(send: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return what ``run`` wants, a function of a glanceclient, from one of its http_client."""
-    def once(handed: Any) -> Any:
-        try:
-            return send(handed.http_client)
-        except glanceclient.exc.HTTPServiceUnavailable:
-            raise  # Cinder's own loop knows it, and tries again
-        except glanceclient.exc.HTTPException as error:
-            status = error.code if isinstance(error.code, int) else None
-            raise api.error_for(status, str(error), error) from error
-    return once
+    def _patch(self, image_id: str, change: Dict[str, Any], run: client.Run) -> None:
+        self.request('update', 'patch', '/v2/images/%s' % image_id, json.dumps([change]),
+                     {'Content-Type': _PATCH}, run=run)
 
 
 def images_for(context: Any) -> CinderImages:
     """Return the library's view of Cinder's Glance, with the rights of this context."""
-    clients = _HandedClients()
+    clients = _ClientWrapper()
     service = {}
     if 'privileged_user' in inspect.signature(glance.GlanceClientWrapper).parameters:
         service['privileged_user'] = True
@@ -163,7 +190,7 @@ def images_for(context: Any) -> CinderImages:
         lambda verb, function: clients.call(context, verb, function, **service))
 
 
-class _HandedClients(glance.GlanceClientWrapper):
+class _ClientWrapper(glance.GlanceClientWrapper):
     """Cinder's client wrapper, which hands each attempt's client to our function."""
 
     def _create_onetime_client(self, *args: Any, **kwargs: Any) -> client.RetryLoopClient:

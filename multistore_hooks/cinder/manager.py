@@ -12,11 +12,11 @@ from cinder.volume import manager
 from oslo_utils import excutils
 
 from multistore_hooks.cinder import image_client
-from multistore_hooks.cinder import image_service as image_services
+from multistore_hooks.cinder import upload_service
 
 
 class VolumeManager(manager.VolumeManager):
-    """Cinder's own manager; what it hands the image service to, gets one that places uploads."""
+    """Cinder's own manager; drivers and the clone path get an image service that places uploads."""
 
     def __init__(self, volume_driver: Optional[str] = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(volume_driver or 'multistore_hooks.cinder.driver.load', *args, **kwargs)
@@ -39,12 +39,14 @@ class VolumeManager(manager.VolumeManager):
 
         :raises StoreNotUsable: the named store cannot be used; no clone was made.
         """
-        service = image_services.placed(ctx, volume, image_service, image_meta['id'])
-        placed = service if isinstance(service, image_services.PlacedImageService) else None
-        if placed and not placed.takes_clone():
+        if (image_meta['disk_format'], image_meta['container_format']) != ('raw', 'bare'):
+            return False  # Cinder's own rule, which comes before the store's
+        service = upload_service.with_placement(ctx, volume, image_service, image_meta['id'])
+        placing = service if isinstance(service, upload_service.PlacingImageService) else None
+        if placing and not placing.takes_clone():
             return False
         done = super()._clone_image_volume_and_add_location(
-            ctx, image_services.typed(volume), service, image_meta)
-        if placed:
-            placed.check_lost()
+            ctx, upload_service.with_volume_type(volume), service, image_meta)
+        if placing:
+            placing.check_lost()
         return done

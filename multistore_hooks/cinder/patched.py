@@ -7,7 +7,7 @@ For sites whose ``volume_manager`` is a class of their own already; see patches/
 from typing import Any
 from typing import Tuple
 
-from multistore_hooks.cinder import image_service as image_services
+from multistore_hooks.cinder import upload_service
 
 
 def place(context: Any, volume: Any, image_service: Any, image_meta: Any) -> Tuple[Any, Any]:
@@ -15,5 +15,5 @@ def place(context: Any, volume: Any, image_service: Any, image_meta: Any) -> Tup
 
     :raises StoreNotUsable: the named store cannot be used; nothing was done with the volume.
     """
-    placed = image_services.placed(context, volume, image_service, image_meta['id'])
-    return image_services.typed(volume), placed
+    service = upload_service.with_placement(context, volume, image_service, image_meta['id'])
+    return upload_service.with_volume_type(volume), service

@@ -3,6 +3,7 @@
 
 from typing import Any
 from typing import Optional
+from typing import Tuple
 
 from cinder import exception
 from oslo_config import cfg
@@ -28,12 +29,22 @@ def request_for(volume: Any) -> placements.UploadRequest:
 
 def named_store(volume: Any) -> Optional[placements.StoreRef]:
     """Return the store that the volume's type names, or ``upload_store``, or None."""
-    volume_type = type_of(volume)
-    store = (volume_type.extra_specs or {}).get(STORE_KEY) if volume_type else None
+    volume_type, store = _store_of_type(volume)
     if store:
-        return placements.StoreRef(store, "The volume type '%s' (%s)" % (volume_type.name, STORE_KEY))
+        return placements.StoreRef(store, "volume type '%s' (%s)" % (volume_type.name, STORE_KEY))
     store = CONF.multistore_hooks.upload_store
     return placements.StoreRef(store, '[multistore_hooks] upload_store') if store else None
+
+
+def named_by(volume: Any) -> str:
+    """Return what names the store, in words for users: extra specs and options are for administrators."""
+    volume_type, store = _store_of_type(volume)
+    return "volume type '%s'" % volume_type.name if store else 'the configuration of Cinder'
+
+
+def _store_of_type(volume: Any) -> Tuple[Any, Optional[str]]:
+    volume_type = type_of(volume)
+    return volume_type, (volume_type.extra_specs or {}).get(STORE_KEY) if volume_type else None
 
 
 def type_of(volume: Any) -> Any:
@@ -50,7 +61,7 @@ def _base_image(volume: Any) -> Optional[str]:
         return None
     if not uuidutils.is_uuid_like(image_id):
         # A user can set it (os-set_image_metadata), and it would go into a header and a path.
-        LOG.warning('Volume %(volume)s has the image_id %(image)r, which is no UUID: its image goes '
-                    "to no base image's store.", {'volume': volume.id, 'image': image_id[:80]})
+        LOG.warning('Volume %(volume)s has the image_id %(image)r, which is not a UUID: its image does '
+                    "not follow a base image.", {'volume': volume.id, 'image': image_id[:80]})
         return None
     return str(image_id)

@@ -64,13 +64,15 @@ class UploadTest(cinder_base.CinderTestCase):
                             self.operation(typed('reliable'), base)],
                            conf={'multistore_hooks': {'upload_store': 'cheap'}})
 
-    def test_upload_store_that_is_not_there_is_refused_with_the_option_named(self):
+    def test_upload_store_that_is_not_there_is_refused_and_the_option_logged(self):
         self.start_glance()
         result, = self.assert_placed([None], [self.operation()],
                                      conf={'multistore_hooks': {'upload_store': 'nowhere'}})
         self.assertEqual('api', result['stage'])
+        self.assertIn('The configuration of Cinder names a Glance store that does not exist. Ask an '
+                      'administrator', result['error'])
         self.assertIn("[multistore_hooks] upload_store names the Glance store 'nowhere', which does not "
-                      'exist. The stores are: reliable, fast (default), cheap', result['error'])
+                      'exist. The stores are: reliable, fast (default), cheap', ' '.join(result['log']))
 
     def test_a_qcow2_image_goes_the_same_way(self):
         self.start_glance()
@@ -85,11 +87,13 @@ class UploadTest(cinder_base.CinderTestCase):
         results = self.assert_placed([None] * 4, [
             self.operation(typed(store)) for store in ('nowhere', 'web', 'off', 'full')])
         self.assertEqual(['api', 'api', 'manager', 'manager'], [one['stage'] for one in results])
-        for store, why, result in zip(
+        for store, expected, result in zip(
                 ('nowhere', 'web', 'off', 'full'),
-                ('does not exist', 'is read-only', 'takes no images', 'is full'), results):
-            self.assertIn("The volume type 'type of %s' (image_service:store_id) names the Glance store "
-                          "'%s', which %s" % (store, store, why), result['error'])
+                ("Volume type 'type of %s' names a Glance store that does not exist.",
+                 "Volume type 'type of %s' names a Glance store that is read-only.",
+                 "Volume type 'type of %s' (image_service:store_id) names the Glance store 'off', which "
+                 'takes no images', "named by volume type 'type of %s' (image_service:store_id)"), results):
+            self.assertIn(expected % store, result['error'])
         # Nobody tells that a store is disabled, or full, but an upload.
         self.assertEqual(2, len(self.glance.requests('PUT', '/file$')))
 

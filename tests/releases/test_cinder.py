@@ -7,6 +7,7 @@ import testtools
 
 from lab.cinder import run
 from tests.functional import shared
+from tests.functional import test_cinder_drivers
 from tests.releases import under_test
 
 DATA = os.urandom(2 << 20)
@@ -91,6 +92,14 @@ class PlacementTest(CinderTestCase):
 
     def test_stock_manager_does_not_follow_the_base_image(self):
         self.assertAreIn(['fast'], self.cinder(STOCK, self.base('cheap')))
+
+
+class DriversTest(testtools.TestCase):
+
+    def test_every_in_tree_driver_has_the_hook(self):
+        drivers = test_cinder_drivers.load_drivers(under_test.PYTHON, under_test.path(under_test.STOCK))
+        self.assertEqual({}, {path: wrong for path, wrong in drivers.items() if wrong})
+        self.assertLess(60, len(drivers))
 
 
 class RetryTest(CinderTestCase):

@@ -3,8 +3,8 @@
 
 import webob.exc
 
-from tests.cinder import base
 from tests import fake_glance
+from tests.unit.cinder import base
 
 KEY = 'image_service:store_id'
 

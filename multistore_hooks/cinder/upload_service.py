@@ -15,7 +15,7 @@ from cinder import objects
 import glanceclient.exc
 from oslo_log import log as logging
 
-from multistore_hooks.cinder import image_client as cinder_images
+from multistore_hooks.cinder import image_client
 from multistore_hooks.cinder import upload_request
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
@@ -26,7 +26,7 @@ from multistore_hooks.upload import transfer
 LOG = logging.getLogger(__name__)
 
 
-class PlacedImageService:
+class PlacingImageService:
     """Stands before Cinder's image service.
 
     :param image_service: what Cinder's manager handed on.
@@ -38,7 +38,7 @@ class PlacedImageService:
         self._service = image_service
         self._volume = volume
         self._image_id = image_id
-        self._images = cinder_images.images_for(context)
+        self._images = image_client.images_for(context)
         self._request = upload_request.request_for(volume)
         self._placement = transfer.decide_placement(self._images, self._request)
         self._clone_store = self._placement.store
@@ -68,9 +68,21 @@ class PlacedImageService:
         try:
             transfer.upload(self._images, image_id, data, self._placement)
         except api.GlanceError as error:
+            if error.status == api.Gone.status and self._is_deleted(image_id):
+                raise exception.ImageNotFound(image_id=image_id) from error
             if self._request.named and error.status in (400, 410, 413):
                 raise _refused(self._request.named, error) from error
             raise _as_cinder_does(image_id, error) from error
+
+    def _is_deleted(self, image_id: str) -> bool:
+        """Tell whether the image was deleted during its upload: Glance's 410 may mean that too."""
+        try:
+            self._images.image(image_id)
+        except api.NotFound:
+            return True
+        except Exception as error:
+            LOG.debug('Glance does not show image %(image)s: %(error)s', {'image': image_id, 'error': error})
+        return False
 
     # -- A clone of the volume as the image (option image_upload_use_cinder_backend)
 
@@ -85,18 +97,18 @@ class PlacedImageService:
             placement = transfer.decide_placement(
                 self._images, self._request._replace(resolve=options.ALWAYS))
             if placement.store and self._is_colocated(self._request.base_image):
-                return self._uploaded('Glance co-locates it with its base image')
+                return self._upload_instead('Glance co-locates it with its base image')
         self._clone_store = placement.store
         if placement.store is None:
             return True  # Glance goes by the volume's type, as always
         stores = self._images.volume_stores()
         if stores is None:
-            return True  # it will say so if it does not take it
+            return True  # Glance refuses the clone if it cannot use it
         if placement.store not in stores:
-            return self._uploaded('the store %s does not keep images on volumes' % placement.store)
+            return self._upload_instead('the store %s does not keep images on volumes' % placement.store)
         volume_type = upload_request.type_of(self._volume)
         if stores[placement.store] not in (None, volume_type and volume_type.name):
-            return self._uploaded('the store %s is for volumes of the type %s' % (
+            return self._upload_instead('the store %s is for volumes of the type %s' % (
                 placement.store, stores[placement.store]))
         return True
 
@@ -104,11 +116,11 @@ class PlacedImageService:
         try:
             return len(placements.writable(self._images.image(base_image).stores,
                                            self._images.stores())) > 1
-        except Exception as error:  # the upload, which finds its way by itself, is not lost to a question
-            LOG.debug('Glance does not tell where image %s is: %s', base_image, error)
+        except Exception as error:  # the upload does not depend on it
+            LOG.debug('Glance does not show where image %s is: %s', base_image, error)
             return True
 
-    def _uploaded(self, why: str) -> bool:
+    def _upload_instead(self, why: str) -> bool:
         LOG.info('Image %(image)s does not become a clone of volume %(volume)s, but is uploaded: %(why)s.',
                  {'image': self._image_id, 'volume': self._volume.id, 'why': why})
         return False
@@ -117,42 +129,51 @@ class PlacedImageService:
         """Make a clone of the volume the image's data.
 
         Cinder's manager deletes the clone when it gets one of three exceptions, and keeps it for
-        any other: so the outcome is found out first, whatever the answer was.
+        any other: so the outcome is found out first, whatever the response was.
 
         :param url: ends with the id of the clone.
-        :raises cinder.exception.ImageUnacceptable: it is not, and the clone is of no use.
-        :raises cinder.exception.GlanceConnectionFailed: it may be, and Glance can neither tell nor
-            delete the image: the clone must stay.
+        :raises cinder.exception.ImageUnacceptable: the clone is known not to be the image's data, and the
+            image will not become active with it.
+        :raises cinder.exception.GlanceConnectionFailed: it may be: the clone must stay.
         """
-        clone = url.rsplit('/', 1)[-1]
-        refusal: Optional[Exception] = None
+        clone, response = url.rsplit('/', 1)[-1], ''
         try:
             self._images.add_volume(image_id, clone, self._clone_store)
+        except image_client.VolumeRefused as error:
+            raise exception.ImageUnacceptable(image_id=image_id, reason=error) from error
         except Exception as error:
-            refusal = error
+            # Without a response, or with one to a second attempt: Glance may have it, or still be at it.
+            response = '; the response was: %s' % error
         try:
             image = self._images.accepted(image_id)
+        except api.NotFound as error:
+            raise exception.ImageUnacceptable(image_id=image_id, reason=error) from error
         except Exception as error:
-            raise self._give_up(image_id, clone, error) from error
-        if image is not None:
-            self._log_clone(image, clone)
-            return image.record
-        if refusal is not None and not isinstance(refusal, api.GlanceError):
-            # No answer: Glance may still be at it, and the image become active without its clone.
-            raise self._give_up(image_id, clone, refusal) from refusal
-        raise exception.ImageUnacceptable(image_id=image_id,
-                                          reason=refusal or 'Glance could not use the volume')
+            raise self._give_up(image_id, clone, '%s%s' % (error, response)) from error
+        if image is None:
+            raise exception.ImageUnacceptable(image_id=image_id,
+                                              reason='Glance could not use the volume%s' % response)
+        self._log_clone(image, clone)
+        return image.record
 
-    def _give_up(self, image_id: str, clone: str, error: Exception) -> Any:
-        """Delete the image, whose state is unknown; return the exception that tells Cinder so."""
+    def _give_up(self, image_id: str, clone: str, error: str) -> Any:
+        """Delete the image, which may still become active; return the exception that says so to Cinder.
+
+        The image first: once it is gone, nothing can need the clone any more. An image that is not
+        queued is not touched, it may have got its data from somebody else.
+        """
         try:
-            self._images.delete(image_id)
+            status = self._images.image(image_id).status
+            if status == 'queued':
+                self._images.delete(image_id)
+            else:
+                raise api.GlanceError('its status is %s' % status)
         except api.NotFound:
             LOG.debug('Image %s is gone already.', image_id)
-        except Exception:
-            LOG.exception('Volume %(clone)s may be the data of image %(image)s: Glance can neither tell nor '
-                          'delete the image. Look at both, and delete what is of no use.',
-                          {'clone': clone, 'image': image_id})
+        except Exception as failure:
+            LOG.error('Volume %(clone)s may be the data of image %(image)s (%(error)s), and the image could '
+                      'not be deleted (%(failure)s). Check both, and delete what is not needed.',
+                      {'clone': clone, 'image': image_id, 'error': error, 'failure': failure})
             return exception.GlanceConnectionFailed(reason=error)
         self._lost = exception.GlanceConnectionFailed(reason=error)
         return exception.ImageUnacceptable(image_id=image_id, reason=error)
@@ -164,28 +185,28 @@ class PlacedImageService:
 
     def _log_clone(self, image: api.Image, clone: str) -> None:
         found = {'image': image.id, 'clone': clone, 'store': self._clone_store,
-                 'stores': ', '.join(image.stores) or 'a store that Glance does not tell'}
+                 'stores': ', '.join(image.stores) or 'a store that Glance does not show'}
         LOG.info('Image %(image)s is active on the volume %(clone)s, in %(stores)s.', found)
         if self._clone_store and image.stores and self._clone_store not in image.stores:
             LOG.warning('Image %(image)s was meant for the store %(store)s, but Glance put it into '
                         "%(stores)s, which is for volumes of the clone's type.", found)
 
 
-def placed(context: Any, volume: Any, image_service: Any, image_id: str) -> Any:
+def with_placement(context: Any, volume: Any, image_service: Any, image_id: str) -> Any:
     """Return an image service that places an upload.
 
     One that does so already is returned as it is, and so is one that is not Cinder's own: what it
     stands for is not the Glance that we would ask.
 
-    :raises StoreNotUsable: see PlacedImageService.
+    :raises StoreNotUsable: see PlacingImageService.
     """
     if isinstance(image_service, glance.GlanceImageService):
-        return PlacedImageService(context, volume, image_service, image_id)
+        return PlacingImageService(context, volume, image_service, image_id)
     return image_service
 
 
-def typed(volume: Any) -> Any:
-    """Return the volume, with an empty type if it has none: Cinder looks into it blindly."""
+def with_volume_type(volume: Any) -> Any:
+    """Return the volume, with an empty type if it has none: Cinder would fail without one."""
     if upload_request.type_of(volume) is not None:
         return volume
     volume = volume.obj_clone()
@@ -194,11 +215,16 @@ def typed(volume: Any) -> Any:
     return volume
 
 
-def _refused(named: placements.StoreRef, error: api.GlanceError) -> exceptions.StoreNotUsable:
-    why = {api.Gone.status: 'takes no images, as Glance is configured',
-           api.TooLarge.status: 'is full, or a quota is used up'}.get(error.status or 0, 'refused the image')
+def _refused(named: placements.StoreRef, error: api.GlanceError) -> BaseException:
+    """Return the exception for an upload that a named store refused, if it was the store."""
+    if error.status == api.TooLarge.status:
+        # A quota of the user's, Glance's limit for an image, or a full store: Cinder has its own message.
+        return exception.ImageLimitExceeded('%s (the store %s, named by %s)' % (  # type: ignore
+            error, named.store, named.source))
+    why = {api.Gone.status: 'takes no images, as Glance is configured'}.get(
+        error.status or 0, 'refused the image')
     return exceptions.StoreNotUsable(named_by=named.source, store=named.store, why=why,
-                                     there_are='Glance says: %s' % error)
+                                     there_are='Glance responded: %s' % error)
 
 
 def _as_cinder_does(image_id: str, error: api.GlanceError) -> BaseException:

@@ -3,7 +3,12 @@
 
 import io
 
-from tests.cinder import base
+from cinder import exception
+import glanceclient.exc
+
+from multistore_hooks import exceptions
+from tests import fake_glance
+from tests.unit.cinder import base
 
 
 class Service:
@@ -20,49 +25,85 @@ class Service:
         return 'shown'
 
 
-class PlacedTestCase(base.TestCase):
+class PlacingTestCase(base.TestCase):
 
-    def placed(self, volume, image_id=None):
-        from multistore_hooks.cinder import image_service
+    def placing(self, volume, image_id=None):
+        from multistore_hooks.cinder import upload_service
         self.service = Service()
-        return image_service.PlacedImageService(None, volume, self.service,
-                                                image_id or self.queued())
+        return upload_service.PlacingImageService(None, volume, self.service,
+                                                  image_id or self.queued())
 
 
-class UploadTest(PlacedTestCase):
+class UploadTest(PlacingTestCase):
 
     def test_data_goes_to_the_store_and_nothing_is_asked_afterwards_that_could_fail(self):
         image = self.queued()
-        self.placed(base.Volume.naming('cheap')).update(None, image, {}, io.BytesIO(b'data'),
-                                                        store_id='fast', base_image_ref='x')
+        self.placing(base.Volume.naming('cheap')).update(None, image, {}, io.BytesIO(b'data'),
+                                                         store_id='fast', base_image_ref='x')
         self.assertEqual(['cheap'], self.glance.where(image))
         self.assertEqual([], self.service.updates)
 
     def test_what_else_is_to_be_updated_goes_to_cinders_own_service(self):
         image = self.queued()
-        self.placed(base.Volume()).update(None, image, {'a': 'b'}, b'data')
+        self.placing(base.Volume()).update(None, image, {'a': 'b'}, b'data')
         self.assertEqual([(image, {'a': 'b'}, None)], self.service.updates)
-        self.assertEqual('shown', self.placed(base.Volume()).show(None, image))
+        self.assertEqual('shown', self.placing(base.Volume()).show(None, image))
 
     def test_a_named_store_that_is_not_there_is_an_error_at_once(self):
-        from multistore_hooks import exceptions
-        error = self.assertRaises(exceptions.StoreNotUsable, self.placed, base.Volume.naming('x'))
-        self.assertIn("The volume type 'gold'", str(error))
+        error = self.assertRaises(exceptions.StoreNotUsable, self.placing, base.Volume.naming('x'))
+        self.assertIn("Volume type 'gold' (image_service:store_id) names the Glance store 'x'", str(error))
 
     def test_what_cinder_does_not_hand_over_is_left_alone(self):
-        from multistore_hooks.cinder import image_service
+        from multistore_hooks.cinder import upload_service
         foreign = Service()
-        self.assertIs(foreign, image_service.placed(None, base.Volume(), foreign, 'x'))
+        self.assertIs(foreign, upload_service.with_placement(None, base.Volume(), foreign, 'x'))
 
 
-class CloneTest(PlacedTestCase):
+class BlameTest(PlacingTestCase):
+    """What an error names: the store, if that may have refused the upload; else what Cinder says of it."""
+
+    def fail(self, status, volume=None, deleted=False):
+        image = self.queued()
+        service = self.placing(volume or base.Volume.naming('cheap'), image)
+        self.glance.faults.append(fake_glance.Fault('PUT', '/file$', status))
+        if deleted:
+            del self.glance.images[image]
+        return self.assertRaises(Exception, service.update, None, image, {}, b'data')  # noqa: H202
+
+    def test_a_quota_is_cinders_own_error_and_the_store_is_named_beside_it(self):
+        error = self.fail(413)
+        self.assertIsInstance(error, exception.ImageLimitExceeded)
+        self.assertIn("413", str(error))
+        self.assertIn("the store cheap, named by volume type 'gold' (image_service:store_id)", str(error))
+
+    def test_a_store_that_takes_no_images(self):
+        error = self.fail(410)
+        self.assertIsInstance(error, exceptions.StoreNotUsable)
+        self.assertIn("Volume type 'gold' (image_service:store_id) names the Glance store 'cheap', which "
+                      'takes no images, as Glance is configured. Glance responded: ', str(error))
+
+    def test_an_image_that_was_deleted_meanwhile_is_no_fault_of_the_store(self):
+        self.assertIsInstance(self.fail(410, deleted=True), exception.ImageNotFound)
+
+    def test_a_store_that_glance_calls_wrong(self):
+        self.assertIn("'cheap', which refused the image. Glance responded: ", str(self.fail(400)))
+
+    def test_where_no_store_was_named_the_errors_are_cinders(self):
+        for status, expected in ((413, exception.ImageLimitExceeded), (400, exception.Invalid),
+                                 (403, exception.ImageNotAuthorized), (404, exception.ImageNotFound),
+                                 (409, glanceclient.exc.HTTPConflict),
+                                 (500, glanceclient.exc.HTTPInternalServerError)):
+            self.assertIsInstance(self.fail(status, base.Volume()), expected, status)
+
+
+class CloneTest(PlacingTestCase):
     """Of the stores reliable, fast and cheap, cheap keeps images on volumes of the type gold."""
 
     volume_stores = {'cheap': 'gold'}
 
     def takes_clone(self, volume):
         self.cinder_images.volume_stores = lambda: self.volume_stores
-        return self.placed(volume).takes_clone()
+        return self.placing(volume).takes_clone()
 
     def test_without_a_store_glance_decides(self):
         self.assertTrue(self.takes_clone(base.Volume()))
