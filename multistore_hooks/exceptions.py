@@ -55,17 +55,31 @@ class CopyFailed(MultistoreError):
 
     msg_fmt = _('Image %(image_id)s is not in the store %(store)s: %(why)s.')
 
-    #: It is about who asked: another one may have better luck.
-    personal = False
+    #: The error concerns the requester only: the same request by another one may succeed.
+    requester_specific = False
 
 
 class NotAllowed(CopyFailed):
-    """Who asked may not see the image or have it copied; or their token has expired."""
+    """The requester may not see the image or have it copied, or its token has expired."""
 
-    personal = True
+    requester_specific = True
+
+
+class CopyRefused(NotAllowed):
+    """Glance refused the copy, as it will to every requester with the same rights."""
 
 
 class ImageGone(CopyFailed):
-    """The image that was to be copied does not exist, or not any more, or not for who asked."""
+    """The image to copy does not exist, was deleted, or is not visible to the requester."""
 
-    personal = True
+    requester_specific = True
+
+
+class WaitEnded(CopyFailed):
+    """The requester's own time to wait is up; others may have more of it left."""
+
+    requester_specific = True
+
+
+class QuotaExceeded(CopyRefused):
+    """A quota of the project that requested the copy is used up."""

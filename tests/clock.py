@@ -12,6 +12,10 @@ class Clock:
     def monotonic(self):
         return self.now
 
+    def time(self):
+        """Return the time of day, which began when the clock did."""
+        return 1e9 + self.now
+
     def at(self, when, what):
         """Call a function when its time has come."""
         self.events.append((when, what))

@@ -20,7 +20,7 @@ from multistore_hooks.cli import misplaced
 from multistore_hooks.cli import progress
 from multistore_hooks.cli import session
 from multistore_hooks.cli import text
-from multistore_hooks.copy import waiter
+from multistore_hooks.copy import limits
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
 from multistore_hooks.i18n import _
@@ -204,7 +204,8 @@ class _Copying(_ImageCommand):
         bars = progress.make_progress(self.app.stdout) if arguments.wait else progress.NullProgress()
         how = image_copies.How(
             arguments.wait,
-            waiter.Limits(arguments.timeout, BARS_EVERY if bars.active else LINES_EVERY), arguments.parallel)
+            limits.Limits(arguments.timeout, arguments.timeout, BARS_EVERY if bars.active else LINES_EVERY),
+            arguments.parallel)
         try:
             results = image_copies.copy(connection.run, wanted, how, bars)
         except KeyboardInterrupt:

@@ -16,6 +16,8 @@ from oslo_log import log as logging
 from multistore_hooks.cli import image_lookup
 from multistore_hooks.cli import progress
 from multistore_hooks.cli import session
+from multistore_hooks.copy import limits
+from multistore_hooks.copy import request
 from multistore_hooks.copy import waiter
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
@@ -49,7 +51,7 @@ class How(NamedTuple):
     """How to copy: wait for the end or only ask, the limits of each wait, and images at once."""
 
     wait: bool
-    limits: waiter.Limits
+    waits: limits.Limits
     at_once: int
 
 
@@ -111,7 +113,7 @@ class _OneImage(image_lookup.Images):
             self._along.discard(store)
             if store in self.seen.failed_import:
                 raise exceptions.CopyFailed(image_id=image_id, store=store,
-                                            why='the copy failed, glance-api logged why')
+                                            why='the copy failed, see the glance-api log for the cause')
         along = [other for other in self._wanted.stores
                  if other != store and other not in self.seen.stores and other not in self.asked]
         try:
@@ -219,7 +221,7 @@ def _copy_to(images: _OneImage, image: api.Image, store: str, how: How, clock: _
     if store in images.asked and not how.wait:
         return ASKED, ''
     try:
-        waiter.Copy(images, images, image.id, store, how.limits, clock=clock).run()
+        waiter.CopyWaiter(images, images, request.Job(image.id, store, '--to'), how.waits, clock=clock).run()
     except _NotWaiting:
         return _not_waited(images, image, store)
     except (exceptions.MultistoreError, api.GlanceError) as error:

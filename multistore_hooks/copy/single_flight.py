@@ -1,55 +1,75 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One wait in a process for all who want the same image in the same store at the same time."""
+"""One wait in a process for all that want the same image in the same store at the same time."""
 
 import copy
 import threading
 import time
+from typing import Any
 from typing import Callable
 from typing import Dict
 from typing import Optional
 from typing import Tuple
 
+from multistore_hooks import backoff
 from multistore_hooks import exceptions
+
+#: Seconds between two looks of those that share a wait, at first and in the end.
+SHORTEST, LONGEST = 0.1, 1
 
 
 class _Flight:
     def __init__(self) -> None:
-        self.landed = threading.Event()
+        self.landed = False
         self.result = False
         self.error: Optional[BaseException] = None
 
 
 class SingleFlight:
-    """Runs a function once for all who ask for the same key meanwhile."""
+    """Runs a function once for all callers that use the same key meanwhile.
 
-    def __init__(self) -> None:
+    :param clock: has ``monotonic()`` and ``sleep(seconds)``.
+    """
+
+    def __init__(self, clock: Any = time) -> None:
+        self._clock = clock
         self._flights: Dict[Tuple[str, str], _Flight] = {}
         self._lock = threading.Lock()
 
-    def run(self, key: Tuple[str, str], function: Callable[[], bool], timeout: float) -> bool:
+    def run(self, key: Tuple[str, str], function: Callable[[], bool], limit: float) -> bool:
         """Run the function, or wait for one that runs under the same key, and share its result.
 
-        A failure that is about who flew first, their token say, is not shared: the next one tries.
+        An error that concerns the first caller only (its token has expired, its own time is up) is not
+        shared: the next one runs its own function.
 
-        :param timeout: seconds, after which one who waits for others gives up.
-        :raises: what the function raised.
+        :param limit: seconds for which a caller waits for others.
+        :raises WaitEnded: the limit is over.
+        :raises Exception: what the function raised.
         """
-        until = time.monotonic() + timeout
+        started = self._clock.monotonic()
         while True:
             with self._lock:
                 flight = self._flights.get(key)
                 if flight is None:
                     own = self._flights[key] = _Flight()
                     break
-            if not flight.landed.wait(max(until - time.monotonic(), 0)):
-                raise exceptions.CopyFailed(image_id=key[0], store=key[1], why='another wait in this process '
-                                            'did not end within %d seconds' % timeout)
+            if not self._landed(flight, started, limit):
+                raise exceptions.WaitEnded(image_id=key[0], store=key[1], why='another wait in this process '
+                                           'did not end within %d seconds' % limit)
             if flight.error is None:
                 return flight.result
-            if not getattr(flight.error, 'personal', False):
-                # Its own for each: they get a traceback each.
+            if not getattr(flight.error, 'requester_specific', False):
+                # A copy for each caller, which gets a traceback of its own.
                 raise copy.copy(flight.error) from flight.error
         return self._fly(key, own, function)
+
+    def _landed(self, flight: _Flight, started: float, limit: float) -> bool:
+        """Wait for another's flight; return whether it ended in time."""
+        while not flight.landed:
+            waited = self._clock.monotonic() - started
+            if waited >= limit:
+                return False
+            self._clock.sleep(min(backoff.poll_interval(waited, LONGEST, SHORTEST), limit - waited))
+        return True
 
     def _fly(self, key: Tuple[str, str], flight: _Flight, function: Callable[[], bool]) -> bool:
         try:
@@ -58,11 +78,11 @@ class SingleFlight:
             flight.error = error
             raise
         except BaseException:  # this thread was ended, and with it the wait
-            flight.error = exceptions.CopyFailed(image_id=key[0], store=key[1],
-                                                 why='the wait for it was ended from outside')
+            flight.error = exceptions.WaitEnded(image_id=key[0], store=key[1],
+                                                why='the thread that waited for it was ended')
             raise
         finally:
             with self._lock:
                 del self._flights[key]
-            flight.landed.set()
+            flight.landed = True
         return flight.result

@@ -19,12 +19,15 @@ from nova.virt.libvirt import imagebackend
 from oslo_log import log as logging
 
 from multistore_hooks import backoff
+from multistore_hooks.ceph import cluster
+from multistore_hooks.ceph import coordinator
+from multistore_hooks.copy import limits
+from multistore_hooks.copy import request
 from multistore_hooks.copy import single_flight
 from multistore_hooks.copy import waiter
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
 from multistore_hooks.nova import image_api
-from multistore_hooks.nova import site as sites
 
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)
@@ -38,8 +41,6 @@ REQUEST_SECONDS = 30
 RESTART_SECONDS, LONGEST_WAIT = 60, 5
 
 T = TypeVar('T')
-
-A_DAY = 24 * 3600
 
 rbd_utils = imagebackend.rbd_utils
 _flights = single_flight.SingleFlight()
@@ -97,7 +98,7 @@ class Rbd(imagebackend.Rbd):
     def _hidden_urls(self, context: Any, image_id: str) -> Iterator[str]:
         """Yield where the image may be: the cluster itself can tell sooner than Glance."""
         yield 'rbd://%s/%s/%s/%s' % (self.driver.get_fsid(), CONF.multistore_hooks.glance_rbd_pool,
-                                     image_id, sites.SNAPSHOT)
+                                     image_id, coordinator.SNAPSHOT)
         for url in _locations(context, image_id):
             if url.startswith('rbd://'):  # of others Nova logs all, and some hold passwords
                 yield url
@@ -183,14 +184,12 @@ def ensure_in_store(context: Any, image_id: str, store: str, driver: Any) -> boo
     :raises nova.exception.ImageUnacceptable: it did not get there; the reason is in the text.
     :raises nova.exception.ImageNotFound: it does not exist.
     """
-    # Nova's own reading of 0 is: without limit.
-    limits = waiter.Limits(timeout=max(CONF.libvirt.images_rbd_glance_copy_timeout, 0) or A_DAY,
-                           interval=CONF.libvirt.images_rbd_glance_copy_poll_interval)
-
-    deadline = time.monotonic() + limits.timeout
+    # To Nova itself 0 means: without a limit.
+    copy_seconds = max(CONF.libvirt.images_rbd_glance_copy_timeout, 0) or limits.A_DAY
+    wait_limits = limits.Limits(copy_seconds, copy_seconds, CONF.libvirt.images_rbd_glance_copy_poll_interval)
 
     def patience() -> float:
-        return min(max(deadline - time.monotonic(), 1), REQUEST_SECONDS)
+        return min(copy_seconds, REQUEST_SECONDS)
 
     def wait() -> bool:
         try:
@@ -199,19 +198,34 @@ def ensure_in_store(context: Any, image_id: str, store: str, driver: Any) -> boo
             raise exceptions.CopyFailed(
                 image_id=image_id, store=store,
                 why='the credentials in [multistore_hooks] cannot be used: %s' % error) from error
-        return waiter.Copy(
+        return waiter.CopyWaiter(
             image_api.images_for(context, patience), image_api.images_for(privileged, patience),
-            image_id, store, limits,
-            sites.CephSite(driver, CONF.multistore_hooks.glance_rbd_pool, image_id)).run()
+            request.Job(image_id, store, '[libvirt] images_rbd_glance_store_name', _requester(context)),
+            wait_limits,
+            coordinator.CephCoordinator(_site(driver), driver.pool, CONF.multistore_hooks.glance_rbd_pool,
+                                        image_id, store)).run()
 
     try:
-        return _flights.run((image_id, store), wait, limits.timeout + limits.interval)
+        return _flights.run((image_id, store), wait, wait_limits.turn + wait_limits.copy)
     except exceptions.ImageGone as error:
         raise exception.ImageNotFound(image_id=image_id) from error
     except exceptions.CopyFailed as error:
         # Nova itself says nothing when it downloads in place of a clone.
         LOG.warning('%s', error)
         raise exception.ImageUnacceptable(image_id=image_id, reason=str(error)) from error
+
+
+def _site(driver: Any) -> cluster.Cluster:
+    """Return a connection to this compute's own cluster, which connects when it is needed."""
+    return cluster.Cluster(cluster.Access(rbd_utils.rados, rbd_utils.rbd, driver.ceph_conf, driver.rbd_user,
+                                          cluster.call_natively))
+
+
+def _requester(context: Any) -> str:
+    """Return a name for the rights with which copies are requested."""
+    if CONF.multistore_hooks.auth_section or CONF.multistore_hooks.auth_type:
+        return '[multistore_hooks]'
+    return '%s %s' % (context.project_id, ','.join(sorted(context.roles or ())))
 
 
 def cloneable(context: Any, image_id: str) -> bool:

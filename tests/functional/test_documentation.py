@@ -139,18 +139,18 @@ class CommandsTest(testtools.TestCase):
         cluster.rbd('snap', 'protect', 'images/%s@snap' % image)
         cluster.rbd('clone', 'images/%s@snap' % image, 'vms/%s_disk' % server)
         environ = {'CEPH_CONF': os.path.join(cluster.directory, 'ceph.conf'),
-                   'IMAGE': image, 'SERVER': server}
-        left, = host().run(['rados -p vms create "multistore_hooks.copy.$IMAGE"'], **environ)
+                   'IMAGE': image, 'SERVER': server, 'STORE': 'dcn1'}
+        left, = host().run(['rados -p vms create "multistore_hooks.copy.$IMAGE.$STORE"'], **environ)
         self.assertEqual(0, left.code, left.printed)
         self.run_pages('ceph', lambda lines, _page: host().run(lines, **environ))
 
     def test_the_object_that_may_be_left_is_called_so(self):
         # In a process of its own: Nova's modules change the one that imports them.
-        program = ("from multistore_hooks.nova import site; "
-                   "print(site.CephSite(None, 'images', 'IMAGE')._object)")
+        program = ("from multistore_hooks.ceph import coordinator; "
+                   "print(coordinator.CephCoordinator(None, 'vms', 'images', 'IMAGE', 'STORE')._lock.object)")
         printed = subprocess.run([sys.executable, '-W', 'ignore', '-c', program], cwd=documentation.ROOT,
                                  stdout=subprocess.PIPE, universal_newlines=True).stdout
-        self.assertEqual('multistore_hooks.copy.IMAGE\n', printed)
+        self.assertEqual('multistore_hooks.copy.IMAGE.STORE\n', printed)
         self.assertIn(printed.strip(), documentation.read('doc/source/leftovers.rst'))
 
     def test_commands_on_logs(self):

@@ -55,7 +55,7 @@ class TrainTest(copy_sites.SitesTestCase):
             self.assertFlat(self.boot(host, image))
         finally:
             self.a.allow_writes()
-        self.assertIn('glance-api logged why (its task', self.said())
+        self.assertIn('see the glance-api log for the cause (its task', self.said())
         self.assertIn(copy_sites.base_file(image), self.ran['base_files'])
         self.assertCloned(self.boot(host, image), image, self.a)
 

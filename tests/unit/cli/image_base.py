@@ -13,7 +13,7 @@ import requests
 from multistore_hooks import backoff
 from multistore_hooks.cli import main
 from multistore_hooks.cli import session
-from multistore_hooks.copy import waiter
+from multistore_hooks.copy import leader
 from tests import contract
 from tests import fake_glance
 from tests.unit import base
@@ -55,7 +55,7 @@ class ImageTestCase(base.TestCase):
         self.options = None
         for target, name, value in ((session, 'connect', self._connect),
                                     (backoff, 'poll_interval', lambda *args: 0.01),
-                                    (waiter, 'GLIMPSE_EVERY', 0.01)):
+                                    (leader, 'GLIMPSE', 0.01)):
             patcher = mock.patch.object(target, name, value)
             patcher.start()
             self.addCleanup(patcher.stop)

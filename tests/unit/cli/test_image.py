@@ -316,7 +316,7 @@ class CopyTest(image_base.ImageTestCase):
 
     def test_error_in_a_thread_is_a_result(self):
         one = self.add('fast')
-        with mock.patch.object(image_copies.waiter.Copy, 'run', side_effect=KeyError('what')):
+        with mock.patch.object(image_copies.waiter.CopyWaiter, 'run', side_effect=KeyError('what')):
             code, _out, err = self.run_command('copy', one, '--to', 'cheap', '--wait')
         self.assertEqual(1, code)
         self.assertIn("internal error: KeyError: 'what'", err)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One wait for all who want the same."""
+"""One wait for all callers that want the same."""
 
 import threading
 
@@ -7,39 +7,52 @@ import testtools
 
 from multistore_hooks.copy import single_flight
 from multistore_hooks import exceptions
+from tests import clock
+
+
+class SharedClock(clock.Clock):
+    """A clock for several threads: it does not move on its own, and whoever sleeps lets others run."""
+
+    def __init__(self, sleepers, all_asleep):
+        super().__init__()
+        self._sleepers, self._all_asleep, self._asleep = sleepers, all_asleep, set()
+
+    def sleep(self, seconds):
+        self._asleep.add(threading.current_thread())
+        if len(self._asleep) == self._sleepers:
+            self._all_asleep()
 
 
 class SingleFlightTest(testtools.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.flights = single_flight.SingleFlight()
         self.go, self.runs = threading.Event(), []
 
     def slow(self):
         self.runs.append(1)
-        self.go.wait(10)
+        self.assertTrue(self.go.wait(60))
         return True
 
     def together(self, function, number=5):
+        """Call it from several threads; the first returns when all others wait for it."""
+        self.go.clear()
+        flights = single_flight.SingleFlight(SharedClock(number - 1, self.go.set))
         results = []
 
         def one():
             try:
-                results.append(self.flights.run(('i', 's'), function, 10))
-            except Exception as error:
+                results.append(flights.run(('i', 's'), function, 10))
+            except BaseException as error:
                 results.append(error)
         threads = [threading.Thread(target=one) for _ in range(number)]
         for thread in threads:
             thread.start()
-        while not self.runs:
-            pass
-        threading.Timer(0.2, self.go.set).start()
         for thread in threads:
             thread.join()
         return results
 
-    def test_all_who_want_the_same_share_one_wait(self):
+    def test_all_that_want_the_same_share_one_wait(self):
         self.assertEqual([True] * 5, self.together(self.slow))
         self.assertEqual(1, len(self.runs))
 
@@ -47,54 +60,53 @@ class SingleFlightTest(testtools.TestCase):
         def fail():
             self.slow()
             raise exceptions.CopyFailed(image_id='i', store='s', why='it is broken')
+        results = self.together(fail)
         self.assertEqual({'Image i is not in the store s: it is broken.'},
-                         {str(result) for result in self.together(fail)})
+                         {str(result) for result in results})
+        self.assertEqual((5, 1), (len({id(result) for result in results}), len(self.runs)))
 
-    def test_failure_of_one_who_may_not_is_not_the_others(self):
-        for personal in (exceptions.NotAllowed, exceptions.ImageGone):
+    def test_error_that_concerns_one_requester_is_not_the_others(self):
+        for error in (exceptions.NotAllowed, exceptions.ImageGone, exceptions.WaitEnded,
+                      exceptions.QuotaExceeded):
             del self.runs[:]
-            self.go.clear()
 
-            def first_fails(kind=personal):
+            def first_fails(kind=error):
                 self.slow()
                 if len(self.runs) == 1:
                     raise kind(image_id='i', store='s', why='the token has expired')
                 return True
             results = self.together(first_fails)
             self.assertEqual(4, results.count(True))
-            self.assertEqual(1, len([one for one in results if isinstance(one, personal)]))
+            self.assertEqual(1, len([one for one in results if isinstance(one, error)]))
 
     def test_a_thread_that_is_ended_from_outside_does_not_end_the_others(self):
-        def killed():
+        def first_is_ended():
             self.slow()
-            raise GeneratorExit()
-        threads, results = [], []
+            if len(self.runs) == 1:
+                raise GeneratorExit()
+            return True
+        results = self.together(first_is_ended, 3)
+        self.assertEqual([GeneratorExit, bool, bool], sorted((type(one) for one in results), key=str))
 
-        def one():
-            try:
-                self.flights.run(('i', 's'), killed, 10)
-            except BaseException as error:
-                results.append(type(error))
-        for _ in range(3):
-            threads.append(threading.Thread(target=one))
-            threads[-1].start()
-        while not self.runs:
-            pass
-        threading.Timer(0.2, self.go.set).start()
-        for thread in threads:
-            thread.join()
-        self.assertEqual(sorted([GeneratorExit, exceptions.CopyFailed, exceptions.CopyFailed], key=str),
-                         sorted(results, key=str))
-
-    def test_the_next_one_flies_anew(self):
+    def test_the_next_one_runs_anew(self):
         self.go.set()
-        self.flights.run(('i', 's'), self.slow, 10)
-        self.flights.run(('i', 's'), self.slow, 10)
+        flights = single_flight.SingleFlight(clock.Clock())
+        flights.run(('i', 's'), self.slow, 10)
+        flights.run(('i', 's'), self.slow, 10)
         self.assertEqual(2, len(self.runs))
 
-    def test_who_waits_for_another_does_not_wait_for_ever(self):
-        self.addCleanup(self.go.set)
-        threading.Thread(target=self.flights.run, args=(('i', 's'), self.slow, 10)).start()
-        while not self.runs:
-            pass
-        self.assertRaises(exceptions.CopyFailed, self.flights.run, ('i', 's'), self.slow, 0.05)
+    def test_a_caller_does_not_wait_for_another_without_a_limit(self):
+        now = clock.Clock()
+        flights, began, inner = single_flight.SingleFlight(now), threading.Event(), []
+
+        def slow():
+            began.set()
+            return self.slow()
+        thread = threading.Thread(target=lambda: inner.append(flights.run(('i', 's'), slow, 10)))
+        thread.start()
+        self.assertTrue(began.wait(60))
+        self.assertRaises(exceptions.WaitEnded, flights.run, ('i', 's'), slow, 30)
+        self.assertTrue(30 <= now.now <= 31, now.now)
+        self.go.set()
+        thread.join()
+        self.assertEqual([True], inner)

@@ -4,7 +4,10 @@
 import testtools
 
 from multistore_hooks import backoff
-from multistore_hooks.copy import decision
+from multistore_hooks.copy import coordinator
+from multistore_hooks.copy import leader
+from multistore_hooks.copy import limits
+from multistore_hooks.copy import request
 from multistore_hooks.copy import waiter
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
@@ -12,81 +15,6 @@ from tests import clock
 from tests import contract
 from tests import fake_glance
 from tests.unit import base
-
-Memory, Step = decision.Memory, decision.Step
-
-
-def image(stores='file1', importing='', failed='', task=None):
-    return api.Image.from_glance({
-        'id': 'i', 'status': 'active', 'size': 1, 'stores': stores, 'os_glance_import_task': task,
-        'os_glance_importing_to_stores': importing, 'os_glance_failed_import': failed})
-
-
-class DecideTest(testtools.TestCase):
-
-    def decide(self, seen, memory=Memory(), now=100.0, store='dcn1'):
-        return decision.decide(seen, store, decision.remember(memory, seen, store), now)
-
-    def test_image_in_the_store_is_done(self):
-        self.assertIs(Step.DONE, self.decide(image('file1,dcn1')))
-
-    def test_a_store_whose_name_contains_ours_is_not_ours(self):
-        self.assertIs(Step.ASK, self.decide(image('file1,dcn10')))
-        self.assertIs(Step.ASK, self.decide(image(failed='dcn10')))
-        self.assertIs(Step.DONE, self.decide(image('dcn1', importing='dcn10')))
-
-    def test_location_that_is_visible_while_it_is_imported_is_not_done(self):
-        self.assertIs(Step.WAIT, self.decide(image('file1,dcn1', importing='dcn1')))
-
-    def test_copy_of_another_compute_is_waited_for(self):
-        self.assertIs(Step.WAIT, self.decide(image(importing='dcn1', task='t')))
-
-    def test_lock_of_another_stores_copy_is_waited_for(self):
-        self.assertIs(Step.WAIT, self.decide(image(importing='dcn2', task='t')))
-
-    def test_nothing_of_it_means_ask(self):
-        self.assertIs(Step.ASK, self.decide(image()))
-
-    def test_stale_failure_of_an_earlier_try_does_not_fail_a_new_one(self):
-        self.assertIs(Step.ASK, self.decide(image(failed='dcn1')))
-
-    def test_stale_failure_just_after_the_request_is_waited_out(self):
-        memory = Memory(failed_before=True, asks=1, asked_at=99)
-        self.assertIs(Step.WAIT, self.decide(image(failed='dcn1'), memory))
-        self.assertIs(Step.WAIT, self.decide(image(failed='dcn1', task='t'), memory, now=500))
-
-    def test_failure_that_stays_after_the_request_is_ours(self):
-        memory = Memory(failed_before=True, asks=1, asked_at=90)
-        self.assertIs(Step.FAILED, self.decide(image(failed='dcn1'), memory))
-
-    def test_failure_after_our_copy_was_seen_is_ours(self):
-        memory = Memory(failed_before=True, seen_importing=True, asks=1, asked_at=99)
-        self.assertIs(Step.FAILED, self.decide(image(failed='dcn1'), memory))
-
-    def test_failure_of_the_copy_that_we_waited_for_is_ours(self):
-        memory = decision.remember(Memory(), image(importing='dcn1'), 'dcn1')
-        self.assertIs(Step.FAILED, self.decide(image(failed='dcn1'), memory))
-
-    def test_entry_that_an_early_failure_leaves_behind_is_no_copy(self):
-        locks = Memory(locks=True)
-        self.assertIs(Step.ASK, self.decide(image(importing='dcn1'), locks))
-        self.assertIs(Step.WAIT, self.decide(image(importing='dcn1', task='t'), locks))
-        self.assertIs(Step.DONE, self.decide(image('dcn1', importing='dcn1'), locks))
-        # The first Ussuri had no locks: there it is a copy.
-        self.assertIs(Step.WAIT, self.decide(image(importing='dcn1')))
-
-    def test_early_failure_of_our_copy_is_ours(self):
-        new = Memory(locks=True, failed_before=False, asks=1, asked_at=99)
-        self.assertIs(Step.FAILED, self.decide(image(importing='dcn1'), new))
-        again = new._replace(left_before=True)
-        self.assertIs(Step.WAIT, self.decide(image(importing='dcn1'), again))
-        self.assertIs(Step.FAILED, self.decide(image(importing='dcn1'), again, now=105))
-
-    def test_copy_that_does_not_show_at_once_is_waited_for(self):
-        self.assertIs(Step.WAIT, self.decide(image(), Memory(asks=1, asked_at=96)))
-
-    def test_copy_that_vanished_is_asked_for_again(self):
-        self.assertIs(Step.ASK, self.decide(image(), Memory(asks=1, asked_at=94)))
 
 
 class RefusedTest(testtools.TestCase):
@@ -109,19 +37,32 @@ class DelayTest(testtools.TestCase):
         self.assertEqual(backoff.SHORTEST, backoff.poll_interval(1000, 0))
 
 
-class Site(waiter.Site):
+State, Status = coordinator.State, coordinator.Status
+
+
+class Site(coordinator.Coordinator):
     """A site whose leader and whose cluster a test sets."""
 
     def __init__(self, leads=True, held=False):
         self.leads, self.held, self.resigned = leads, held, False
+        self.published, self.seen, self.in_the_way = [], None, ''
 
-    def holds(self):
+    def image_present(self):
         return self.held
 
-    def lead(self):
+    def obstacle(self):
+        return self.in_the_way
+
+    def try_lead(self):
         return self.leads
 
-    def resign(self):
+    def publish(self, status):
+        self.published.append(status)
+
+    def status(self):
+        return self.seen
+
+    def step_down(self):
         self.resigned = True
 
 
@@ -152,9 +93,14 @@ class CopyTest(base.FakeGlanceTestCase):
         self.image_id = self.base('file1')
         self.record = self.glance.images[self.image_id]
 
-    def copy(self, store='dcn1', timeout=600, asker=contract.ADMIN, site=None, image_id=None):
-        return waiter.Copy(self.images(), self.images(asker), image_id or self.image_id, store,
-                           waiter.Limits(timeout, 15), site, self.clock).run()
+    def job(self, store='dcn1', image_id=None):
+        return request.Job(image_id or self.image_id, store, '[libvirt] images_rbd_glance_store_name',
+                           'p1 member')
+
+    def copy(self, store='dcn1', timeout=600, asker=contract.ADMIN, site=None, image_id=None, turn=None):
+        wait = limits.Limits(timeout, timeout if turn is None else turn, 15)
+        return waiter.CopyWaiter(self.images(), self.images(asker), self.job(store, image_id), wait, site,
+                                 self.clock).run()
 
     def fail(self, **kwargs):
         error = self.assertRaises(exceptions.CopyFailed, self.copy, **kwargs)
@@ -208,7 +154,7 @@ class CopyTest(base.FakeGlanceTestCase):
     def test_request_that_is_refused_for_ever_ends(self):
         self.glance.faults.append(fake_glance.Fault('POST', '/import', 400, times=99))
         self.assertIn('HTTP 400', self.fail())
-        self.assertEqual(waiter.MOST_ASKS, self.asks())
+        self.assertEqual(leader.MOST_REQUESTS, self.asks())
 
     def test_forbidden_copy_names_the_policy_and_the_option(self):
         said = self.fail(asker=contract.MEMBER)
@@ -232,13 +178,13 @@ class CopyTest(base.FakeGlanceTestCase):
                 self.delete(image_id)
                 self.images.copy(image_id, stores)
         asker = Deleting(self.images(contract.ADMIN), self.glance.images.pop)
-        self.assertRaises(exceptions.ImageGone, waiter.Copy(
-            self.images(), asker, self.image_id, 'dcn1', waiter.Limits(600, 15), None, self.clock).run)
+        self.assertRaises(exceptions.ImageGone, waiter.CopyWaiter(
+            self.images(), asker, self.job(), limits.Limits(600, 600, 15), None, self.clock).run)
 
     def test_image_that_the_asker_may_not_see_is_not_taken_for_gone(self):
         error = self.assertRaises(exceptions.CopyFailed, self.copy, asker='u2:p2:member')
         self.assertFalse(isinstance(error, exceptions.ImageGone))
-        self.assertIn('may not see it', str(error))
+        self.assertIn('cannot see the image', str(error))
 
     def test_image_without_data(self):
         self.assertIn('the status of the image is queued', self.fail(image_id=self.queued()))
@@ -259,7 +205,7 @@ class CopyTest(base.FakeGlanceTestCase):
         self.assertTrue(self.copy())
 
     def test_other_refusals_end_it(self):
-        self.glance.faults.append(fake_glance.Fault('POST', '/import', 413))
+        self.glance.faults.append(fake_glance.Fault('POST', '/import', 405))
         self.assertIn('Glance refuses the copy', self.fail())
         self.glance.faults.append(fake_glance.Fault('GET', '/v2/images/', 403))
         self.assertIn('does not show the image', self.fail())
@@ -269,8 +215,8 @@ class CopyTest(base.FakeGlanceTestCase):
             for status in (401, 403):
                 self.glance.faults.append(fake_glance.Fault(method, path, status))
                 error = self.assertRaises(exceptions.CopyFailed, self.copy)
-                self.assertTrue(error.personal, (method, status))
-        self.assertFalse(self.assertRaises(exceptions.CopyFailed, self.copy, store='nope').personal)
+                self.assertTrue(error.requester_specific, (method, status))
+        self.assertFalse(self.assertRaises(exceptions.CopyFailed, self.copy, store='nope').requester_specific)
 
     def test_errors_of_the_server_are_tried_again_a_few_times(self):
         self.glance.faults.append(fake_glance.Fault('POST', '/import', 500))
@@ -283,7 +229,7 @@ class CopyTest(base.FakeGlanceTestCase):
         self.glance.faults.append(fake_glance.Fault('GET', '/v2/images/', 503, times=5))
         self.clock.at(40, self.glance.finish_copies)
         self.assertTrue(self.copy())
-        self.assertEqual(1, self.log.count('WARNING Glance cannot be asked'))
+        self.assertEqual(1, self.log.count('WARNING Glance cannot be reached'))
 
     def test_glance_that_stays_away_ends_with_the_time(self):
         self.glance.faults.append(fake_glance.Fault('GET', '/v2/images/', 500, times=9999))
@@ -309,20 +255,68 @@ class CopyTest(base.FakeGlanceTestCase):
 
     def test_refusal_that_looks_like_a_lock_is_told_in_the_end(self):
         self.glance.faults.append(fake_glance.Fault('POST', '/import', 409, times=9999))
-        self.assertIn('came of the last request: HTTP 409', self.fail(timeout=50))
+        self.assertIn('the last request for a copy failed: HTTP 409', self.fail(timeout=50))
 
-    def test_lock_that_was_left_is_asked_about_once(self):
+    def test_import_without_progress_is_tested_at_intervals(self):
         self.record.update(os_glance_import_task='left', os_glance_importing_to_stores='dcn1')
-        self.fail(timeout=100)
+        self.fail(timeout=600)
+        self.assertTrue(7 <= self.asks() <= 14, self.asks())
+
+    def test_import_that_makes_progress_is_not_tested(self):
+        self.images(contract.ADMIN).copy(self.image_id, ['dcn1'])
+        for minute in range(1, 10):
+            self.clock.at(20 * minute, lambda so_far=minute: self.glance.tasks[self.image_id][-1].update(
+                message='Copied %d MiB' % so_far))
+        self.clock.at(190, self.glance.finish_copies)
+        self.assertTrue(self.copy())
         self.assertEqual(1, self.asks())
 
     def test_lock_that_glance_gives_up_is_taken_over(self):
+        self.record.update(os_glance_import_task='left', os_glance_importing_to_stores='dcn10')
+        self.glance.faults.append(fake_glance.Fault('POST', '/import', 409, times=59))
+        self.clock.at(3600, lambda: self.record.pop('os_glance_import_task') and self.glance.faults.clear())
+
+        def finish_all():
+            self.glance.finish_copies()
+            self.clock.at(self.clock.now + 30, finish_all)
+        self.clock.at(3600, finish_all)
+        self.assertTrue(self.copy(timeout=7200))
+        self.assertTrue(self.clock.now < 3700, self.clock.now)
+
+    def test_left_lock_that_a_request_ends_is_logged(self):
         self.record.update(os_glance_import_task='left', os_glance_importing_to_stores='dcn1')
         self.glance.faults.append(fake_glance.Fault('POST', '/import', 202))
-        self.clock.at(25, lambda: self.record.update(
+        self.clock.at(85, lambda: self.record.update(
             stores='file1,dcn1', os_glance_import_task=None, os_glance_importing_to_stores=''))
         self.assertTrue(self.copy())
-        self.assertEqual(1, self.log.count('WARNING Glance gave up the lock'))
+        self.assertEqual(1, self.log.count('its task left does not hold the lock any more'))
+
+    def test_the_wait_for_ones_turn_has_a_limit_of_its_own(self):
+        self.images(contract.ADMIN).copy(self.image_id, ['dcn10'])
+        said = self.fail(timeout=600, turn=60)
+        self.assertIn('did not get its turn within 60 seconds; the task', said)
+        self.assertIn('copies to dcn10', said)
+        self.assertTrue(60 <= self.clock.now <= 61, self.clock.now)
+
+    def test_the_limit_of_the_copy_begins_with_the_copy(self):
+        self.images(contract.ADMIN).copy(self.image_id, ['dcn10'])
+        self.clock.at(50, self.glance.finish_copies)
+        self.clock.at(145, self.glance.finish_copies)
+        self.assertTrue(self.copy(timeout=100, turn=60))
+        self.images(contract.ADMIN).copy(self.image_id, ['broken'])
+        began = self.clock.now
+        self.assertIn('longer than 100 seconds', self.fail(store='broken', timeout=100, turn=60))
+        self.assertTrue(100 <= self.clock.now - began <= 101, self.clock.now)
+
+    def test_without_time_for_a_turn_a_locked_image_is_given_up_after_one_request(self):
+        self.images(contract.ADMIN).copy(self.image_id, ['dcn10'])
+        self.assertIn('did not get its turn', self.fail(turn=0))
+        self.assertEqual((2, 0), (self.asks(), self.clock.now))
+
+    def test_without_time_for_a_turn_a_copy_to_this_store_is_waited_for(self):
+        self.images(contract.ADMIN).copy(self.image_id, ['dcn1'])
+        self.clock.at(40, self.glance.finish_copies)
+        self.assertTrue(self.copy(turn=0))
 
     def test_who_may_not_ask_goes_on_waiting_for_anothers_copy(self):
         self.images(contract.ADMIN).copy(self.image_id, ['dcn1'])
@@ -345,8 +339,8 @@ class CopyTest(base.FakeGlanceTestCase):
             self.record['os_glance_importing_to_stores'] = ''
         for when in range(3, 60, 3):
             self.clock.at(when, undo)
-        self.assertIn('nothing came of it', self.fail())
-        self.assertEqual(waiter.MOST_ASKS, self.asks())
+        self.assertIn('accepted the copy, and did not make it', self.fail())
+        self.assertEqual(leader.MOST_REQUESTS, self.asks())
 
     def test_waiting_asks_glance_less_and_less(self):
         self.clock.at(500, self.glance.finish_copies)
@@ -359,19 +353,99 @@ class CopyTest(base.FakeGlanceTestCase):
         self.copy()
         self.assertTrue(2 <= self.log.count('Copied 0 MiB') <= 4, self.log)
 
-    def test_who_does_not_lead_asks_for_nothing_and_sees_the_end_in_its_own_cluster(self):
-        site = Site(leads=False)
+    def test_follower_sends_no_request_and_ends_with_the_leader(self):
+        ends = ((State.DONE, None, ''), (State.FAILED, exceptions.CopyFailed, ''),
+                (State.REFUSED, exceptions.CopyRefused, 'p1 member'))
+        for state, expected, requester in ends:
+            site = Site(leads=False)
+            self.clock.at(self.clock.now + 10, lambda kind=state, to=requester, place=site: setattr(
+                place, 'seen', Status(kind, 'it is full', to)))
+            began = self.clock.now
+            if expected is None:
+                self.assertTrue(self.copy(site=site))
+            else:
+                self.assertIn('it is full', str(self.assertRaises(expected, self.copy, site=site)))
+            self.assertTrue(10 <= self.clock.now - began <= 10.6, self.clock.now)
+            self.assertEqual([], self.glance.log)
+            self.assertTrue(site.resigned)
 
-        def finish():
-            self.glance.finish_copies()
-            site.held = True
-        self.images(contract.ADMIN).copy(self.image_id, ['dcn1'])
-        self.clock.at(10, finish)
+    def test_refusal_of_other_rights_is_not_shared(self):
+        site = Site(leads=False)
+        site.seen = Status(State.REFUSED, 'not for members', 'p2 member')
+        self.clock.at(5, lambda: setattr(site, 'leads', True))
+        self.clock.at(9, self.glance.finish_copies)
         self.assertTrue(self.copy(site=site))
+
+    def test_follower_learns_from_the_leader_which_limit_runs(self):
+        site = Site(leads=False)
+        site.seen = Status(State.TURN)
+        self.assertIn('did not get its turn within 60 seconds', self.fail(site=site, turn=60))
+        self.assertTrue(60 <= self.clock.now <= 61, self.clock.now)
+        began, site.seen = self.clock.now, Status(State.COPYING)
+        self.assertIn('longer than 100 seconds', self.fail(site=site, turn=60, timeout=100))
+        self.assertTrue(100 <= self.clock.now - began <= 101, self.clock.now)
+        self.assertEqual([], self.glance.log)
+
+    def test_leader_publishes_how_things_are(self):
+        site = Site()
+        self.images(contract.ADMIN).copy(self.image_id, ['dcn10'])
+        self.clock.at(4, self.glance.finish_copies)
+        self.clock.at(9, self.glance.finish_copies)
+        self.copy(site=site)
+        self.assertEqual([State.TURN, State.COPYING, State.DONE], [one.state for one in site.published])
+
+    def test_leader_publishes_failures_and_refusals_but_not_the_end_of_its_own_time(self):
+        site = Site()
+        self.fail(store='nope', site=site)
+        self.fail(asker=contract.MEMBER, site=site)
+        self.assertEqual([(State.FAILED, ''), (State.REFUSED, 'p1 member')],
+                         [(one.state, one.requester) for one in site.published if one.final])
+        self.assertIn('policy copy_image', site.published[-1].reason)
+        self.fail(site=site, timeout=30)
+        self.glance.faults.append(fake_glance.Fault('GET', '/v2/images/', 401))
+        self.fail(site=site)
+        self.assertEqual(2, len([one for one in site.published if one.final]))
+
+    def test_copy_that_a_quota_ends_is_the_requesters_matter(self):
+        def end():
+            self.record.pop('os_glance_import_task', None)
+            self.record['os_glance_importing_to_stores'] = ''
+            self.glance.tasks[self.image_id][-1].update(
+                status='failure', message='Request exceeded allowed resource\nlimit: image_stage_total')
+        self.clock.at(3, end)
+        site = Site()
+        error = self.assertRaises(exceptions.QuotaExceeded, self.copy, site=site)
+        self.assertNotIn('\n', str(error))
+        self.assertIn('image_stage_total', str(error))
         self.assertEqual(1, self.asks())
-        self.assertTrue(10 <= self.clock.now <= 10.6, self.clock.now)
-        self.assertEqual(2, len(self.glance.requests('GET', self.image_id + '$')))
-        self.assertTrue(site.resigned)
+        self.assertEqual([State.REFUSED], [one.state for one in site.published if one.final])
+
+    def test_unfinished_image_in_the_pool_is_reported_before_a_request(self):
+        site = Site()
+        site.in_the_way = 'an unfinished image is in the way'
+        self.assertIn('an unfinished image is in the way', self.fail(site=site))
+        self.assertEqual(0, self.asks())
+        self.clock.at(self.clock.now + 3, lambda: setattr(site, 'in_the_way', ''))
+        self.clock.at(self.clock.now + 9, self.glance.finish_copies)
+        self.assertTrue(self.copy(site=site))
+
+    def test_image_in_no_store_of_this_glance_is_reported_before_a_request(self):
+        self.record['stores'] = 'dcn2'
+        self.assertIn('it is in dcn2, and this Glance has none of these stores, only file1', self.fail())
+        self.assertEqual(0, self.asks())
+
+    def test_checks_are_made_once(self):
+        self.glance.faults.append(fake_glance.Fault('POST', '/import', 409, times=5))
+        self.clock.at(20, self.glance.finish_copies)
+        self.assertTrue(self.copy())
+        self.assertEqual(1, len(self.glance.requests('GET', '/v2/info/stores')))
+        self.assertEqual(1, len(self.glance.requests('GET', '/v2/info/import')))
+
+    def test_errors_of_the_way_are_one_kind_and_waited_for(self):
+        for status in (502, 503, 504):
+            self.glance.faults.append(fake_glance.Fault('POST', '/import', status, times=4))
+        self.clock.at(200, self.glance.finish_copies)
+        self.assertTrue(self.copy())
 
     def test_who_comes_to_lead_goes_on_at_once(self):
         site = Site(leads=False)
@@ -382,19 +456,20 @@ class CopyTest(base.FakeGlanceTestCase):
 
     def test_leader_that_cannot_ask_lets_another_one_lead(self):
         class Shared(Site):
-            def resign(self):
+            def step_down(self):
                 self.resigned_at = clock.now if self.resigned_at is None else self.resigned_at
         clock = self.clock
         for looks in (False, True):
             site = Shared()
             site.resigned_at = None
             images, asker = self.images(), self.images(contract.ADMIN)
-            sick = waiter.Copy(Unreachable(images, 'image') if looks else images,
-                               Unreachable(asker, 'copy'), self.image_id, 'dcn1',
-                               waiter.Limits(60, 15), site, clock)
+            started = clock.now
+            sick = waiter.CopyWaiter(Unreachable(images, 'image') if looks else images,
+                                     Unreachable(asker, 'copy'), self.job(), limits.Limits(60, 60, 15), site,
+                                     clock)
             said = str(self.assertRaises(exceptions.CopyFailed, sick.run))
             self.assertIn('no route to host', said)
-            self.assertTrue(site.resigned_at < sick._started + 1, looks)
+            self.assertTrue(site.resigned_at < started + 1, looks)
 
     def test_who_stood_aside_leads_again_where_nobody_else_does(self):
         self.glance.faults.append(fake_glance.Fault('POST', '/import', 503))

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A connection to the site's own Ceph cluster, with limits on waiting.
+
+The modules rados and rbd are those of the service, which hands them in, and so is the way to call them: under
+eventlet a call of librados would stop the whole process, and has to be made in a native thread.
+"""
+
+import sys
+import threading
+from typing import Any
+from typing import Callable
+from typing import Dict
+from typing import NamedTuple
+from typing import Optional
+from typing import TypeVar
+
+T = TypeVar('T')
+
+#: Seconds for which librados waits for a cluster that is away; by default it does so without a limit.
+TIMEOUTS = {'client_mount_timeout': '5', 'rados_osd_op_timeout': '5', 'rados_mon_op_timeout': '5'}
+
+
+class ClusterError(Exception):
+    """The cluster was not reached, or refused; it may pass."""
+
+
+class PoolUnusable(ClusterError):
+    """There is no such pool, or this Ceph user may not do that in it."""
+
+
+class Missing(Exception):
+    """There is no such object or image."""
+
+
+class Busy(Exception):
+    """Another client holds the lock."""
+
+
+class Access(NamedTuple):
+    """How to reach a cluster.
+
+    ``run(function, *args)`` calls a function, in a native thread if need be; see :func:`call_natively`.
+    """
+
+    rados: Any
+    rbd: Any
+    conf_file: Optional[str]
+    user: Optional[str]
+    run: Callable[..., Any]
+
+
+def call_natively(function: Callable[..., T], *args: Any) -> T:
+    """Call a function; in a native thread where the process runs on eventlet, as Nova and Cinder do."""
+    eventlet = sys.modules.get('eventlet')
+    if eventlet is not None and eventlet.patcher.is_monkey_patched('thread'):
+        from eventlet import tpool
+        return tpool.execute(function, *args)  # type: ignore[no-any-return]
+    return function(*args)
+
+
+class Cluster:
+    """A connection, which is made when it is needed, and anew after it has failed.
+
+    Its calls are safe from several threads; they are made one after the other.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._lock = threading.Lock()
+        self._connection: Optional[Any] = None
+        self._pools: Dict[str, Any] = {}
+
+    def call(self, pool: str, function: Callable[[Any], T]) -> T:
+        """Call a function with the ioctx of a pool, where librados may be used.
+
+        It must not log or lock: it runs in a native thread.
+
+        :raises Missing: the object or image does not exist.
+        :raises Busy: another client holds the lock.
+        :raises ClusterError: anything else (PoolUnusable: of the pool).
+        """
+        with self._lock:
+            return self._access.run(self._translated, pool, function)  # type: ignore[no-any-return]
+
+    def _translated(self, pool: str, function: Callable[[Any], T]) -> T:
+        rados, rbd = self._access.rados, self._access.rbd
+        try:
+            ioctx = self._open(pool)
+            return function(ioctx)
+        except (rados.ObjectBusy, rados.ObjectExists) as error:
+            raise Busy(str(error)) from error
+        except (rados.ObjectNotFound, rados.NoData, rbd.ImageNotFound) as error:
+            raise Missing(str(error)) from error
+        except (rados.PermissionError, rbd.PermissionError) as error:
+            raise PoolUnusable(str(error)) from error
+        except (rados.Error, rbd.Error) as error:
+            self._disconnect()
+            raise ClusterError(str(error) or type(error).__name__) from error
+
+    def _open(self, pool: str) -> Any:
+        if self._connection is None:
+            connection = self._access.rados.Rados(
+                rados_id=self._access.user, conffile=self._access.conf_file, conf=dict(TIMEOUTS))
+            try:
+                connection.connect()
+            except self._access.rados.ObjectNotFound as error:  # no keyring, no configuration file
+                connection.shutdown()
+                raise ClusterError(str(error)) from error
+            except Exception:
+                connection.shutdown()
+                raise
+            self._connection = connection
+        if pool not in self._pools:
+            try:
+                self._pools[pool] = self._connection.open_ioctx(pool)
+            except self._access.rados.ObjectNotFound as error:
+                raise PoolUnusable(str(error)) from error
+        return self._pools[pool]
+
+    def image_exists(self, pool: str, image: str, snapshot: Optional[str] = None) -> bool:
+        """Return whether an RBD image exists, and has a snapshot of that name.
+
+        :raises ClusterError: it cannot be determined.
+        """
+        try:
+            self.call(pool, lambda ioctx: self._access.rbd.Image(
+                ioctx, image, snapshot=snapshot, read_only=True).close())
+        except Missing:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the connection; the next call makes another one."""
+        with self._lock:
+            self._access.run(self._disconnect)
+
+    def _disconnect(self) -> None:
+        for pool in self._pools.values():
+            pool.close()
+        if self._connection is not None:
+            self._connection.shutdown()
+        self._connection, self._pools = None, {}

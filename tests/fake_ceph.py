@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Ceph cluster for tests: as much of the modules rados and rbd as the library uses.
+
+``FakeCeph(clock)`` is the cluster; its attributes ``rados`` and ``rbd`` stand for the two modules.
+"""
+
+
+class _RadosError(Exception):
+    pass
+
+
+class _RbdError(Exception):
+    pass
+
+
+class _Rados:
+    """The module rados: its errors, and the class Rados."""
+
+    Error = _RadosError
+    ObjectBusy, ObjectExists, ObjectNotFound, NoData, PermissionError, TimedOut = (
+        type(name, (_RadosError,), {}) for name in (
+            'ObjectBusy', 'ObjectExists', 'ObjectNotFound', 'NoData', 'PermissionError', 'TimedOut'))
+
+    def __init__(self, ceph):
+        self._ceph = ceph
+
+    def Rados(self, rados_id=None, conffile=None, conf=None):
+        return _Connection(self._ceph, dict(conf or {}))
+
+
+class _Rbd:
+    """The module rbd: its errors, and the class Image."""
+
+    Error = _RbdError
+    ImageNotFound, PermissionError = (
+        type(name, (_RbdError,), {}) for name in ('ImageNotFound', 'PermissionError'))
+
+    def __init__(self, ceph):
+        self._ceph = ceph
+
+    def Image(self, ioctx, name, snapshot=None, read_only=False):
+        ioctx.check()
+        snapshots = self._ceph.images.get((ioctx.pool, name))
+        if snapshots is None or (snapshot is not None and snapshot not in snapshots):
+            raise self.ImageNotFound('error opening image %s' % name)
+        return _Image()
+
+
+class _Image:
+    def close(self):
+        """Nothing is open."""
+
+
+class FakeCeph:
+    """A cluster.
+
+    :param clock: when locks expire.
+
+    ``images`` holds sets of snapshots by (pool, image), ``objects`` attributes by (pool, object), ``locks``
+    (cookie, end) by (pool, object, lock). ``away`` makes every call time out, ``denied`` holds pools that may
+    not be used. ``calls`` counts what clients did.
+    """
+
+    def __init__(self, clock, pools=('vms', 'images')):
+        self.clock, self.pools = clock, set(pools)
+        self.images, self.objects, self.locks = {}, {}, {}
+        self.away, self.denied = False, set()
+        self.calls = self.connections = 0
+        self.rados, self.rbd = _Rados(self), _Rbd(self)
+
+    def holder(self, pool, name):
+        """Return the cookie that holds a lock on an object, or None."""
+        held = [cookie for (a_pool, an_object, _), (cookie, end) in self.locks.items()
+                if (a_pool, an_object) == (pool, name) and end > self.clock.monotonic()]
+        return held[0] if held else None
+
+
+class _Connection:
+    def __init__(self, ceph, conf):
+        self._ceph, self.conf = ceph, conf
+        self._ends = False
+
+    def connect(self):
+        if self._ceph.away:
+            raise self._ceph.rados.TimedOut('error connecting to the cluster')
+        self._ceph.connections += 1
+        self._ends = True
+
+    def open_ioctx(self, pool):
+        if pool not in self._ceph.pools:
+            raise self._ceph.rados.ObjectNotFound("error opening pool '%s'" % pool)
+        return _Ioctx(self._ceph, pool)
+
+    def shutdown(self):
+        if self._ends:
+            self._ends = False
+            self._ceph.connections -= 1
+
+
+class _Ioctx:
+    def __init__(self, ceph, pool):
+        self._ceph, self.pool = ceph, pool
+
+    def check(self):
+        self._ceph.calls += 1
+        if self._ceph.away:
+            raise self._ceph.rados.TimedOut('no answer')
+        if self.pool in self._ceph.denied:
+            raise self._ceph.rados.PermissionError('not in the pool %s' % self.pool)
+
+    def close(self):
+        """Nothing is open."""
+
+    def lock_exclusive(self, key, name, cookie, desc='', duration=None, flags=0):
+        self.check()
+        now = self._ceph.clock.monotonic()
+        held, end = self._ceph.locks.get((self.pool, key, name), (None, 0))
+        if held is not None and end > now:
+            if held != cookie:
+                raise self._ceph.rados.ObjectBusy(key)
+            if not flags:
+                raise self._ceph.rados.ObjectExists(key)
+        elif flags == 2:
+            raise self._ceph.rados.ObjectNotFound(key)
+        self._ceph.locks[self.pool, key, name] = (cookie, now + (duration or 1e9))
+        self._ceph.objects.setdefault((self.pool, key), {})
+
+    def remove_object(self, key):
+        self.check()
+        self._ceph.objects.pop((self.pool, key))
+        for lock in [lock for lock in self._ceph.locks if lock[:2] == (self.pool, key)]:
+            del self._ceph.locks[lock]
+
+    def set_xattr(self, key, name, value):
+        self.check()
+        self._ceph.objects.setdefault((self.pool, key), {})[name] = value
+
+    def get_xattr(self, key, name):
+        self.check()
+        if (self.pool, key) not in self._ceph.objects:
+            raise self._ceph.rados.ObjectNotFound(key)
+        if name not in self._ceph.objects[self.pool, key]:
+            raise self._ceph.rados.NoData(name)
+        return self._ceph.objects[self.pool, key][name]
+
+    def get_xattrs(self, key):
+        self.check()
+        return iter(list(self._ceph.objects[self.pool, key].items()))
+
+    def rm_xattr(self, key, name):
+        self.check()
+        del self._ceph.objects[self.pool, key][name]
