@@ -5,8 +5,8 @@ The modules rados and rbd are those of the service, which hands them in, and so 
 eventlet a call of librados would stop the whole process, and has to be made in a native thread.
 """
 
-import sys
 import threading
+import time
 from typing import Any
 from typing import Callable
 from typing import Dict
@@ -51,8 +51,8 @@ class Access(NamedTuple):
 
 def call_natively(function: Callable[..., T], *args: Any) -> T:
     """Call a function; in a native thread where the process runs on eventlet, as Nova and Cinder do."""
-    eventlet = sys.modules.get('eventlet')
-    if eventlet is not None and eventlet.patcher.is_monkey_patched('thread'):
+    # Eventlet replaces the sleep of a process that runs on it.
+    if str(time.sleep.__module__).startswith('eventlet.'):
         from eventlet import tpool
         return tpool.execute(function, *args)  # type: ignore[no-any-return]
     return function(*args)

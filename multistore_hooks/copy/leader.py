@@ -64,7 +64,8 @@ class Leader:
         """Poll and request until the image is in the store, or this host is not the leader any more.
 
         :returns: whether the image is in the store.
-        :raises CopyFailed: it does not get there, or the time is up.
+        :raises CopyFailed: it does not get there.
+        :raises WaitEnded: the time is up, and a last poll did not find it there.
         """
         self._published = None
         while True:
@@ -79,6 +80,8 @@ class Leader:
                     'next': step.value if step else self._trouble})
             self.waited = True
             self._act(step)
+            if self._timer.left() <= 0:
+                raise self.time_is_up()
             pause = self._pause_for(step) * random.uniform(0.8, 1.2)
             if not self._pause(pause):
                 return False
@@ -216,19 +219,17 @@ class Leader:
         return backoff.poll_interval(unchanged if step else self._timer.waited(), self._limits.interval)
 
     def _pause(self, seconds: float) -> bool:
-        """Wait; end early when the image shows in the own cluster. Return whether this host still leads.
+        """Wait, but not longer than the time that is left; end early when the image shows in the own cluster.
 
-        :raises WaitEnded: the time is up.
+        :returns: whether this host still leads.
         """
         until = self._clock.monotonic() + seconds
         seen = False
         self._log_progress()
         while True:
             left = self._timer.left()
-            if left <= 0:
-                raise self.time_is_up()
             now = self._clock.monotonic()
-            if now >= until:
+            if now >= until or left <= 0:
                 return self._coordinator.try_lead()
             glimpse = min(max(GLIMPSE, self._timer.waited() / 20), LONGEST_GLIMPSE)
             self._clock.sleep(min(glimpse, until - now, left))

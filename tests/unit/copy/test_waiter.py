@@ -308,6 +308,10 @@ class CopyTest(base.FakeGlanceTestCase):
         self.assertIn('longer than 100 seconds', self.fail(store='broken', timeout=100, turn=60))
         self.assertTrue(100 <= self.clock.now - began <= 101, self.clock.now)
 
+    def test_copy_that_ends_just_in_time_is_noticed_by_a_last_poll(self):
+        self.clock.at(99.9, self.glance.finish_copies)
+        self.assertTrue(self.copy(timeout=100))
+
     def test_without_time_for_a_turn_a_locked_image_is_given_up_after_one_request(self):
         self.images(contract.ADMIN).copy(self.image_id, ['dcn10'])
         self.assertIn('did not get its turn', self.fail(turn=0))
