@@ -25,6 +25,8 @@ MIB = 1 << 20
 GIB = 1 << 30
 CACHE = os.path.join(tempfile.gettempdir(), 'multistore-hooks-cinder-%d' % os.getuid())
 SETTLE_SECONDS = 20
+#: For what will come about, however busy the machine is.
+PATIENCE = 120
 PREFIX = 'multistore-volumes-'
 #: No name may begin with another's: Glance finds a store by the beginning of a location. Each has a type of
 #: its own: when somebody adds a location, Glance gives it to the first store with the volume's type.

@@ -8,6 +8,7 @@ from typing import Dict
 from typing import List
 from typing import Optional
 import urllib.parse
+import uuid
 
 import keystoneauth1.exceptions
 from oslo_log import log as logging
@@ -18,7 +19,7 @@ from multistore_hooks.volume_store import images
 
 LOG = logging.getLogger(__name__)
 
-# The attachments API with a mode. Cinder has it since Rocky, for other users than servers since Victoria.
+# The attachments API with a mode, since Rocky; see attaches_without_server().
 VERSION = 'volume 3.54'
 # Before 3.31 a filter that Cinder's operator does not allow is left out, not refused.
 LISTING_VERSION = 'volume 3.27'
@@ -68,12 +69,15 @@ class Cinder:
 
     :param adapter: a keystoneauth1 adapter with authentication, endpoint and timeout.
     :param retries: how often a request that is safe to repeat is repeated when it gets no response.
+    :param attach_timeout: seconds for a request during which the backend attaches or detaches; None: as
+        the adapter has it.
     """
 
-    def __init__(self, adapter: Any, retries: int = 3,
+    def __init__(self, adapter: Any, retries: int = 3, attach_timeout: Optional[float] = None,
                  sleep: Callable[[float], None] = time.sleep) -> None:
         self._adapter = adapter
         self._retries = retries
+        self._attach_timeout = attach_timeout
         self._sleep = sleep
         self._project: Optional[str] = None
 
@@ -126,6 +130,33 @@ class Cinder:
     def add_metadata(self, volume_id: str, metadata: Dict[str, str]) -> None:
         self._repeat('POST', '/volumes/%s/metadata' % volume_id, {'metadata': metadata})
 
+    def volume_types(self) -> Dict[str, str]:
+        """Return the names of the volume types that the store may use, by their ids."""
+        return {one['id']: one['name'] for one in self._repeat('GET', '/types')['volume_types']}
+
+    def message(self, volume_id: str) -> Optional[Dict[str, str]]:
+        """Return Cinder's newest message for users about a volume: ``event_id``, ``user_message``."""
+        query = urllib.parse.urlencode({'resource_uuid': volume_id, 'sort': 'created_at:desc'})
+        found = [one for one in self._repeat('GET', '/messages?' + query)['messages']
+                 if one.get('resource_uuid') == volume_id]
+        return found[0] if found else None
+
+    def attaches_without_server(self) -> bool:
+        """Return whether this Cinder attaches volumes to other users than servers.
+
+        Cinder 17.4.0, 18.1.0, 19.0.0 and later do. The version numbers of the API do not show it, so an
+        attachment of a volume that does not exist is requested.
+        """
+        try:
+            self.attachment_create(str(uuid.uuid4()), 'ro')
+        except NotFound:
+            return True
+        except CinderError as error:
+            if error.status == 406 or (error.status == 400 and 'instance_uuid' in str(error)):
+                return False
+            raise
+        return True
+
     def default_type(self) -> str:
         """Return the name of the volume type that a volume gets when none is named."""
         return str(self._repeat('GET', '/types/default')['volume_type']['name'])
@@ -140,9 +171,19 @@ class Cinder:
         return str(found['attachment']['id'])
 
     def attachment_update(self, attachment: str, connector: Dict[str, Any]) -> Dict[str, Any]:
-        """Let a host in, and return how it reaches the volume, as os-brick wants it."""
-        found = self._request('PUT', '/attachments/' + attachment, {'attachment': {'connector': connector}})
-        return dict(found['attachment']['connection_info'])
+        """Let a host in, and return how it reaches the volume, as os-brick wants it.
+
+        Of a file on a share the response has a format which Cinder 27 and older guess from the file's
+        content; only the attachment itself, if it is requested, has the format that Cinder gave the file.
+        """
+        path = '/attachments/' + attachment
+        found = self._request('PUT', path, {'attachment': {'connector': connector}},
+                              timeout=self._attach_timeout)
+        connection = dict(found['attachment']['connection_info'])
+        if 'format' in connection:
+            shown = self._repeat('GET', path)['attachment'].get('connection_info') or {}
+            connection['format'] = shown.get('format', connection['format'])
+        return connection
 
     def attachment_complete(self, attachment: str) -> None:
         """Report that the volume is connected to the host."""
@@ -170,18 +211,19 @@ class Cinder:
     def attachment_delete(self, attachment: str) -> None:
         """Delete an attachment; one that is gone is no error."""
         try:
-            self._repeat('DELETE', '/attachments/' + attachment)
+            self._repeat('DELETE', '/attachments/' + attachment, timeout=self._attach_timeout)
         except NotFound:
             pass
 
     def _action(self, volume_id: str, body: Any, again: bool = False) -> None:
         (self._repeat if again else self._request)('POST', '/volumes/%s/action' % volume_id, body)
 
-    def _repeat(self, method: str, path: str, body: Any = None, version: str = VERSION) -> Any:
+    def _repeat(self, method: str, path: str, body: Any = None, version: str = VERSION,
+                timeout: Optional[float] = None) -> Any:
         """Send a request that is safe to repeat."""
         for attempt in range(self._retries + 1):
             try:
-                return self._request(method, path, body, version)
+                return self._request(method, path, body, version, timeout)
             except Unanswered as error:
                 if attempt == self._retries:
                     raise
@@ -189,9 +231,12 @@ class Cinder:
                 self._sleep(min(0.5 * 2 ** attempt, 5))
         raise AssertionError('not reached')
 
-    def _request(self, method: str, path: str, body: Any = None, version: str = VERSION) -> Any:
+    def _request(self, method: str, path: str, body: Any = None, version: str = VERSION,
+                 timeout: Optional[float] = None) -> Any:
         request = '%s %s' % (method, path.partition('?')[0])
-        arguments = {} if body is None else {'json': body}
+        arguments: Dict[str, Any] = {} if body is None else {'json': body}
+        if timeout is not None:
+            arguments['timeout'] = timeout
         try:
             response = self._adapter.request(
                 path, method, raise_exc=False, headers={'OpenStack-API-Version': version}, **arguments)

@@ -5,6 +5,7 @@ import os
 import socket
 from typing import Any
 from typing import Callable
+from typing import Optional
 
 from keystoneauth1 import loading
 
@@ -36,6 +37,27 @@ def make_context(conf: Any, group: str, store: str, make_brick: Callable[[Any], 
     folder = option('attachment_dir')
     if not os.path.isabs(folder):
         raise ValueError("attachment_dir is '%s', which is not an absolute path" % folder)
+    settings = brick.Settings(
+        root_helper=option('root_helper'), host=option('attach_host') or socket.gethostname(),
+        privsep_config=option('privsep_config'), my_ip=option('my_ip'),
+        use_multipath=option('use_multipath'), enforce_multipath=option('enforce_multipath'),
+        scan_attempts=option('device_scan_attempts'), mount_point_base=option('mount_point_base'))
+    return store_context.StoreContext(
+        store=store, cinder=make_cinder(conf, group),
+        brick=make_brick(settings), open_device=open_device,
+        journal=journal.AttachmentJournal(os.path.join(folder, store)), recover=leftovers.recover,
+        timeouts=store_context.Timeouts(
+            state=option('state_timeout'), attach=option('attach_timeout'), io=option('io_timeout'),
+            idle=option('attachment_idle_timeout')))
+
+
+def make_cinder(conf: Any, group: str, check_seconds: Optional[float] = None) -> cinder_client.Cinder:
+    """Return a Cinder with a session of its own.
+
+    :param check_seconds: for a short check: the limit of each request, of which none is repeated.
+    :raises ValueError: there are no credentials.
+    :raises keystoneauth1.exceptions.ClientException: they are wrong.
+    """
     options.register_credentials(conf, group)
     auth = loading.load_auth_from_conf_options(conf, group)
     if auth is None:
@@ -43,18 +65,11 @@ def make_context(conf: Any, group: str, store: str, make_brick: Callable[[Any], 
                          'options')
     session = loading.load_session_from_conf_options(conf, group, auth=auth)
     adapter = loading.load_adapter_from_conf_options(conf, group, session=session, auth=auth)
-    settings = brick.Settings(
-        root_helper=option('root_helper'), host=option('attach_host') or socket.gethostname(),
-        privsep_config=option('privsep_config'), my_ip=option('my_ip'),
-        use_multipath=option('use_multipath'), enforce_multipath=option('enforce_multipath'),
-        scan_attempts=option('device_scan_attempts'), mount_point_base=option('mount_point_base'))
-    return store_context.StoreContext(
-        store=store, cinder=cinder_client.Cinder(adapter, option('request_retries')),
-        brick=make_brick(settings), open_device=open_device,
-        journal=journal.AttachmentJournal(os.path.join(folder, store)), recover=leftovers.recover,
-        timeouts=store_context.Timeouts(
-            state=option('state_timeout'), attach=option('attach_timeout'), io=option('io_timeout'),
-            idle=option('attachment_idle_timeout')))
+    if check_seconds is not None:
+        session.timeout = check_seconds
+        return cinder_client.Cinder(adapter, retries=0)
+    return cinder_client.Cinder(adapter, options.value(conf, group, 'request_retries'), max(
+        options.value(conf, group, 'attach_timeout'), session.timeout or 0))
 
 
 def upload_options(conf: Any, group: str) -> upload.UploadOptions:

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Delete the volume of an image."""
 
+import threading
+from typing import Any
+
 from oslo_log import log as logging
 
 from multistore_hooks import backoff
@@ -56,16 +59,48 @@ def delete(context: store_context.StoreContext, volume_id: str) -> None:
 
 
 def _watch(context: store_context.StoreContext, volume_id: str) -> None:
-    """Watch for a moment whether Cinder does what it has accepted.
+    """Watch for a moment whether Cinder does what it has accepted; then go on in the background.
 
     :raises errors.WrongState: it could not, and the volume is still there.
     """
     try:
-        for _waited in volume_status.polls(context, WATCH_SECONDS):
-            status = context.cinder.volume(volume_id).status
-            if status != 'deleting':
-                raise errors.WrongState(volume=volume_id, status=status, wanted='deleted', why='')
-    except cinder_client.NotFound:
-        return
+        if _is_gone(context, volume_id, WATCH_SECONDS):
+            return
     except cinder_client.CinderError as error:
         LOG.debug('Cannot watch the deletion of volume %s: %s', volume_id, error)
+    thread = threading.Thread(target=watch_on, args=(context, volume_id), name='volume-store-delete',
+                              daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # the interpreter is ending
+        LOG.debug('The deletion of volume %s is watched no longer.', volume_id)
+
+
+def watch_on(context: store_context.StoreContext, volume_id: str) -> None:
+    """Log if a deletion that Glance has reported as done is not done within ``state_timeout``."""
+    status: Any = 'deleting'
+    try:
+        if _is_gone(context, volume_id, context.timeouts.state):
+            return
+    except errors.WrongState as error:
+        status = error.kwargs['status']
+    except Exception as error:
+        status = error
+    LOG.error('Volume %(volume)s of the store %(store)s was not deleted, although Cinder had accepted that '
+              "and Glance has no image on it any more: its state is '%(status)s'. Delete it by hand.",
+              {'volume': volume_id, 'store': context.store, 'status': status})
+
+
+def _is_gone(context: store_context.StoreContext, volume_id: str, seconds: float) -> bool:
+    """Wait until a volume is gone; return False if it is still being deleted.
+
+    :raises errors.WrongState: it is in another state.
+    """
+    for _waited in volume_status.polls(context, seconds):
+        try:
+            status = context.cinder.volume(volume_id).status
+        except cinder_client.NotFound:
+            return True
+        if status != 'deleting':
+            raise errors.WrongState(volume=volume_id, status=status, wanted='deleted', why='')
+    return False

@@ -67,6 +67,12 @@ class WrongState(VolumeStoreError):
     msg_fmt = _("Volume %(volume)s is '%(status)s' and not '%(wanted)s'%(why)s.")
 
 
+class NoBackend(VolumeStoreError):
+    """Cinder's scheduler found no backend for a volume: none has room, or none suits the type."""
+
+    msg_fmt = _('Cinder has no backend for volume %(volume)s: %(why)s')
+
+
 class WrongSize(VolumeStoreError):
     """The data are more or less than the client announced."""
 

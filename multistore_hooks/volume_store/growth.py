@@ -15,6 +15,8 @@ from multistore_hooks.volume_store import writable_volume
 
 LOG = logging.getLogger(__name__)
 
+#: Seconds in which a host has to see that an attached volume was extended.
+SHOWN_SECONDS = 15
 _REFUSALS = (cinder_client.OverQuota, cinder_client.Refused, errors.WrongState)
 
 
@@ -56,24 +58,42 @@ class Growth:
                          {'volume': self._volume.id, 'gib': gib, 'needed': needed, 'error': error})
 
     def _extend(self, gib: int) -> None:
-        online = not self._detached and self._stays_attached()
-        if not online and not self._detached:
+        if self._stays_attached() and self._extend_attached_volume(gib):
+            return
+        if not self._detached:
             self._device.flush()
             self._device.detach()
             self._detached = True
-        self._context.cinder.extend(self._volume.id, gib)
-        self._volume.wait('in-use' if online else 'available', 'extending', gib)
-        if online:
-            try:
-                self._device.show_new_size()
-            except NotImplementedError:
-                LOG.debug('os-brick has nothing to do for volume %s, which was extended.', self._volume.id)
-            self._device.wait_for_size(gib, self._context.timeouts.attach)
-        else:
-            self._device.attach()
-            self._detached = False
+        if self._volume.gib < gib:
+            self._context.cinder.extend(self._volume.id, gib)
+            self._volume.wait('available', 'extending', gib)
+        self._device.attach()
+        self._detached = False
 
     def _stays_attached(self) -> bool:
-        return self._extend_attached == options.ALWAYS or (
-            self._extend_attached == options.AUTO and self._device.protocol in (
-                'rbd', 'iscsi', 'iser', 'fibre_channel', 'nvmeof', 'nvme'))
+        return not self._detached and (
+            self._extend_attached == options.ALWAYS
+            or (self._extend_attached == options.AUTO and self._device.in_user_space))
+
+    def _extend_attached_volume(self, gib: int) -> bool:
+        """Extend the volume while it is attached; return False if it has to be detached for that."""
+        try:
+            self._context.cinder.extend(self._volume.id, gib)
+        except (cinder_client.Refused, cinder_client.Denied, cinder_client.NotFound) as error:
+            LOG.info('Volume %(volume)s cannot be extended while it is attached (%(error)s); detaching it.',
+                     {'volume': self._volume.id, 'error': error})
+            self._extend_attached = options.NEVER
+            return False
+        self._volume.wait('in-use', 'extending', gib)
+        try:
+            self._device.show_new_size()
+            self._device.wait_for_size(gib, SHOWN_SECONDS)
+        except (errors.VolumeStoreError, NotImplementedError) as error:
+            if self._device.hangs:
+                raise
+            LOG.info('Volume %(volume)s was extended to %(gib)d GiB, but this host does not see it '
+                     '(%(error)s); attaching it again.',
+                     {'volume': self._volume.id, 'gib': gib, 'error': str(error) or type(error).__name__})
+            self._extend_attached = options.NEVER
+            return False
+        return True

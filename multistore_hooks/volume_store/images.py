@@ -3,6 +3,7 @@
 
 from typing import Any
 from typing import Dict
+from typing import Mapping
 from typing import NamedTuple
 from typing import Optional
 from typing import Sequence
@@ -23,6 +24,7 @@ class Volume(NamedTuple):
 
     :ivar gib: size in GiB.
     :ivar project: the id of its project, or None where Cinder does not show it.
+    :ivar hosts: the host of each attachment, by the attachment's id.
     """
 
     id: str
@@ -34,6 +36,7 @@ class Volume(NamedTuple):
     encrypted: bool = False
     description: str = ''
     name: str = ''
+    hosts: Mapping[str, Optional[str]] = {}
 
     @classmethod
     def from_cinder(cls, found: Dict[str, Any]) -> 'Volume':
@@ -41,7 +44,9 @@ class Volume(NamedTuple):
                    metadata=dict(found.get('metadata') or {}),
                    project=found.get('os-vol-tenant-attr:tenant_id'),
                    type=found.get('volume_type'), encrypted=bool(found.get('encrypted')),
-                   description=found.get('description') or '', name=found.get('name') or '')
+                   description=found.get('description') or '', name=found.get('name') or '',
+                   hosts={one['attachment_id']: one.get('host_name')
+                          for one in found.get('attachments') or () if one.get('attachment_id')})
 
     @property
     def read_only(self) -> bool:

@@ -5,6 +5,7 @@ from typing import Optional
 
 from oslo_log import log as logging
 
+from multistore_hooks.volume_store import cinder_client
 from multistore_hooks.volume_store import creation
 from multistore_hooks.volume_store import errors
 from multistore_hooks.volume_store import file_lock
@@ -15,6 +16,9 @@ from multistore_hooks.volume_store import store_context
 from multistore_hooks.volume_store import volume_status
 
 LOG = logging.getLogger(__name__)
+
+#: The end of the event_id of Cinder's message that the scheduler found no backend for a new volume.
+_NO_BACKEND = '_001_003'
 
 
 def create(context: store_context.StoreContext, image_id: str, owner: Optional[str], size: int,
@@ -60,9 +64,27 @@ class NewVolume:
             self._lock = lock.lock_users(exclusive=True)
             self.save(self.record)
         self._request.forget()
-        self.wait('available', 'creating')
+        try:
+            self.wait('available', 'creating')
+        except errors.WrongState as error:
+            self._explain(error)
+            raise
         if self._volume.encrypted:
             raise errors.NotUsable(volume=self.id, why='its volume type is encrypted')
+
+    def _explain(self, error: errors.WrongState) -> None:
+        """Raise a better error, if Cinder says why a volume could not be created."""
+        try:
+            message = self._context.cinder.message(self.id)
+        except cinder_client.CinderError as failed:
+            LOG.debug('There is no message about volume %s: %s', self.id, failed)
+            return
+        if message is None:
+            return
+        why = message.get('user_message', '')
+        if message.get('event_id', '').endswith(_NO_BACKEND):
+            raise errors.NoBackend(volume=self.id, why=why) from error
+        raise errors.WrongState(**dict(error.kwargs, why=': ' + why)) from error
 
     def save(self, record: journal.Record) -> None:
         """Write the record."""

@@ -16,7 +16,7 @@ from oslo_config import cfg
 
 SHARED_GROUP = 'backend_defaults'
 AUTO, ALWAYS, NEVER = 'auto', 'always', 'never'
-#: Seconds that a request to Cinder or Keystone may take, unless ``timeout`` says otherwise.
+#: The default of ``timeout``, in seconds, for a request to Cinder or Keystone.
 REQUEST_TIMEOUT = 60
 SERVICE_TYPE = 'block-storage'
 
@@ -24,7 +24,7 @@ OPTS = [
     cfg.StrOpt(
         'volume_type',
         help="""
-The name of the volume type of the volumes that hold this store's images.
+The name or the id of the volume type of the volumes that hold this store's images.
 
 It must exist, be visible to the project of this store's credentials, and not be encrypted. A type
 with ``multiattach`` lets several hosts of Glance read one image at the same time; the processes of
@@ -66,7 +66,7 @@ stores with different settings the first one's are used.
     cfg.StrOpt(
         'my_ip',
         help="""
-The address of this host in the storage network, which Cinder's backend is told to let in.
+The address of this host in the storage network, to which Cinder's backend gives access.
 
 Unset: the address that the host's name resolves to, else that of the default route.
 """),
@@ -100,11 +100,12 @@ The folder below which os-brick mounts the shares of NFS and the like.
     cfg.StrOpt(
         'attachment_dir', default='/var/lib/glance/attachments',
         help="""
-The folder in which the processes of this host note which volumes are attached to it.
+The folder in which the processes of this host record which volumes are attached to it.
 
-By these notes they share attachments, and undo what one that was killed has left attached. The path is
-absolute. The folder must be on a local file system, be the same for all processes of this host that use
-this store, and be writable only for Glance: the notes hold what Cinder tells to reach a volume.
+By these records they share attachments, and detach what a process that was killed has left attached. The
+path is absolute. The folder must be on a local file system, be the same for all processes of this host
+(containers included) that use this store, and outlive them. It must be writable only for Glance: the
+records contain the connection information (possibly credentials) of attached volumes.
 """),
     cfg.IntOpt(
         'attachment_idle_timeout', default=5, min=0,
@@ -123,7 +124,8 @@ process or host that has a volume attached which cannot be attached twice.
     cfg.IntOpt(
         'attach_timeout', default=180, min=1,
         help="""
-How long, in seconds, one call of os-brick (connect, disconnect, extend) may take.
+How long, in seconds, one call of os-brick (connect, disconnect, extend) may take, and one request to
+Cinder during which its backend attaches or detaches a volume.
 """),
     cfg.IntOpt(
         'io_timeout', default=300, min=1,
@@ -146,8 +148,8 @@ Whether a new volume reads as zeros, so that zeros need not be sent to it.
 
 Possible values:
 
-* ``auto``: a new RBD image and a new file of a share do. A block device is not trusted: it is told to
-  zero the ranges itself (fallocate), which thin devices do without a transfer, and zeros are written
+* ``auto``: a new RBD image and a new file of a share do. A block device is not trusted: it is requested
+  to zero the ranges itself (fallocate), which thin devices do without a transfer, and zeros are written
   where it cannot. So is the rest of the volume behind the image.
 * ``always``: all volumes of this type do. Only for a backend that guarantees it, or an image shows what
   was stored on the backend before.
@@ -160,8 +162,10 @@ Whether a volume is extended while it is attached, when an image of unknown size
 
 Possible values:
 
-* ``auto``: where the protocol is known to bear it (RBD, iSCSI, Fibre Channel, NVMe-oF).
-* ``always``: in any case.
+* ``auto``: only an RBD image in user space, which shows its new size by itself.
+* ``always``: any volume. Where Cinder refuses it, or this host does not see the new size, the volume is
+  detached and attached again all the same. Some backends of Cinder accept the request and then fail, with
+  which the upload fails: try it before.
 * ``never``: the volume is detached, extended and attached again.
 """),
     cfg.BoolOpt(
@@ -173,7 +177,7 @@ Read every image back from the volume after it was written, and fail the upload 
 
 
 def session_opts() -> List[Any]:
-    """Return keystoneauth's options for the session, with a timeout that is never 'for ever'."""
+    """Return keystoneauth's options for the session, with a default for its timeout."""
     found: List[Any] = copy.deepcopy(loading.get_session_conf_options())
     for option in found:
         if option.dest == 'timeout':

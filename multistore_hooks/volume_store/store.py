@@ -20,6 +20,7 @@ import glance_store.location
 import keystoneauth1.exceptions
 from oslo_log import log as logging
 
+from multistore_hooks.volume_store import cinder_client
 from multistore_hooks.volume_store import configuration
 from multistore_hooks.volume_store import deletion
 from multistore_hooks.volume_store import devices
@@ -30,6 +31,7 @@ from multistore_hooks.volume_store import open_device
 from multistore_hooks.volume_store import options
 from multistore_hooks.volume_store import reading
 from multistore_hooks.volume_store import share
+from multistore_hooks.volume_store import startup
 from multistore_hooks.volume_store import store_context
 from multistore_hooks.volume_store import translation
 from multistore_hooks.volume_store import upload
@@ -83,11 +85,14 @@ class Store(driver.Store):
         return (NAME, volume_uri.SCHEME)
 
     def configure_add(self) -> None:
-        """Check the options.
+        """Check the options, and log what Cinder cannot do, which does not keep glance-api from starting.
 
         :raises exceptions.BadStoreConfiguration: what is missing; the store is then read-only.
         """
         self.parts()
+        startup.check(self.make_check_cinder(), self._name, options.value(
+            self.conf, self._group, 'volume_type'), startup.lacks_lock_path(
+                self.conf, options.value(self.conf, self._group, 'root_helper')))
 
     # -- for subclasses that put something in between
 
@@ -100,6 +105,10 @@ class Store(driver.Store):
     def open_device(self, volume_id: str, path: Any, writable: bool) -> devices.Device:
         """Return the device for the path, or the handle, that os-brick returned."""
         return open_device.open_device(volume_id, path, writable)
+
+    def make_check_cinder(self) -> cinder_client.Cinder:
+        """Return what the check at the start sends its requests by."""
+        return configuration.make_cinder(self.conf, self._group, startup.REQUEST_SECONDS)
 
     # -- glance_store's calls
 
@@ -189,7 +198,7 @@ class Store(driver.Store):
         try:
             parts, _shared = self._begin()
             volume = self._image_volume(parts, volume_id)
-            wanted = options.value(self.conf, self._group, 'volume_type') or parts.cinder.default_type()
+            wanted = startup.name_of(parts.cinder, options.value(self.conf, self._group, 'volume_type'))
         except Exception as error:  # a location of another store must not fail because of this one
             LOG.debug('Volume %(volume)s is not of the store %(store)s: %(error)s',
                       {'volume': volume_id, 'store': self._name, 'error': error})

@@ -42,7 +42,7 @@ def translate(error: errors.VolumeStoreError, name: str) -> Any:
     """Return glance_store's error for one of the driver's."""
     if isinstance(error, cinder_client.NotFound) and '/volumes/' in error.kwargs['request']:
         return exceptions.NotFound(image=name)
-    if isinstance(error, cinder_client.OverQuota):
+    if isinstance(error, (cinder_client.OverQuota, errors.NoBackend)):
         return exceptions.StorageFull(message=str(error))
     if isinstance(error, errors.NotAnImage):
         return exceptions.Forbidden(message=str(error))

@@ -60,6 +60,7 @@ class Attachment:
         """Attach the volume; call detach() afterwards, whether or not this fails."""
         cinder, brick = self._context.cinder, self._context.brick
         properties = self._call(brick.properties, 'Asking os-brick about this host for')
+        self._record['host'] = properties.get('host')
         self._change(reserving=mode)  # a kill while Cinder answers leaves a reservation with an unknown id
         try:
             attachment = reservation.create(self._context, self._volume_id, mode)
@@ -119,8 +120,9 @@ class Attachment:
         :raises errors.CleanupFailed: something is left, and was logged.
         """
         if self._record.get('tried'):
-            self._restore_owner()
-            self._disconnect()
+            if not self._shared_with_others():
+                self._restore_owner()
+                self._disconnect()
             self.info = None
             self._undone(tried=False, device=None)
         if self._record.get('reserving'):
@@ -139,6 +141,23 @@ class Attachment:
         if self.info is not None and not isinstance(self.path, str):
             info, self.info = self.info, None
             self._call(lambda: self._context.brick.disconnect(self.connection, info), 'Disconnecting')
+
+    def _shared_with_others(self) -> bool:
+        """Return whether another glance-api of this host, with a journal of its own, uses the device."""
+        if not isinstance(self.path, str) or not self._record.get('host'):
+            return False
+        try:
+            hosts = self._context.cinder.volume(self._volume_id).hosts
+        except cinder_client.CinderError:
+            return False
+        others = [one for one, host in hosts.items()
+                  if host == self._record['host'] and one != self._record.get('attachment')]
+        if others:
+            LOG.warning('Volume %(volume)s stays connected to this host (%(host)s), as it has another '
+                        'attachment %(other)s here: give all glance-api processes of a host the same '
+                        'attachment_dir.',
+                        {'volume': self._volume_id, 'host': self._record['host'], 'other': others[0]})
+        return bool(others)
 
     def _restore_owner(self) -> None:
         owner, path = self._record.get('owner'), self.path

@@ -39,11 +39,6 @@ class WritableVolume:
         self.hangs = False
 
     @property
-    def protocol(self) -> str:
-        """Return how this host reaches the volume, in os-brick's words and small letters."""
-        return str(self._attachment.connection.get('driver_volume_type')).lower()
-
-    @property
     def in_user_space(self) -> bool:
         """Return whether the volume is a handle of this process, and no device of the host."""
         return not isinstance(self._attachment.path, str)

@@ -57,15 +57,17 @@ class Pipeline:
     :param consumers: each called with the data in their order, from a thread of its own.
     :param timeout: seconds without any progress after which everything counts as hanging.
     :param what: what is written to, for that error.
+    :param clock: has ``monotonic()``.
     """
 
     def __init__(self, write: Callable[[int, bytes], None], consumers: Sequence[Callable[[bytes], Any]],
-                 timeout: float, what: str = 'the volume') -> None:
+                 timeout: float, what: str = 'the volume', clock: Any = time) -> None:
+        self._clock = clock
         self._what = what
         self._timeout = timeout
         self._changed = threading.Condition()
         self._in_memory = 0
-        self._last = time.monotonic()
+        self._last = self._clock.monotonic()
         self._error: Optional[BaseException] = None
         self._stopping = False
         self._ended: Optional[Callable[[], None]] = None
@@ -94,7 +96,7 @@ class Pipeline:
         self._wait(lambda: self._in_memory < IN_MEMORY)
         with self._changed:
             if not self._in_memory:
-                self._last = time.monotonic()  # the source had its time, the device has it now
+                self._last = self._clock.monotonic()  # the source had its time, the device has it now
             self._in_memory += 1
         chunk = _Chunk(offset, data, 1 + len(self._queues))
         for found in self._queues + [self._writes]:
@@ -127,7 +129,7 @@ class Pipeline:
     def _wait(self, ready: Callable[[], bool]) -> None:
         with self._changed:
             while self._error is None and not ready():
-                left = self._last + self._timeout - time.monotonic()
+                left = self._last + self._timeout - self._clock.monotonic()
                 if left <= 0:
                     self._error = errors.TimedOut(what='A write to ' + self._what,
                                                   seconds=self._timeout, option='io_timeout')
@@ -161,7 +163,7 @@ class Pipeline:
             error = raised
         with self._changed:
             self._error = self._error or error
-            self._last = time.monotonic()
+            self._last = self._clock.monotonic()
             chunk.parts -= 1
             if not chunk.parts:
                 self._in_memory -= 1

@@ -197,7 +197,7 @@ class AttacksTest(FilesTestCase):
 class DevicesTest(FilesTestCase):
     """What the kernel calls what os-brick attaches."""
 
-    @ddt.data('sda', 'sdab', 'dm-12', 'nvme0n1', 'nvme1c0n2', 'rbd7', 'drbd1000', 'scinia', 'sp-3')
+    @ddt.data('sda', 'sdab', 'dm-12', 'nvme0n1', 'nvme1c0n2', 'rbd7', 'drbd1000', 'scinia', 'sp-3', 'md127')
     def test_may_be_handed_over_to_glance_and_back(self, name):
         from oslo_rootwrap import wrapper
         filters = wrapper.load_filters([os.path.join(self.etc, 'rootwrap.d')])

@@ -25,7 +25,7 @@ from tests.unit import base
 
 PROJECT = '7a1c0de5e7f04b0b9d4e6f8a9b0c1d2e'
 BEFORE, AFTER, HANG = 'before', 'after', 'hang'
-TIMEOUTS = store_context.Timeouts(state=5, attach=10, io=10, idle=0)
+TIMEOUTS = store_context.Timeouts(state=60, attach=60, io=60, idle=0)
 #: For calls that hang.
 SHORT = {'attach': 0.3, 'io': 0.3}
 
@@ -70,7 +70,7 @@ class Faults:
         else:
             error = self._error(name)
         if self._how == HANG and not name.startswith('cinder.'):
-            self.release.wait(20)
+            self.release.wait(120)
             try:
                 return function(*args, **kwargs)
             finally:
@@ -100,6 +100,9 @@ class FakeCinder:
         self.folder = folder
         self.volumes = {}
         self.bound = {}
+        self.hosts = {}
+        self.types = {}
+        self.messages = {}
         self.multiattach = multiattach
         self.quota = 1000
         self.connection = {'driver_volume_type': 'local'}
@@ -125,9 +128,20 @@ class FakeCinder:
 
     def volume(self, volume_id):
         try:
-            return self.volumes[volume_id]
+            found = self.volumes[volume_id]
         except KeyError:
             raise cinder_client.NotFound(request='GET /volumes/' + volume_id, why='404') from None
+        return found._replace(hosts={one: self.hosts.get(one) for one, (volume, _status, _mode)
+                                     in self.bound.items() if volume == volume_id})
+
+    def volume_types(self):
+        return self.types
+
+    def message(self, volume_id):
+        return self.messages.get(volume_id)
+
+    def attaches_without_server(self):
+        return True
 
     def volumes_named(self, name):
         return list(self.volumes.values())
@@ -175,6 +189,7 @@ class FakeCinder:
     def attachment_update(self, attachment_id, connector):
         volume_id = self.bound[attachment_id][0]
         self.bound[attachment_id][1] = 'attaching'
+        self.hosts[attachment_id] = connector['host']
         self._set(volume_id, status='attaching')
         return dict(self.connection, device_path=self.path(volume_id))
 

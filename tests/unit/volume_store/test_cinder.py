@@ -50,7 +50,7 @@ class CinderTest(base.TestCase):
         found = session.Session(auth=token_endpoint.Token(ROOT, 'secret-token'), session=transport, timeout=7)
         self.slept = []
         return cinder_client.Cinder(
-            adapter.Adapter(found, service_type='block-storage'), 2, self.slept.append)
+            adapter.Adapter(found, service_type='block-storage'), 2, sleep=self.slept.append)
 
     def sent(self, number=0):
         request = self.answers.seen[number]
@@ -130,6 +130,48 @@ class CinderTest(base.TestCase):
             self.assertRaises(cinder_client.Unanswered, function, cinder)
             self.assertEqual(3, len(self.answers.seen))
             self.assertEqual(2, len(self.slept))
+
+    def test_what_the_backend_does_meanwhile_has_the_time_of_an_attachment(self):
+        cinder = self.cinder((200, {'attachment': {'id': 'a1', 'connection_info': {}}}), (200, b''),
+                             (200, {'volume': VOLUME}))
+        cinder._attach_timeout = 180
+        cinder.attachment_update('a1', {})
+        cinder.attachment_delete('a1')
+        cinder.volume('v1')
+        self.assertEqual([180, 180, 7], self.answers.timeouts)
+
+    def test_the_format_of_a_file_on_a_share_is_the_one_that_the_attachment_shows(self):
+        def update(*shown):
+            return self.cinder((200, {'attachment': {'id': 'a1', 'connection_info': {
+                'format': 'qcow2', 'export': 'x'}}}), *shown).attachment_update('a1', {})
+        self.assertEqual({'format': 'raw', 'export': 'x'}, update(
+            (200, {'attachment': {'id': 'a1', 'connection_info': {'format': 'raw'}}})))
+        self.assertEqual(('GET', '/attachments/a1', None), self.sent(1))
+        # Of a Cinder that does not show it, the guess is all that there is.
+        self.assertEqual('qcow2', update((200, {'attachment': {'id': 'a1'}}))['format'])
+
+    def test_a_cinder_that_attaches_to_servers_only_is_recognised(self):
+        for answer, does in (((404, {'itemNotFound': {'message': 'Volume could not be found.'}}), True),
+                             ((400, {'badRequest': {'message': "'instance_uuid' is a required property"}}),
+                              False),
+                             ((406, {'computeFault': {'message': 'Version 3.54 is not supported'}}), False)):
+            self.assertIs(does, self.cinder(answer).attaches_without_server())
+        self.assertEqual('POST', self.sent()[0])
+        self.assertRaises(cinder_client.Denied, self.cinder((403, b'')).attaches_without_server)
+
+    def test_types_and_messages_are_read(self):
+        cinder = self.cinder((200, {'volume_types': [{'id': 't1', 'name': 'fast'}]}),
+                             (200, {'messages': [{'resource_uuid': 'v2', 'user_message': 'no'},
+                                                 {'resource_uuid': 'v1', 'user_message': 'yes'}]}),
+                             (200, {'messages': []}))
+        self.assertEqual({'t1': 'fast'}, cinder.volume_types())
+        self.assertEqual('yes', cinder.message('v1')['user_message'])
+        self.assertIsNone(cinder.message('v1'))
+
+    def test_a_volume_shows_the_hosts_that_it_is_attached_to(self):
+        volume = self.cinder((200, {'volume': dict(VOLUME, attachments=[
+            {'attachment_id': 'a1', 'host_name': 'here'}, {'attachment_id': 'a2'}])})).volume('v1')
+        self.assertEqual({'a1': 'here', 'a2': None}, volume.hosts)
 
     def test_a_refusal_is_not_repeated(self):
         self.assertRaises(cinder_client.Refused, self.cinder((400, b'')).delete_volume, 'v1')

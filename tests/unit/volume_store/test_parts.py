@@ -3,7 +3,6 @@
 
 import os
 import threading
-import time
 
 import fixtures
 import testtools
@@ -12,6 +11,7 @@ from multistore_hooks.volume_store import errors
 from multistore_hooks.volume_store import journal
 from multistore_hooks.volume_store import timeouts
 from multistore_hooks.volume_store import writing
+from tests import clock
 
 VOLUME = '0f1e2d3c-4b5a-4968-8776-655443322110'
 
@@ -33,8 +33,8 @@ class ChunksTest(testtools.TestCase):
 
 class PipelineTest(testtools.TestCase):
 
-    def pipeline(self, write=lambda offset, data: None, consumers=(), timeout=5):
-        found = writing.Pipeline(write, consumers, timeout)
+    def pipeline(self, write=lambda offset, data: None, consumers=(), timeout=60, **more):
+        found = writing.Pipeline(write, consumers, timeout, **more)
         self.addCleanup(found.stop, 5)
         return found
 
@@ -46,7 +46,7 @@ class PipelineTest(testtools.TestCase):
         pipeline.drain()
         self.assertEqual({number: b'%d' % number for number in range(40)}, written)
         self.assertEqual(sorted([b'%d' % number for number in range(40)] * 2), sorted(seen))
-        self.assertTrue(pipeline.stop(5))
+        self.assertTrue(pipeline.stop(60))
 
     def test_consumers_see_the_data_in_order(self):
         seen = []
@@ -64,16 +64,24 @@ class PipelineTest(testtools.TestCase):
             for number in range(20):
                 pipeline.put(number, b'')
                 put.append(number)
+        # Before each wait for room: what is in memory then.
+        seen, real = [], pipeline._wait
+
+        def wait(ready):
+            seen.append(pipeline._in_memory)
+            if len(put) >= writing.IN_MEMORY:
+                gate.set()
+            real(ready)
+            seen.append(pipeline._in_memory)
+        pipeline._wait = wait
         thread = threading.Thread(target=feed)
         thread.start()
-        time.sleep(0.2)
-        self.assertEqual(writing.IN_MEMORY, len(put))
-        gate.set()
-        thread.join(5)
+        thread.join(60)
         self.assertEqual(20, len(put))
+        self.assertEqual(writing.IN_MEMORY, max(seen))
 
     def test_several_writes_are_under_way_at_once(self):
-        barrier = threading.Barrier(writing.WRITERS, timeout=5)
+        barrier = threading.Barrier(writing.WRITERS, timeout=60)
         pipeline = self.pipeline(lambda offset, data: barrier.wait())
         for number in range(writing.WRITERS):
             pipeline.put(number, b'')
@@ -107,18 +115,19 @@ class PipelineTest(testtools.TestCase):
         pipeline.when_ended(ended.set)
         self.assertFalse(ended.wait(0.1))
         gate.set()
-        self.assertTrue(ended.wait(5))
+        self.assertTrue(ended.wait(60))
 
     def test_a_slow_source_is_no_hang(self):
-        pipeline = self.pipeline(timeout=0.3)
+        passing = clock.Clock()
+        pipeline = self.pipeline(timeout=60, clock=passing)
         for number in range(3):
-            time.sleep(0.4)
+            passing.sleep(400)
             pipeline.put(number, b'')
-        pipeline.drain()
+            pipeline.drain()
 
     def test_what_ended_before_is_told_at_once(self):
         pipeline = self.pipeline()
-        self.assertTrue(pipeline.stop(5))
+        self.assertTrue(pipeline.stop(60))
         ended = []
         pipeline.when_ended(lambda: ended.append(1))
         self.assertEqual([1], ended)
@@ -144,7 +153,7 @@ class BoundedTest(testtools.TestCase):
                                   'x_timeout', take)
         self.assertEqual('Connecting took longer than 0.1 seconds (x_timeout).', str(error))
         gate.set()
-        self.assertTrue(came.wait(5))
+        self.assertTrue(came.wait(60))
         self.assertEqual(['late'], late)
 
     def test_what_is_in_time_is_not_undone(self):

@@ -47,6 +47,9 @@ class StoreTest(base.VolumeTestCase):
         class Store(self.driver.Store):
             def _make_context(self):
                 return test.context()
+
+            def make_check_cinder(self):
+                return test.cinder
         conf = self.conf
         store = Store(conf, backend=name)
         conf([])
@@ -191,6 +194,35 @@ class StoreTest(base.VolumeTestCase):
         self.cinder.error_deleting = True
         self.assertRaises(self.exceptions.BackendException, self.store.delete, where)
 
+    def test_a_deletion_that_cinder_gives_up_later_is_logged(self):
+        where = self.location(self.add()[0])
+        volume, = self.cinder.volumes
+
+        def deleting(volume_id):
+            self.cinder._set(volume_id, status='deleting')
+        self.cinder.delete_volume = deleting
+        self.useFixture(fixtures.MockPatchObject(deletion, 'WATCH_SECONDS', 0))
+        begun = threading.Event()
+        self.useFixture(fixtures.MockPatchObject(deletion, 'watch_on', lambda *_unused: begun.set()))
+        self.store.delete(where)
+        self.assertTrue(begun.wait(30))
+
+    def test_what_is_said_of_a_deletion_that_was_given_up(self):
+        self.add()
+        volume, = self.cinder.volumes
+        said = 'ERROR Volume %s of the store gold was not deleted, although Cinder had accepted that' % volume
+        self.cinder._set(volume, status='error_deleting')
+        deletion.watch_on(self.context(), volume)
+        self.assertIn(said, self.log)
+        self.assertIn("its state is 'error_deleting'. Delete it by hand.", self.log)
+        self.cinder._set(volume, status='deleting')
+        deletion.watch_on(self.context(state=0), volume)
+        self.assertIn("its state is 'deleting'. Delete it by hand.", self.log)
+        before = self.log
+        self.cinder.volumes.clear()
+        deletion.watch_on(self.context(), volume)
+        self.assertEqual(before, self.log)
+
     def test_errors_are_those_that_glance_knows(self):
         translation = importlib.import_module('multistore_hooks.volume_store.translation')
         for error, kind in (
@@ -198,6 +230,7 @@ class StoreTest(base.VolumeTestCase):
                 (cinder_client.NotFound(request='PUT /attachments/x', why=''),
                  self.exceptions.BackendException),
                 (cinder_client.OverQuota(request='', why=''), self.exceptions.StorageFull),
+                (errors.NoBackend(volume='', why=''), self.exceptions.StorageFull),
                 (cinder_client.Denied(request='', why=''), self.exceptions.BackendException),
                 (errors.WrongSize(image='i', expected=1, actual=2), self.exceptions.Invalid),
                 (errors.BadRange(volume='v', offset=9, size=5), self.exceptions.Invalid),
@@ -220,14 +253,44 @@ class StoreTest(base.VolumeTestCase):
         self.assertFalse(self.store.is_image_associated_with_store(None, volume))
         self.assertFalse(self.store.is_image_associated_with_store(None, VOLUME))
 
-    def test_a_location_that_names_no_volume_is_refused(self):
-        self.assertRaises(self.exceptions.BadStoreUri, self.location, 'cinder://gold/../../etc')
-
-    def test_a_volume_that_cinder_registered_has_its_own_size(self):
+    def test_the_type_of_a_store_may_be_given_by_its_id(self):
         self.add()
         volume, = self.cinder.volumes
-        self.cinder._set(volume, metadata={'glance_image_id': IMAGE, 'image_owner': 'x'})
-        self.assertEqual(images.GIB, self.store.get_size(self.location('cinder://gold/' + volume)))
+        self.cinder._set(volume, type='fast')
+        self.cinder.types = {VOLUME: 'fast', IMAGE: 'slow'}
+        for given, ours in ((VOLUME, True), (IMAGE, False), ('fast', True), ('slow', False)):
+            self.conf.set_override('volume_type', given, group='gold')
+            self.assertIs(ours, self.store.is_image_associated_with_store(None, volume), given)
+
+    def test_what_would_make_every_upload_fail_is_logged_at_the_start(self):
+        self.cinder.types = {VOLUME: 'fast'}
+        for given, known in (('fast', True), (VOLUME, True), ('fsat', False), (IMAGE, False)):
+            self.conf.set_override('volume_type', given, group='gold')
+            self.store.configure()
+            said = "Store gold: the volume type '%s' (volume_type) does not exist" % given
+            self.assertEqual(not known, said in self.log, given)
+        self.assertNotIn('to servers only', self.log)
+        self.cinder.attaches_without_server = lambda: False
+        self.store.configure()
+        self.assertIn('ERROR Store gold: this Cinder attaches volumes to servers only.', self.log)
+
+        def away():
+            raise cinder_client.Unanswered(request='GET /types', why='connection refused')
+        self.cinder.attaches_without_server = away
+        self.store.configure()
+        self.assertIn('WARNING Store gold: Cinder cannot be checked: Cinder: GET /types', self.log)
+        self.add()  # it takes images all the same
+
+    def test_a_missing_lock_path_is_logged_where_os_brick_needs_it(self):
+        from oslo_config import cfg
+        said = 'Store gold: [oslo_concurrency] lock_path is not set'
+        self.conf.register_opts([cfg.StrOpt('lock_path')], group='oslo_concurrency')
+        for helper, path, missing in (('', None, 0), ('sudo', '/var/lib/glance/lock', 0), ('sudo', None, 1)):
+            self.conf.set_override('root_helper', helper, group='gold')
+            self.conf.set_override('lock_path', path, group='oslo_concurrency')
+            before = self.log.count(said)
+            self.store.configure()
+            self.assertEqual(missing, self.log.count(said) - before, (helper, path))
 
     def test_without_credentials_it_cannot_be_configured(self):
         store = self.driver.Store(self.conf, backend='silver')

@@ -86,7 +86,7 @@ class UploadTest(base.VolumeTestCase):
                 self.assertTrue('fault' in str(error) or name in str(error) or 'io_timeout' in str(error)
                                 or 'attach_timeout' in str(error), '%s: %s' % (name, error))
                 self.faults.release.set()
-                self.assertTrue(how != base.HANG or self.faults.ended.wait(5), name)
+                self.assertTrue(how != base.HANG or self.faults.ended.wait(60), name)
                 self._await_nothing(name)
             else:
                 self.assertEqual(DATA, self.stored_bytes(stored), self.faults.calls[at])
@@ -98,7 +98,7 @@ class UploadTest(base.VolumeTestCase):
         if name == 'cinder.create_volume':
             for noted in self.context().journal.volumes():
                 leftovers.recover(self.context(state=0), noted)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while (self.cinder.volumes or self.left()) and time.monotonic() < deadline:
             time.sleep(0.02)
         self.assertEqual(({}, []), (self.cinder.volumes, self.left()), name)
@@ -229,6 +229,64 @@ class UploadTest(base.VolumeTestCase):
             device.abandon()
         return self.cinder.volumes[volume.id].gib
 
+    def growing(self, extend=lambda connection: None, protocol='iscsi', gib=16 << 20):
+        """Store an image that outgrows its volume once, with another os-brick; return the calls."""
+        self.useFixture(fixtures.MockPatchObject(images, 'GIB', gib))
+        self.useFixture(fixtures.MockPatchObject(growth, 'SHOWN_SECONDS', 0))
+        self.cinder.connection = {'driver_volume_type': protocol}
+        self.brick.extend = extend
+        data = os.urandom(2 * gib - 5)
+        stored = self.store(data, 0, extend_attached=options.ALWAYS)
+        self.assertEqual((2, data), (self.cinder.volumes[stored.volume_id].gib, self.stored_bytes(stored)))
+        self.assertEqual([], self.left())
+        return self.faults.calls
+
+    def test_whatever_os_brick_raises_the_volume_is_attached_again(self):
+        for error in (FileNotFoundError(2, 'No such file or directory', 'lsscsi'), RuntimeError('no paths'),
+                      NotImplementedError()):
+            del self.faults.calls[:]
+
+            def fails(connection):
+                raise error
+            calls = self.growing(fails)
+            self.assertEqual((1, 2), (calls.count('cinder.extend'), calls.count('brick.connect')))
+        self.assertIn('but this host does not see it', self.log)
+
+    def test_a_host_that_does_not_see_the_new_size_attaches_the_volume_again(self):
+        self.faults = base.Faults()
+        sizes = []
+
+        class Stale(Forwards):
+            def size(self):
+                sizes.append(self._device.size())
+                return sizes[0] if len(sizes) < 3 else sizes[-1]
+        real = self.context
+
+        def context(**timeouts):
+            return real(**timeouts)._replace(
+                open_device=lambda *args: Stale(open_device.open_device(*args)))
+        self.context = context
+        self.assertEqual(2, self.growing().count('brick.connect'))
+
+    def test_where_cinder_refuses_to_extend_an_attached_volume_it_is_detached(self):
+        extend = self.cinder.extend
+
+        def refuse(volume_id, gib):
+            if self.cinder.volumes[volume_id].status == 'in-use':
+                raise cinder_client.Denied(request='os-extend', why='403: volume:extend_attached_volume')
+            extend(volume_id, gib)
+        self.cinder.extend = refuse
+        self.assertEqual(2, self.growing().count('cinder.extend'))
+
+    def test_only_what_needs_nothing_of_the_host_is_extended_while_it_is_attached_by_default(self):
+        self.useFixture(fixtures.MockPatchObject(images, 'GIB', 16 << 20))
+        for protocol, attachments in (('iscsi', 2), ('fibre_channel', 2), ('nvmeof', 2), ('nfs', 2),
+                                      ('rbd', 1)):
+            self.cinder.connection = {'driver_volume_type': protocol}
+            del self.faults.calls[:]
+            self.store(bytes((16 << 20) + 1), 0)
+            self.assertEqual(attachments, self.faults.calls.count('cinder.attachment_create'), protocol)
+
     def test_where_doubling_is_refused_it_grows_by_what_it_needs(self):
         self.assertEqual(8, self.grown(quota=100, has=4, needed=5))
         self.assertEqual(5, self.grown(quota=7, has=4, needed=5))
@@ -283,14 +341,31 @@ class UploadTest(base.VolumeTestCase):
         self.assertRaises(cinder_client.OverQuota, self.store, DATA)
         self.assertEqual(['cinder.create_volume'], self.faults.calls)
 
-    def test_a_volume_that_becomes_an_error_is_deleted(self):
+    def break_creation(self, message=None):
         create = self.cinder.create_volume
 
         def broken(*args):
             made = create(*args)
             self.cinder._set(made.id, status='error')
+            self.cinder.messages[made.id] = message
             return made
         self.cinder.create_volume = broken
+
+    def test_why_cinder_could_not_create_a_volume_is_said_and_a_lack_of_room_is_one(self):
+        self.break_creation({'event_id': 'VOLUME_VOLUME_001_003',
+                             'user_message': 'Could not find any available weighted backend.'})
+        error = self.assertRaises(errors.NoBackend, self.store, DATA)
+        self.assertIn('Could not find any available weighted backend', str(error))
+        self.break_creation({'event_id': 'VOLUME_VOLUME_001_002',
+                             'user_message': 'Driver is not initialized'})
+        error = self.assertRaises(errors.WrongState, self.store, DATA)
+        self.assertIn("is 'error' and not 'available': Driver is not initialized.", str(error))
+        self.faults.always('cinder.message')
+        self.assertRaises(errors.WrongState, self.store, DATA)
+        self.assertEqual(({}, []), (self.cinder.volumes, self.left()))
+
+    def test_a_volume_that_becomes_an_error_is_deleted(self):
+        self.break_creation()
         self.assertRaises(errors.WrongState, self.store, DATA)
         self.assertEqual(({}, []), (self.cinder.volumes, self.left()))
 
