@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong in a hook, apart from what Glance itself answers (images.api.GlanceError)."""
+"""The errors of a hook, apart from the responses of Glance (glance_api.api.GlanceError)."""
 
 from typing import Any
 from typing import Dict
@@ -44,14 +44,14 @@ class NotAsSent(MultistoreError):
 
 
 class CannotSendAgain(MultistoreError):
-    """An upload has to be tried again, but its data cannot be read a second time."""
+    """An upload has to be retried, but its data cannot be read a second time."""
 
-    msg_fmt = _('The upload cannot be tried again: %(sent)d bytes of its data were read already, '
-                'and it cannot go back to its beginning (%(why)s).')
+    msg_fmt = _('The upload cannot be retried: %(sent)d bytes were already read and the source cannot be '
+                'rewound (%(why)s).')
 
 
 class CopyFailed(MultistoreError):
-    """An image did not come into a store."""
+    """An image was not copied to a store."""
 
     msg_fmt = _('Image %(image_id)s is not in the store %(store)s: %(why)s.')
 

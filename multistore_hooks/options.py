@@ -16,22 +16,22 @@ from oslo_config import cfg
 
 GROUP = 'multistore_hooks'
 
-#: Who finds out where a base image is: Glance's filter if it is there, this service, nobody.
+#: Which service finds the base image's stores: Glance's filter if it is there, this one, or none.
 AUTO, ALWAYS, NEVER = RESOLVE = ('auto', 'always', 'never')
 
 _RESOLVE = cfg.StrOpt(
     'resolve_base_image', default=AUTO, choices=list(RESOLVE),
     help="""
-Who finds out in which store the base image is, when an image is uploaded.
+Which service determines the base image's store when an image is uploaded.
 
 Possible values:
 
-* ``auto``: Glance, if the filter of this library is in its pipeline (it says so itself); otherwise
-  this service, with the user's own rights.
-* ``always``: this service, which names the store that it found. Glance then stores the image there
-  and nowhere else, whatever its filter would do.
-* ``never``: nobody here. The header X-OpenStack-Base-Image-Ref is sent all the same; a Glance
-  without the filter ignores it and uses its default store.
+* ``auto``: Glance, if the filter of this library is in its pipeline (the filter announces itself);
+  otherwise this service, with the user's own rights.
+* ``always``: this service, which names the store to Glance. Glance then stores the image there and
+  nowhere else, whatever its filter would do.
+* ``never``: not this service. It still sends the header X-OpenStack-Base-Image-Ref; a Glance without
+  the filter ignores it and uses its default store.
 
 Related options: a store that is named (``snapshot_store``, ``upload_store``, a volume type's
 ``image_service:store_id``) comes before the base image's.
@@ -56,8 +56,8 @@ The pool of the Glance store ``[libvirt] images_rbd_glance_store_name`` in this 
 cluster.
 
 It is ``rbd_store_pool`` of that store in glance-api.conf. Used to find an image whose locations
-Glance does not show, and to see without asking Glance that a copy has come to its end. Nova's Ceph
-user must be allowed to read it, which cloning from it needs anyway.
+Glance hides, and to notice the end of a copy without a request to Glance. Nova's Ceph
+user needs read access to it, as it does for cloning.
 """),
     cfg.IntOpt(
         'location_timeout', default=3600, min=0,
@@ -91,9 +91,9 @@ instance boots from it. Needs ``images_type = rbd``, ``copy-image`` among Glance
     cfg.IntOpt(
         'images_rbd_glance_copy_poll_interval', default=15, min=1,
         help="""
-The longest time, in seconds, between two looks at a copy that is going on.
+Maximum interval, in seconds, between two polls of a copy in progress.
 
-The first looks are closer together: a tenth of the time waited so far.
+The first polls are closer together: a tenth of the time waited so far.
 """),
     cfg.IntOpt(
         'images_rbd_glance_copy_timeout', default=600, min=0,
@@ -123,20 +123,20 @@ GLANCE_OPTS = [
     cfg.StrOpt(
         'colocate_volumes', default=ALL, choices=[ALL, PRIMARY],
         help="""
-Where the image of an uploaded volume goes when its base image is in several stores.
+The stores for the image of an uploaded volume whose base image is in several stores.
 
 Possible values:
 
-* ``all``: into one of them, and when that has succeeded, Glance is asked to copy it into the
-  others. This needs ``copy-image`` among ``enabled_import_methods``.
-* ``primary``: into one of them.
+* ``all``: one of them; after the upload Glance copies the image to the others. This needs
+  ``copy-image`` among ``enabled_import_methods``.
+* ``primary``: one of them.
 
 Can be set in the filter's section of the paste file too, which then comes first.
 """),
     cfg.StrOpt(
         'colocate_snapshots', default=PRIMARY, choices=[ALL, PRIMARY],
         help="""
-Where a snapshot of a server goes when its base image is in several stores: see
+The stores for a snapshot of a server whose base image is in several stores: see
 ``colocate_volumes``.
 """),
 ]

@@ -79,7 +79,7 @@ class _Clock:
 
 
 class _OneImage(image_lookup.Images):
-    """ImageApi for the copies of one image: asks for all its stores at once, and shows its progress.
+    """ImageApi for the copies of one image: requests all its stores at once, and shows the progress.
 
     Glance reads the image once for each request, not once for each store.
     """
@@ -93,7 +93,7 @@ class _OneImage(image_lookup.Images):
         # Those that were asked for along with another one, and not on their own.
         self._along: Set[str] = set()
         self._wanted, self._bars = wanted, bars
-        # What Glance's task told last, and whether that is of the store before.
+        # What Glance's task reported last, and whether that concerns the previous store.
         self._told: Tuple[str, int, bool] = ('', 0, False)
 
     def image(self, image_id: str) -> api.Image:
@@ -142,11 +142,11 @@ class _OneImage(image_lookup.Images):
         self._bars.show(image.id, row)
 
     def _copied(self, image: api.Image, store: str) -> int:
-        """Return how many MiB of the image are in the store by now, as far as Glance tells."""
+        """Return how many MiB of the image are in the store by now, as far as Glance reports it."""
         try:
             task = self.newest_task(image.id)
         except Exception as error:  # it is only a picture
-            LOG.debug('Glance does not tell its tasks: %s', error)
+            LOG.debug('Glance does not list its tasks: %s', error)
             return 0
         copied = progress.copied_mib(task) if task and task.id == image.import_task else 0
         before, last, stale = self._told
@@ -208,7 +208,7 @@ def _copy_image(run: client.Run, wanted: Wanted, how: How, clock: _Clock,
             state, why = _copy_to(images, wanted.image, store, how, clock)
         except _Ended:
             return results
-        except Exception as error:  # in a thread, nobody else would tell
+        except Exception as error:  # in a thread, nothing else would report it
             LOG.debug('The copy of %s ended with an unexpected error.', wanted.image.id, exc_info=True)
             state, why = FAILED, 'internal error: %s: %s' % (type(error).__name__, error)
         results.append(Result(images.seen, store, state, why))
@@ -230,7 +230,7 @@ def _copy_to(images: _OneImage, image: api.Image, store: str, how: How, clock: _
 
 
 def _not_waited(images: _OneImage, image: api.Image, store: str) -> Tuple[str, str]:
-    """Tell how things are after the request, or instead of it."""
+    """Return the state after the request, or instead of it."""
     if store in images.asked or store in images.seen.importing_to:
         return ASKED, ''
     why = images.trouble or ('another import holds the image (its task is %s); try again later, or with '

@@ -19,7 +19,7 @@ REFUSED = 2
 INTERNAL_ERROR = 255
 
 
-class _Answer(NamedTuple):
+class _Outcome(NamedTuple):
     """What to print, and the exit code."""
 
     code: int
@@ -47,7 +47,7 @@ class _PatchCommand(command.Command):
         parser.add_argument('project', metavar='PROJECT', help='the service, such as nova')
         parser.add_argument(
             '--root', metavar='DIR',
-            help="the folder that holds the project's package: site-packages or a source tree "
+            help="the directory that contains the project's package: site-packages or a source tree "
                  '(default: where this Python has it installed)')
         parser.add_argument(
             '--series', metavar='NAME',
@@ -55,25 +55,25 @@ class _PatchCommand(command.Command):
         parser.add_argument(
             '--release', metavar='N',
             help='take the patches for this release, such as 34 (default: the release that the '
-                 "package's metadata tells)")
+                 "package's metadata says)")
         parser.add_argument(
             '-f', '--format', choices=('text', 'json'), default='text',
             help='text for a person, json for a program (default: text)')
         return parser
 
     def take_action(self, arguments: argparse.Namespace) -> int:
-        """Run the command, print the answer, return the exit code."""
-        answer = self._answer(arguments)
-        shown = answer.shown
+        """Run the command, print the outcome, return the exit code."""
+        outcome = self._outcome(arguments)
+        shown = outcome.shown
         if arguments.format == 'json':
             print(json.dumps(shown, indent=2, sort_keys=True), file=self.app.stdout)
-        elif answer.code in (REFUSED, INTERNAL_ERROR):
+        elif outcome.code in (REFUSED, INTERNAL_ERROR):
             print('multistore-hooks: %s' % shown['message'], file=self.app.stderr)
         else:
             print(_text(shown), file=self.app.stdout)
-        return answer.code
+        return outcome.code
 
-    def _answer(self, arguments: argparse.Namespace) -> _Answer:
+    def _outcome(self, arguments: argparse.Namespace) -> _Outcome:
         request = runner.Request(
             arguments.project, arguments.root, arguments.series, arguments.release)
         asked: Dict[str, Any] = {
@@ -83,12 +83,12 @@ class _PatchCommand(command.Command):
         try:
             report = getattr(runner.Runner(request), self.verb)()
         except errors.PatchError as error:
-            return _Answer(REFUSED, dict(asked, state='refused', exit_code=REFUSED,
-                                         reason=error.reason, message=str(error)))
+            return _Outcome(REFUSED, dict(asked, state='refused', exit_code=REFUSED,
+                                          reason=error.reason, message=str(error)))
         except Exception as error:
             if self.app.options.debug:
                 traceback.print_exc(file=self.app.stderr)
-            return _Answer(INTERNAL_ERROR, dict(
+            return _Outcome(INTERNAL_ERROR, dict(
                 asked, state='error', exit_code=INTERNAL_ERROR, reason='internal-error',
                 message='internal error: %s: %s (--debug before the command shows more)'
                         % (type(error).__name__, error)))
@@ -98,17 +98,17 @@ class _PatchCommand(command.Command):
         found['patches'] = list(report.patches)
         found['files'] = [dict(file._asdict(), offsets=list(file.offsets))
                           for file in report.files]
-        return _Answer(code, dict(asked, exit_code=code, **found))
+        return _Outcome(code, dict(asked, exit_code=code, **found))
 
 
 class Status(_PatchCommand):
-    """Tell whether the patches of a project are applied."""
+    """Show whether the patches of a project are applied."""
 
     verb = 'status'
 
 
 class Check(_PatchCommand):
-    """Tell whether the patches of a project could be applied; change nothing."""
+    """Show whether the patches of a project could be applied; change nothing."""
 
     verb = 'check'
 

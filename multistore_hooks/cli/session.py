@@ -2,8 +2,8 @@
 """How the commands reach Glance: a keystoneauth session, and ImageApi over it.
 
 Credentials are found as the openstack client finds them (``--os-*``, ``OS_*``, clouds.yaml), or in a
-section of a service's own configuration file. Whatever goes wrong on the way to Glance is one of the
-errors below, one line each; what Glance itself answers is an ``images.api.GlanceError``.
+section of a service's own configuration file. Each fault on the way to Glance is one of the errors below, one
+line each; an error response of Glance itself is a ``glance_api.api.GlanceError``.
 """
 
 import argparse
@@ -27,8 +27,7 @@ from multistore_hooks.glance_api import api
 from multistore_hooks.glance_api import client
 from multistore_hooks.i18n import _
 
-# Seconds for an answer's beginning, unless the configuration says otherwise: keystoneauth's own
-# default is to wait for ever.
+# Seconds until a response begins, unless the configuration says otherwise: keystoneauth has no limit.
 TIMEOUT = 60
 
 _OPTIONS = (
@@ -59,7 +58,7 @@ _OPTIONS = (
 
 
 class CloudError(exceptions.MultistoreError):
-    """Glance could not be asked: base of the errors below."""
+    """Glance could not be reached: base of the errors below."""
 
 
 class NoCredentials(CloudError):
@@ -84,7 +83,7 @@ class NotAccepted(CloudError):
 
 
 class Unreachable(CloudError):
-    """Nobody answers, or not in time."""
+    """There is no response, or not in time."""
 
     msg_fmt = _('%(what)s cannot be reached with the credentials of %(source)s: %(why)s.')
 
@@ -106,12 +105,12 @@ class NoEndpoint(CloudError):
 
 
 class NotGlance(CloudError):
-    """Somebody answers, but it is not Glance."""
+    """The server that responds is not Glance."""
 
-    msg_fmt = _("What answers at %(url)s is not Glance's API: %(why)s.")
+    msg_fmt = _("The server at %(url)s is not Glance's API: %(why)s.")
 
 
-class Place(NamedTuple):
+class Endpoint(NamedTuple):
     """Which Glance: the catalog's endpoint of a region and interface, or an address in its place."""
 
     region: Optional[str] = None
@@ -121,19 +120,19 @@ class Place(NamedTuple):
 
 
 class Connection:
-    """A Glance and the credentials to ask it with. Nothing is sent before the first question.
+    """A Glance and the credentials for it. Nothing is sent before the first request.
 
     :param source: where the credentials come from, in the words of an error
     :param override_of: another service's address in place of the catalog's, if there is one
     """
 
-    def __init__(self, session: ksa_session.Session, place: Place, source: str,
+    def __init__(self, session: ksa_session.Session, place: Endpoint, source: str,
                  override_of: Callable[[str], Optional[str]] = lambda service_type: None) -> None:
         if session.timeout is None:
             session.timeout = TIMEOUT
         self.session = session
         self.source = source
-        #: ImageApi; besides GlanceError its verbs raise CloudError.
+        #: ImageApi; in addition to GlanceError its verbs raise CloudError.
         self.images = client.ClientImages(self.run)
         self._place = place
         self._override_of = override_of
@@ -176,14 +175,14 @@ class Connection:
         :raises images.api.GlanceError: Glance answered an error
         """
         glance = self.glance
-        answer = self._guarded('Glance', lambda: function(glance))
+        response = self._guarded('Glance', lambda: function(glance))
         # Everything that is read is JSON; a load balancer's page is none.
-        if verb in ('get', 'stores') and not isinstance(answer[1], (dict, list)):
-            raise NotGlance(url=self.endpoint(), why='its answer is not JSON')
-        return answer
+        if verb in ('get', 'stores') and not isinstance(response[1], (dict, list)):
+            raise NotGlance(url=self.endpoint(), why='its response is not JSON')
+        return response
 
     def other(self, service_type: str, path: str) -> Any:
-        """Return what another service answers to a GET, read from JSON; None for whatever goes wrong."""
+        """Return the JSON that another service returns for a GET; None for any error."""
         try:
             response = self.session.get(
                 path, raise_exc=False, endpoint_override=self._override_of(service_type),
@@ -210,7 +209,7 @@ class Connection:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--os-cloud`` and its like to a parser; the environment is looked at later, by `connect`."""
+    """Add ``--os-cloud`` and the other options to a parser; `connect` reads the environment later."""
     group = parser.add_argument_group(
         'the cloud', 'As for the openstack client: each can be a variable OS_*, or stand in clouds.yaml.')
     for name, value, text in _OPTIONS:
@@ -257,7 +256,7 @@ def region_of(options: argparse.Namespace) -> Any:
 
 
 class _Skipped(logging.Handler):
-    """Keeps why openstacksdk skips a clouds.yaml, which it says in a log that nobody reads."""
+    """Keeps the reason why openstacksdk skips a clouds.yaml, which it only logs."""
 
     def __init__(self, level: int) -> None:
         super().__init__(level)
@@ -277,8 +276,8 @@ def connection_of(region: Any) -> Connection:
     named = region.name and region.name not in ('envvars', 'defaults')
     try:
         session = region.get_session()
-        place = Place(region.config.get('region_name') or None, region.get_interface('image'),
-                      region.get_endpoint('image'))
+        place = Endpoint(region.config.get('region_name') or None, region.get_interface('image'),
+                         region.get_endpoint('image'))
     except Exception as error:
         raise NoCredentials(why=_one_line(error).rstrip('.')) from error
     source = ('cloud %s in clouds.yaml' % region.name if named
@@ -286,7 +285,7 @@ def connection_of(region: Any) -> Connection:
     return Connection(session, place, source, region.get_endpoint)
 
 
-def connection_from_conf(conf: Any, group: str, place: Place, source: str) -> Connection:
+def connection_from_conf(conf: Any, group: str, place: Endpoint, source: str) -> Connection:
     """Return a Connection by a section of a service's configuration file, as keystoneauth reads it.
 
     :param conf: oslo.config's ConfigOpts, with the file parsed
@@ -312,7 +311,7 @@ def explain(error: BaseException, source: str = 'the command line',
             what: str = 'Glance') -> Optional[CloudError]:
     """Return (not raise) the error for what keystoneauth or glanceclient raised; None for others.
 
-    :param what: who was asked: Glance or Keystone
+    :param what: the service that was asked: Glance or Keystone
     """
     why = _one_line(error).rstrip('.')
     if isinstance(error, _CONNECTION) and re.search('SSL|certificate', why, re.IGNORECASE):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong with a patch, and an operator can mend.
+"""Faults of a patch that an operator can fix.
 
-Each message is one line that names the file, the option or the folder.
+Each message is one line that names the file, the option or the directory.
 """
 
 

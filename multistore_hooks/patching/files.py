@@ -80,7 +80,7 @@ class Tree:
             return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
         except OSError as error:
             if error.errno in (errno.ENOTDIR, errno.ELOOP):
-                raise errors.UnsafePath('%s is a symbolic link, or no folder' % self._full(path))
+                raise errors.UnsafePath('%s is a symbolic link, or not a directory' % self._full(path))
             raise
 
     def read(self, path: str) -> Optional[Content]:

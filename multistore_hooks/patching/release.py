@@ -17,7 +17,7 @@ _METADATA = ('{0}-*.dist-info/METADATA', '{0}-*.egg-info/PKG-INFO', '{0}-*.egg-i
 
 
 def find_root(project: str) -> str:
-    """Return the folder that holds the installed package, without importing it.
+    """Return the directory that contains the installed package, without importing it.
 
     :raises BadInput: if this Python has no such package
     """
@@ -27,13 +27,13 @@ def find_root(project: str) -> str:
         spec = None
     folders = list(spec.submodule_search_locations or ()) if spec else []
     if not folders:
-        raise errors.BadInput('%s is not installed for %s; name the folder that holds its '
+        raise errors.BadInput('%s is not installed for %s; name the directory that contains its '
                               'package with --root' % (project, sys.executable))
     return os.path.dirname(os.path.abspath(folders[0]))
 
 
 def find_version(project: str, folders: Sequence[str]) -> Optional[str]:
-    """Return the version that the package's metadata tells, None if there is none.
+    """Return the version in the package's metadata, None if there is none.
 
     :param folders: where to look; the first that has metadata decides
     :raises UnknownRelease: if there are several, of different releases

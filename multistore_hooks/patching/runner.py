@@ -22,14 +22,14 @@ _WORDS = {journal.AFTER: APPLIED, journal.BEFORE: NOT_APPLIED, journal.CHANGED: 
 
 
 class Request(NamedTuple):
-    """What the command line asks for; None: to be found out."""
+    """What the command line requests; None: to be determined."""
 
     project: str
     root: Optional[str] = None
     series: Optional[str] = None
     release: Optional[str] = None
     patches: Optional[str] = None
-    """The folder of the patches."""
+    """The directory of the patches."""
 
 
 class FileReport(NamedTuple):
@@ -88,7 +88,7 @@ class Runner:
         self._tree = tree_class(root)
         with _explained():
             if not self._tree.has_folder(request.project):
-                raise errors.BadInput('there is no package %s in %s; --root is the folder that '
+                raise errors.BadInput('there is no package %s in %s; --root is the directory that '
                                       'holds it' % (request.project, root))
         self._journal = journal.Journal(self._tree, request.project, self._series.name)
         self._release = request.release or ''
@@ -109,7 +109,7 @@ class Runner:
             raise errors.UnknownRelease(
                 'the release of %s in %s is %s; series %s is for releases %s to %s: to take the '
                 'patches of one of these, name it with --release'
-                % (self._series.project, self._tree.root, self._release or 'not to be found',
+                % (self._series.project, self._tree.root, self._release or 'unknown',
                    self._series.name, min(known, default='-'), max(known, default='-')))
         return number
 
@@ -238,7 +238,7 @@ class Runner:
             raise errors.Drift('%s%s' % (error, self._advice(read)))
         for edit in edits:
             if not self._tree.has_folder(os.path.dirname(edit.path)):
-                raise errors.Drift('the folder of %s is missing' % edit.path)
+                raise errors.Drift('the directory of %s is missing' % edit.path)
         return edits
 
     def _check_free(self) -> None:
@@ -269,7 +269,7 @@ class Runner:
                                % _changed(view))
 
     def _restore(self, record: journal.Record) -> None:
-        with _explained('; the series may be applied in part: when this is mended, ask for its '
+        with _explained('; the series may be applied in part: after fixing this, request its '
                         'status and revert it'):
             self._journal.restore(record)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The folder ``patches/``: which patch is for which project, series and release.
+"""The directory ``patches/``: which patch is for which project, series and release.
 
 The form of the ``series`` files is described in ``patches/README.rst``.
 """

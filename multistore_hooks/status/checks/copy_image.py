@@ -155,9 +155,9 @@ def nova_connection(nova: config_files.ServiceConf) -> session.Connection:
     """
     interfaces = nova.get('glance', 'valid_interfaces')
     servers = nova.get('glance', 'api_servers')
-    place = session.Place(nova.get('glance', 'region_name'), interfaces[0] if interfaces else None,
-                          nova.get('glance', 'endpoint_override') or (servers[0] if servers else None),
-                          nova.get('glance', 'service_type'))
+    place = session.Endpoint(nova.get('glance', 'region_name'), interfaces[0] if interfaces else None,
+                             nova.get('glance', 'endpoint_override') or (servers[0] if servers else None),
+                             nova.get('glance', 'service_type'))
     return session.connection_from_conf(
         nova.conf, gather.GROUP, place,
         '[%s] in %s' % (gather.GROUP, ', '.join(nova.files) or 'nova.conf'))

@@ -40,7 +40,7 @@ def connection(application, token=contract.ADMIN):
     http = requests.Session()
     http.mount('http://', fake_glance.SocketlessAdapter(application))
     made = ks_session.Session(auth=token_endpoint.Token('http://glance', token), session=http)
-    return session.Connection(made, session.Place(override='http://glance'), 'the test')
+    return session.Connection(made, session.Endpoint(override='http://glance'), 'the test')
 
 
 class ImageTestCase(base.TestCase):

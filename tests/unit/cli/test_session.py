@@ -56,7 +56,7 @@ class ConnectionTest(base.TestCase):
         self.mock = self.useFixture(_Mock()).mock
         self.connection = session.Connection(
             ksa_session.Session(token_endpoint.Token(URL + '/v2/', 'token')),
-            session.Place(), 'this test')
+            session.Endpoint(), 'this test')
 
     def test_version_in_the_address_is_dropped(self):
         self.assertEqual(URL, self.connection.endpoint())

@@ -186,7 +186,7 @@ class TestRefusals(base.TreeTestCase):
     def test_a_missing_folder(self):
         os.unlink(os.path.join(self.root, 'nova/virt/__init__.py'))
         os.rmdir(os.path.join(self.root, 'nova/virt'))
-        self.assertIn('folder of nova/virt/new.py is missing', self.refuses_all(errors.Drift))
+        self.assertIn('directory of nova/virt/new.py is missing', self.refuses_all(errors.Drift))
 
     def test_a_foreign_file_where_the_new_one_would_be(self):
         base.write(self.root, 'nova/virt/new.py', b'# mine\n')
@@ -287,14 +287,14 @@ class TestRefusals(base.TreeTestCase):
 
     def test_no_metadata(self):
         os.unlink(os.path.join(self.root, 'nova-25.3.0.dist-info/METADATA'))
-        self.assertIn('not to be found', self.refuses_all(errors.UnknownRelease))
+        self.assertIn('is unknown', self.refuses_all(errors.UnknownRelease))
 
     def test_metadata_of_another_tree_does_not_count(self):
         os.rename(os.path.join(self.root, 'nova-25.3.0.dist-info'),
                   os.path.join(self.folder, 'nova-25.3.0.dist-info'))
         self.before = base.snapshot(self.root)
         self.useFixture(fixtures.MonkeyPatch('sys.path', [self.folder] + sys.path))
-        self.assertIn('not to be found', self.refuses_all(errors.UnknownRelease))
+        self.assertIn('is unknown', self.refuses_all(errors.UnknownRelease))
 
     def test_metadata_of_two_releases(self):
         base.make_tree(self.root, '34.0.0')

@@ -23,7 +23,7 @@ class CloudTest(testtools.TestCase):
         self.mock.start()
         self.addCleanup(self.mock.stop)
         self.cloud = live_glance.Cloud(session.Connection(
-            ksa_session.Session(token_endpoint.Token(URL, 'token')), session.Place(), 'this test'))
+            ksa_session.Session(token_endpoint.Token(URL, 'token')), session.Endpoint(), 'this test'))
 
     @ddt.data((404, live_glance.YES), (400, live_glance.NO), (500, live_glance.NO),
               (403, live_glance.UNKNOWN),
