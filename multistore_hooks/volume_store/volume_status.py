@@ -9,7 +9,7 @@ from multistore_hooks.volume_store import images
 from multistore_hooks.volume_store import store_context
 
 #: Seconds between two polls of a volume, at first and at most.
-POLL_SHORTEST, POLL_LONGEST = 0.2, 2.0
+POLL_SHORTEST, POLL_LONGEST = 0.1, 2.0
 
 
 def polls(context: store_context.StoreContext, seconds: float) -> Any:
