@@ -1,45 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
-# Every target sets itself up: virtual environments in .venvs/, made once and reused.
+# What `tox -e NAME` does not do by itself. Without a tox of yours, one is made in .tox/.make: make TOX=tox ...
 PYTHON ?= python3
+OWN = .tox/.make/bin
+TOX ?= $(OWN)/tox
+# Where pyenv has Pythons that are not selected, they are found, too.
+pythons := $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/*/bin)
+empty :=
+export PATH := $(PATH):$(subst $(empty) $(empty),:,$(pythons))
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
 
-test: ## lint, unit tests on every Python there is, functional tests, documentation (GATE=short: make gate too)
-	@tools/packages
-	@GATE=$(GATE) $(PYTHON) tools/run_tests.py
+test: $(OWN)/bindep ## everything: lint, unit tests on each Python there is, functional tests, docs (GATE=short: and make gate)
+	@tools/debian_packages $(OWN)/bindep $(if $(GATE),gate)
+	@GATE=$(GATE) tools/test $(TOX)
 
-lint: ## flake8 with hacking, mypy, reno, doc8, bashate, shellcheck
-	@$(PYTHON) tools/run_tests.py lint
+releases: $(OWN)/bindep ## on every release from Train on, into doc/source/releases.rst (ONLY=nova-27 for one, FORCE=1)
+	@$(TOX) run-parallel -p 2 --notest -e joint-old,joint-mid,joint-new,functional,py36,py39,py311,py311-train,py313
+	@FORCE=$(FORCE) $(TOX) -q -e releases -- $(or $(ONLY),--all)
 
-unit: ## unit tests on every Python there is (ONLY=unit-3.11 for one)
-	@$(PYTHON) tools/run_tests.py unit $(if $(ONLY),--only $(ONLY))
-
-functional: ## tests against the real services
-	@$(PYTHON) tools/run_tests.py functional
-
-releases: ## on every release from Train on, into doc/source/releases.rst (ONLY=nova-27 for one, FORCE=1)
-	@FORCE=$(FORCE) $(PYTHON) tools/releases.py $(ONLY)
-
-docs: ## the documentation, into doc/build/html
-	@$(PYTHON) tools/run_tests.py docs
-
-samples: ## sample configuration files, into build/samples
+samples: $(OWN)/bindep ## sample configuration files, into build/samples
 	@mkdir -p build/samples
-	@for name in nova cinder glance-api; do $(PYTHON) tools/env.py services -- oslo-config-generator \
+	@for name in nova cinder glance-api; do $(TOX) -q -e venv -- oslo-config-generator \
 	    --config-file etc/oslo-config-generator/$$name.conf || exit 1; done
 
-demo: ## the main job on a real Glance, with Nova's and Cinder's own code
-	@$(PYTHON) tools/env.py services -- python -m lab.demo
+demo: $(OWN)/bindep ## the main job on a real Glance, with Nova's and Cinder's own code
+	@$(TOX) -q -e venv -- python -m lab.demo
 
-bench: ## stock code beside ours, into benchmarks/results
-	@$(PYTHON) tools/env.py services -- python -m benchmarks
+bench: $(OWN)/bindep ## stock code beside ours, into benchmarks/results
+	@$(TOX) -q -e venv -- python -m benchmarks
 
-gate: ## a real cloud with two sites, stock and with the hooks (root; GATE=short, ONLY=1,2, KEEP=1, RELEASE=oldest)
-	@GATE=$(GATE) ONLY=$(ONLY) KEEP=$(KEEP) RELEASE=$(RELEASE) $(PYTHON) -m lab.gate
+gate: $(OWN)/bindep ## a real cloud with two sites, stock and with the hooks (root; GATE=short, ONLY=1,2, KEEP=1, RELEASE=oldest)
+	@tools/debian_packages $(OWN)/bindep gate
+	@$(TOX) -q -e tempest --notest
+	@GATE=$(GATE) ONLY=$(ONLY) KEEP=$(KEEP) $(TOX) -q -e gate$(addprefix -,$(RELEASE:oldest=ussuri))
 
 clean: ## remove the environments and everything built
-	rm -rf .venvs .stestr .tox .mypy_cache .hypothesis .coverage build dist doc/build *.egg-info
+	rm -rf .venvs .stestr .tox .mypy_cache .hypothesis .coverage cover build dist doc/build releasenotes/build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help test lint unit functional releases docs samples demo bench gate clean
+$(OWN)/bindep:
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || apt-get -q install -y --no-install-recommends python3-venv
+	@$(PYTHON) -m venv .tox/.make
+	@$(OWN)/pip install -q --disable-pip-version-check tox bindep
+
+.PHONY: help test releases samples demo bench gate clean

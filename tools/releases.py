@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prove the library on every release of Nova, Cinder and Glance; see doc/source/releases.rst.
 
-    tools/releases.py                 every release; writes the page and its JSON file
-    tools/releases.py nova-27 ...     some of them
-    tools/releases.py --ends          the oldest and the newest of each; writes no page
-    tools/releases.py --outdated      which newer point releases there are
+    tox -e releases                   the oldest and the newest of each; writes no page
+    tox -e releases -- --all          every release; writes the page and its JSON file
+    tox -e releases -- nova-27 ...    some of them, likewise
+    tox -e releases -- --outdated     which newer point releases there are
 
 For each release: the patch applies and reverts, upstream's own tests give the same results before and
 with our classes, and our own tests of the hook pass inside it. A check that passed is not run again
 until something changes that it depends on, unless FORCE=1 (or --force). Two releases at a time. Logs:
-.venvs/releases/logs. Exit code 0 when nothing failed. The last line counts the checks.
+build/releases/logs. Exit code 0 when nothing failed. The last line counts the checks.
 """
 
 import argparse
@@ -18,7 +18,6 @@ import concurrent.futures
 import contextlib
 import fcntl
 import functools
-import json
 import os
 import signal
 import sys
@@ -28,12 +27,10 @@ import typing
 
 from releases_matrix import catalogue
 from releases_matrix import checks
+from releases_matrix import environments
 from releases_matrix import page
 from releases_matrix import rows
 from releases_matrix import sources
-import run_tests
-
-import env
 
 AT_ONCE = 2
 _printing = threading.Lock()
@@ -54,7 +51,7 @@ def jobs_of(names: typing.Sequence[str], ends: bool,
     for release in catalogue.ends() if ends else catalogue.RELEASES:
         jobs[release.name] = functools.partial(rows.of_release, release, force, say)
     for name in () if ends else rows.LIBRARY:
-        jobs[name.replace('unit', 'library')] = functools.partial(rows.of_library, name, force, say)
+        jobs['library-' + name] = functools.partial(rows.of_library, name, force, say)
     unknown = [name for name in names if name not in jobs]
     if unknown:
         raise ValueError('no such release: %s; there are: %s' % (', '.join(unknown), ' '.join(jobs)))
@@ -77,7 +74,7 @@ def run(jobs: typing.Dict[str, typing.Callable[[], rows.Row]]) -> typing.List[ro
             return list(pool.map(one, jobs))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            run_tests.stop_all()
+            environments.end_all()
             raise
 
 
@@ -119,31 +116,28 @@ def show(table: typing.Iterable[rows.Row]) -> None:
 
 def main(arguments: typing.List[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
-    parser.add_argument('name', nargs='*', help='such as nova-27, glance-33, library-3.6-train')
-    parser.add_argument('--ends', action='store_true', help='oldest and newest only, write no page')
+    parser.add_argument('name', nargs='*', help='such as nova-27, glance-33, library-py36')
+    parser.add_argument('--all', action='store_true', help='all of them')
     parser.add_argument('--force', action='store_true', default=os.environ.get('FORCE') == '1',
                         help='run what passed already, too')
     parser.add_argument('--outdated', action='store_true', help='ask for newer point releases')
-    parser.add_argument('--counts', metavar='FILE', help='write the counts there, as JSON')
     options = parser.parse_args(arguments)
     if options.outdated:
         for release, newer in catalogue.outdated():
             print('%s: %s here, %s is there' % (release.name, release.version, newer))
         return 0
+    ends = not options.name and not options.all
     try:
-        jobs = jobs_of(options.name, options.ends, options.force)
+        jobs = jobs_of(options.name, ends, options.force)
     except ValueError as error:
         parser.error(str(error))
     with alone():
         table = run(jobs)
         show(table)
-        if not options.ends:
+        if not ends:
             page.write([row for row in table if row['checks']])
-            print('written: %s' % os.path.relpath(page.PAGE, env.ROOT))
+            print('written: %s' % os.path.relpath(page.PAGE, environments.ROOT))
     counted = count(table)
-    if options.counts:
-        with open(options.counts, 'w', encoding='utf-8') as stream:
-            json.dump(counted, stream)
     print('%(passed)d passed, %(failed)d failed, %(skipped)d skipped' % counted)
     return 1 if counted['failed'] else 0
 

@@ -139,7 +139,7 @@ def _versions() -> typing.Dict[str, str]:
 
 def _cache() -> str:
     """Return a folder for a migrated database, which the next run is spared."""
-    return os.path.join(services.CHECKOUT, '.venvs', 'demo-cache')
+    return os.path.join(services.CHECKOUT, 'build', 'demo-cache')
 
 
 def _one_line(error: Exception) -> str:

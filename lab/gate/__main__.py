@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``make gate``: install what it needs, and run ``worker.py`` in namespaces of its own.
+"""``make gate``: run ``worker.py`` in namespaces of its own, with the services of this environment.
 
 In the environment: GATE=short for scenarios 1, 2 and 4 only; ONLY=1,2 for some; KEEP=1 to leave the
-cloud up; RELEASE=oldest, or the name of one in ``releases.py``, for another than the newest;
-GATE_COUNTS for a file with the number of rows that are right and wrong.
+cloud up; RELEASE=oldest, or the name of one in ``releases.py``, for another than the newest.
+The last line says how many rows are right and wrong.
 Exit codes: 0 all of ours is right; 1 something is WRONG, or it could not be run.
 """
 
@@ -19,7 +19,8 @@ import time
 from lab.gate import hooks
 from lab.gate import packages
 from lab.gate import releases
-from tools import env
+from lab.gate import tempest
+from lab import paths
 
 INIT = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'programs', 'init.py')
 # A file system on a disk: Ceph does not work on one in memory.
@@ -37,24 +38,23 @@ def main() -> int:
         return fail('it makes namespaces, mounts and virtual machines: run it as root')
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
-    os.makedirs(env.VENVS, exist_ok=True)
+    venv = sys.prefix
+    os.makedirs(paths.BUILD, exist_ok=True)
     # A cloud that stays keeps it, as its environment has the hooks in it.
-    lock = os.open(os.path.join(env.VENVS, 'gate-run.lock'), os.O_RDWR | os.O_CREAT, 0o644)
+    lock = os.open(os.path.join(paths.BUILD, 'gate-run.lock'), os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return fail('another one runs, or its cloud is still up')
     try:
         release = releases.find(os.environ.get('RELEASE', ''))
-        packages.install()
-        venv = env.ensure(release.environment)
-        if 'short' not in os.environ.get('GATE', ''):
-            env.ensure('tempest')
+        if 'short' not in os.environ.get('GATE', '') and not os.path.exists(tempest.PROGRAM):
+            return fail('there is no %s: "make gate" sets everything up' % tempest.PROGRAM)
         packages.link_modules(venv)
         if release.old_python:
             packages.restore_python(venv)
         hooks.clean(venv)
-    except (releases.Unknown, packages.Missing, env.Missing, env.Failed) as error:
+    except (releases.Unknown, packages.Missing) as error:
         return fail(str(error))
     keep = os.environ.get('KEEP', '') not in ('', '0')
     work = tempfile.mkdtemp(prefix='multistore-gate-', dir=PLACE)
@@ -85,10 +85,10 @@ def _run(work: str, venv: str, keep: bool, lock: int) -> int:
                python, '-W', 'ignore', '-m', 'lab.gate.worker', work, venv]
     if not keep:
         command = ['setpriv', '--pdeathsig', 'KILL'] + command
-    environ = env.environ_of(venv)
+    environ = dict(os.environ)
     # Seen from inside, where the number 1 is that of INIT.
     environ[hooks.OUTSIDE] = 'nsenter --net=/proc/1/fd/%d --mount=/proc/1/fd/%d --' % tuple(outside)
-    with subprocess.Popen(command, cwd=env.ROOT, env=environ, pass_fds=outside + [lock],
+    with subprocess.Popen(command, cwd=paths.CHECKOUT, env=environ, pass_fds=outside + [lock],
                           start_new_session=keep) as process:
         try:
             return _wait(process, report)

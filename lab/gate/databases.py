@@ -16,7 +16,7 @@ from lab.gate import releases
 from lab.gate import services
 from lab.gate import sites
 from lab.gate import stores
-from tools import env
+from lab.paths import CHECKOUT
 
 #: Users of the project "service".
 SERVICE_USERS = ('nova', 'glance', 'cinder', 'placement')
@@ -29,7 +29,7 @@ _ENDPOINTS = {'glance': ('image', ''), 'placement': ('placement', ''), 'neutron'
 
 def restore(cache: str, paths: config.Paths, release: releases.Release) -> bool:
     """Copy what an earlier run has kept; tell whether there was something."""
-    kept = kept_in(cache, paths, release)
+    kept = kept_in(cache, release)
     if not os.path.isdir(kept):
         return False
     subprocess.run(['cp', '-a', kept + '/.', paths.work], check=True)
@@ -39,7 +39,7 @@ def restore(cache: str, paths: config.Paths, release: releases.Release) -> bool:
 def keep(cache: str, paths: config.Paths, server: stores.MariaDB,
          running: processes.Processes, release: releases.Release) -> None:
     """Keep the databases for the next run; the server is stopped for it, and started again."""
-    kept = kept_in(cache, paths, release)
+    kept = kept_in(cache, release)
     running.stop(server.NAME)
     shutil.rmtree(cache, ignore_errors=True)
     os.makedirs(kept + '.new')
@@ -48,12 +48,13 @@ def keep(cache: str, paths: config.Paths, server: stores.MariaDB,
     server.start()
 
 
-def kept_in(cache: str, paths: config.Paths, release: releases.Release) -> str:
+def kept_in(cache: str, release: releases.Release) -> str:
     """Return the folder where the databases of a release are kept."""
     # Whatever the content depends on: the releases, this file, and what is written by others here.
     digest = hashlib.sha256(repr(release.volume_endpoint).encode())
     here = os.path.dirname(os.path.abspath(__file__))
-    for path in [os.path.join(paths.venv, 'stamp.json')] + [
+    constraints = os.path.join(CHECKOUT, 'tests', 'constraints-%s.txt' % release.environment)
+    for path in [constraints] + [
             os.path.join(here, name) for name in ('databases.py', 'sites.py', 'stores.py')]:
         digest.update(pathlib.Path(path).read_bytes())
     return os.path.join(cache, digest.hexdigest()[:16])
@@ -78,7 +79,7 @@ def make(paths: config.Paths, running: processes.Processes, old_python: bool) ->
         if old_python:
             # Its glance-manage names two commands alike, which newer Pythons refuse.
             running.run([paths.program('python'), '-m', 'lab.glance_manage',
-                         paths.in_work('etc', 'glance')], 'glance-manage', directory=env.ROOT)
+                         paths.in_work('etc', 'glance')], 'glance-manage', directory=CHECKOUT)
         else:
             manage('glance-manage', 'glance/glance-api.conf', 'db_sync')
         manage('placement-manage', 'placement/placement.conf', 'db', 'sync')

@@ -1,27 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Debian must supply for the gate besides Python."""
+"""The modules of Debian's Python that the gate's environment needs; bindep.txt names all packages."""
 
-import contextlib
-import glob
 import os
 import shutil
 import subprocess
-import sys
 import typing
 
 from lab import compat
 
-#: A program, or a path as a pattern, and the package that brings it.
-NEEDED = {
-    'libvirtd': 'libvirt-daemon', 'virsh': 'libvirt-clients',
-    '/usr/lib/*/libvirt/connection-driver/libvirt_driver_qemu.so': 'libvirt-daemon-driver-qemu',
-    'qemu-system-x86_64': 'qemu-system-x86', 'qemu-img': 'qemu-utils',
-    '/usr/lib/*/qemu/block-rbd.so': 'qemu-block-extra',
-    'mariadbd': 'mariadb-server-core', 'mariadb': 'mariadb-client-core',
-    '/usr/lib/rabbitmq/bin/rabbitmq-server': 'rabbitmq-server',
-    'ceph-mon': 'ceph-mon', 'ceph-osd': 'ceph-osd', 'ceph-mgr': 'ceph-mgr', 'rbd': 'ceph-common',
-    'git': 'git', 'unshare': 'util-linux',
-}
 #: Modules for the distribution's own Python, and what each consists of.
 MODULES = {
     'python3-libvirt': ('libvirt.py', 'libvirt_qemu.py', 'libvirtmod.{abi}.so',
@@ -30,37 +16,10 @@ MODULES = {
 }
 DISTRIBUTION = '/usr/lib/python3/dist-packages'
 OLD_PYTHON = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'programs', 'old_python.py')
-POLICY = '/usr/sbin/policy-rc.d'
 
 
 class Missing(Exception):
-    """Something is not there and cannot be installed; the text says what."""
-
-
-def install() -> None:
-    """Install what is missing.
-
-    :raises Missing: it could not be.
-    """
-    missing = _missing()
-    if not missing:
-        return
-    if not shutil.which('apt-get'):
-        raise Missing('missing, and not installed for want of apt-get: %s' % ' '.join(missing))
-    print('gate: installing %s' % ' '.join(missing), file=sys.stderr, flush=True)
-    with _no_services():
-        # What a package starts all the same (RabbitMQ: epmd) ends with the namespace.
-        for command in (['update'], ['install', '-y', '--no-install-recommends', *missing]):
-            done = subprocess.run(
-                ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc', 'apt-get', '-q',
-                 *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, env=dict(os.environ, DEBIAN_FRONTEND='noninteractive'),
-                check=False)
-            if done.returncode:
-                raise Missing('apt-get %s: %s' % (
-                    command[0], done.stdout.decode(errors='replace').strip().splitlines()[-1]))
-    if _missing():
-        raise Missing('still missing: %s' % ' '.join(_missing()))
+    """Something is not there; the text says what."""
 
 
 def link_modules(venv: str) -> None:
@@ -100,28 +59,3 @@ def _modules_of(venv: str) -> typing.Tuple[str, str]:
          ' print(s.get_config_var("SOABI"))'], stdout=subprocess.PIPE, check=True,
         universal_newlines=True).stdout.split()
     return packages, abi
-
-
-def _missing() -> typing.List[str]:
-    missing = [package for what, package in NEEDED.items()
-               if not (glob.glob(what) if what.startswith('/') else shutil.which(
-                   what, path=os.environ.get('PATH', '') + ':/usr/sbin:/sbin'))]
-    for package, names in MODULES.items():
-        if not all(glob.glob(os.path.join(DISTRIBUTION, name.format(abi='*'))) for name in names):
-            missing.append(package)
-    return missing
-
-
-@contextlib.contextmanager
-def _no_services() -> typing.Iterator[None]:
-    """Let no package start a service, the way that Debian has for it."""
-    if os.path.exists(POLICY):
-        yield
-        return
-    with open(POLICY, 'w', encoding='utf-8') as stream:
-        stream.write('#!/bin/sh\nexit 101\n')
-    os.chmod(POLICY, 0o755)
-    try:
-        yield
-    finally:
-        os.unlink(POLICY)

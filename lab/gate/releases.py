@@ -29,7 +29,7 @@ class Release(typing.NamedTuple):
     """One release of OpenStack."""
 
     name: str
-    environment: str                            # of tools/env.py
+    environment: str                            # of tox.ini
     apis: typing.Mapping[str, Api]
     compute_version: str                        # of Nova's API: the newest that the gate may use
     #: Laid over the configuration files, by the services; 'compute' is for the hosts.

@@ -2,7 +2,6 @@
 """What the scenarios found, and the table of it."""
 
 import contextlib
-import json
 import re
 import sys
 import textwrap
@@ -69,13 +68,11 @@ class Sheet:
         return int(any(row.failures for row in self.rows if row.mode != 'stock')
                    or not self.rows)
 
-    def count(self, path: str) -> None:
-        """Write how many rows of ours are right, and how many are wrong, into a file if it has a name."""
+    def count(self) -> str:
+        """Return how many rows of ours are right and wrong, as the last line of ``make test`` does."""
         ours = [row for row in self.rows if row.mode != 'stock']
         failed = sum(1 for row in ours if row.failures)
-        if path:
-            with open(path, 'w', encoding='utf-8') as stream:
-                json.dump({'passed': len(ours) - failed, 'failed': failed, 'skipped': 0}, stream)
+        return '%d passed, %d failed, 0 skipped' % (len(ours) - failed, failed)
 
     def show(self) -> None:
         """Print the table, and what is not in it."""

@@ -3,6 +3,7 @@
 
 import os
 import re
+import sys
 import typing
 
 from lab.gate import api
@@ -12,10 +13,11 @@ from lab.gate import images
 from lab.gate import processes
 from lab.gate import sites
 from lab.gate import volumes
-from tools import env
 
 STORES = (sites.CENTRAL,) + tuple(site.name for site in sites.SITES)
 TYPES = {'tempest-' + store: store for store in STORES}
+#: Of the environment beside this one.
+PROGRAM = os.path.join(os.path.dirname(sys.prefix), 'tempest', 'bin', 'tempest')
 _COUNT = re.compile(r'^ - (Passed|Skipped|Failed|Unexpected Success): (\d+)$', re.MULTILINE)
 #: A boot that could not clone must not pass for one that could.
 NEVER_DOWNLOAD: config.Conf = {'workarounds': {'never_download_image_if_on_rbd': True}}
@@ -30,13 +32,12 @@ def plugin(cloud: typing.Any, sheet: typing.Any) -> None:
             {'op': 'replace', 'path': '/visibility', 'value': 'public'}])
     types = [volumes.make_type(cloud, name, store) for name, store in TYPES.items()]
     folder = cloud.paths.in_work('tempest')
-    program = os.path.join(env.VENVS, 'tempest', 'bin', 'tempest')
-    cloud.running.run([program, 'init', folder], 'tempest-init')
+    cloud.running.run([PROGRAM, 'init', folder], 'tempest-init')
     hosts.write(os.path.join(folder, 'etc', 'tempest.conf'),
                 config.render(conf(cloud.paths, image, cloud.release.volume_endpoint[0])))
     with sheet.row(8, 'the tempest plugin, run by tempest') as row:
         try:
-            said = cloud.running.run([program, 'run', '--regex', '^multistore_tempest_plugin',
+            said = cloud.running.run([PROGRAM, 'run', '--regex', '^multistore_tempest_plugin',
                                       '--concurrency', '2'], 'tempest', directory=folder, timeout=900)
         except processes.Failed:
             with open(cloud.paths.in_work('log', 'tempest.out'), encoding='utf-8') as stream:

@@ -17,7 +17,7 @@ from lab.gate import releases
 from lab.gate import scenarios
 from lab.gate import sites
 from lab.gate import table
-from tools import env
+from lab import paths
 
 # Where programs write besides their own folders: what they write goes to the gate's folder.
 OVERLAID = ('/etc', '/var/lib', '/var/cache', '/var/log')
@@ -29,7 +29,7 @@ def main(work: str, venv: str) -> int:
     began = time.monotonic()
     release = releases.find(os.environ.get('RELEASE', ''))
     # What an earlier run has kept, of this release.
-    cache = os.path.join(env.VENVS, release.environment + '-cache')
+    cache = os.path.join(paths.BUILD, release.environment + '-cache')
     cloud = clouds.Cloud(config.Paths(work, venv), cache, release)
     sheet = table.Sheet(cloud)
     try:
@@ -43,10 +43,10 @@ def main(work: str, venv: str) -> int:
     finally:
         _write_openrc(work, venv)
         sheet.show()
-        sheet.count(os.environ.get('GATE_COUNTS', ''))
         _keep_logs(work)
         print('gate: %.0f s for the cloud and the scenarios' % (time.monotonic() - began),
               file=sys.stderr)
+        print(sheet.count(), flush=True)
     return sheet.exit_code()
 
 
@@ -97,7 +97,7 @@ def _write_openrc(work: str, venv: str) -> None:
 
 def _keep_logs(work: str) -> None:
     """Keep the logs of this run, and of no other, for who wants to know more than the table says."""
-    target = os.path.join(env.VENVS, 'gate-logs')
+    target = os.path.join(paths.BUILD, 'gate-logs')
     _run('rm', '-rf', target)
     _run('cp', '-r', os.path.join(work, 'log'), target)
 

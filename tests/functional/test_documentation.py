@@ -15,7 +15,7 @@
 ``logs``
     a folder /var/log with lines that the hooks log
 ``services``
-    this environment, without the ``tools/env.py NAME --`` before a command
+    this environment, without the ``tox ... --`` before a command
 ``services, until ...``
     likewise, and the command is ended when it has printed that
 ``cinder driver``
@@ -166,7 +166,7 @@ class CommandsTest(testtools.TestCase):
     def services_lines(self, text):
         """Return commands as they are run in this environment."""
         python = shlex.quote(sys.executable)
-        return [re.sub(r'^tools/env\.py [a-z0-9.-]+ -- (\\\n *)?python', python, one.line)
+        return [re.sub(r'^tox -e venv -- (\\\n *)?python', python, one.line)
                 for one in documentation.commands(text)]
 
     def test_commands_in_the_services_environment(self):
@@ -369,7 +369,7 @@ class FilesTest(testtools.TestCase):
 
     def test_the_older_pipeline_is_glances_own_but_for_the_filter(self):
         # Where make releases has unpacked one.
-        found = glob.glob(os.path.join(documentation.ROOT, '.venvs', 'releases', 'src', 'glance-26.*', '**',
+        found = glob.glob(os.path.join(documentation.ROOT, 'build', 'releases', 'src', 'glance-26.*', '**',
                                        'glance-api-paste.ini'), recursive=True)
         if not found:
             self.skipTest('no Glance 26 is unpacked here')

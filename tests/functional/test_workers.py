@@ -2,47 +2,43 @@
 """How the functional tests are dealt out to stestr's workers: none is forgotten, labs stay together."""
 
 import glob
-import json
 import os
 import re
-import sys
 
 import testtools
+import yaml
 
-from tests.functional import shared
-
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', '..', 'tools'))
-import workers  # noqa: E402
+FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 
 class WorkersTest(testtools.TestCase):
 
+    def setUp(self):
+        super().setUp()
+        with open(os.path.join(FOLDER, 'workers.yaml'), encoding='utf-8') as stream:
+            self.workers = [[re.compile(text) for text in one['worker']] for one in yaml.safe_load(stream)]
+
+    def workers_of(self, module):
+        """Return the numbers of the workers that would run a module's tests."""
+        test = 'tests.functional.%s.SomeTest.test_it' % module
+        return [number for number, texts in enumerate(self.workers)
+                if any(text.search(test) for text in texts)]
+
     def test_every_module_is_one_workers(self):
-        there = {os.path.basename(path)[:-3] for path in glob.glob(
-            os.path.join(os.path.dirname(__file__), 'test_*.py'))}
-        for count in (1, 2, 3, 4):
-            path = os.path.join(shared.folder('workers'), 'workers.json')
-            workers.write(path, count)
-            with open(path, encoding='utf-8') as stream:
-                found = json.load(stream)
-            self.assertEqual(count, len(found))
-            for module in there:
-                test = 'tests.functional.%s.SomeTest.test_it' % module
-                self.assertEqual(1, sum(bool(re.search(expression, test))
-                                        for worker in found for expression in worker['worker']), module)
+        modules = [os.path.basename(path)[:-len('.py')] for path in glob.glob(FOLDER + '/test_*.py')]
+        self.assertIn('test_workers', modules)
+        for module in modules + ['test_of_tomorrow']:
+            self.assertEqual(1, len(self.workers_of(module)), module)
 
     def test_modules_with_a_lab_in_common_are_one_workers(self):
-        for worker in workers.deal(workers.modules(), 3):
-            for group in workers.TOGETHER:
-                self.assertIn(len(set(group) & set(worker)), (0, len(group)))
+        for together in (('nova_copy', 'nova_copy_life', 'lab_boot', 'lab_ceph', 'status'),
+                         ('volume_store', 'volume_store_faults', 'volume_store_losses',
+                          'volume_store_owners')):
+            self.assertEqual(1, len({self.workers_of('test_' + name)[0] for name in together}), together)
 
-    def test_a_module_that_is_not_listed_is_run(self):
-        self.assertEqual([['test_of_tomorrow']], workers.deal(['test_of_tomorrow'], 3))
-
-    def test_what_is_listed_is_there(self):
-        listed = set(workers.SECONDS).union(*workers.TOGETHER)
-        self.assertEqual(set(), listed - set(workers.modules()))
-
-    def test_they_end_together(self):
-        seconds = [workers._seconds(worker) for worker in workers.deal(workers.modules(), 3)]
-        self.assertLess(max(seconds) - min(seconds), 60)
+    def test_what_is_named_is_there(self):
+        named = {name for texts in self.workers for text in texts
+                 for names in re.findall(r'test_\(([^)]*)\)', text.pattern) for name in names.split('|')}
+        self.assertIn('volume_store', named)
+        self.assertEqual(set(), {name for name in named if not os.path.exists(
+            os.path.join(FOLDER, 'test_%s.py' % name))})

@@ -10,7 +10,7 @@ import typing
 class Release(typing.NamedTuple):
     """One series of one project.
 
-    `environment` is one of tools/env.py; `overlays` are packages that come before those in it;
+    `environment` is one of tox.ini; `overlays` are packages that come before those in it;
     `special` says what is done for this release alone, and why.
     """
 

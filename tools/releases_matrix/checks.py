@@ -11,10 +11,10 @@ import time
 import typing
 
 from releases_matrix import catalogue
+from releases_matrix import environments
 from releases_matrix import sources
-import run_tests
 
-import env
+import summary
 
 OK, FAILED, SKIPPED = 'ok', 'FAILED', 'skipped'
 TRIES = 3
@@ -29,7 +29,7 @@ UNKNOWN_RELEASE = 'unknown-release'
 # For upstream's tests, as their own tox.ini has them.
 QUIET = {'OS_STDOUT_CAPTURE': '1', 'OS_STDERR_CAPTURE': '1', 'OS_TEST_TIMEOUT': '300',
          'LC_ALL': 'C.UTF-8', 'TZ': 'UTC', 'PYTHONWARNINGS': 'ignore'}
-DIFFERENCES = os.path.join(env.ROOT, 'tests', 'releases', 'differences.txt')
+DIFFERENCES = os.path.join(environments.ROOT, 'tests', 'releases', 'differences.txt')
 
 Statuses = typing.Dict[str, str]
 
@@ -49,14 +49,14 @@ class Place(typing.NamedTuple):
     """Where a release is checked: its environment, the labs' environment, the trees, the log."""
 
     release: catalogue.Release
-    shell: run_tests.Shell
+    shell: environments.Shell
     services: str
     stock: str
     patched: str
     overlays: typing.Tuple[str, ...]
 
     def pythonpath(self, tree: str) -> str:
-        return os.pathsep.join((tree,) + self.overlays + (env.ROOT,))
+        return os.pathsep.join((tree,) + self.overlays + (environments.ROOT,))
 
 
 # ---- the patch tool ----------------------------------------------------------------------------
@@ -105,7 +105,7 @@ def apply_all(place: Place) -> None:
 
 
 def _series(project: str) -> typing.List[str]:
-    with open(os.path.join(env.ROOT, 'patches', project, 'series'), encoding='utf-8') as stream:
+    with open(os.path.join(environments.ROOT, 'patches', project, 'series'), encoding='utf-8') as stream:
         return re.findall(r'^series\s+(\S+)', stream.read(), re.MULTILINE)
 
 
@@ -121,8 +121,8 @@ def _tool(place: Place, verb: str, series: str) -> typing.Tuple[typing.Dict[str,
     command = [os.path.join(place.services, 'bin', 'multistore-hooks'), 'patch', verb,
                place.release.project, '--root', place.patched, '--series', series, '--format', 'json']
     started = time.monotonic()
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=place.shell.output, cwd=env.ROOT,
-                          env=env.environ_of(place.services), universal_newlines=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=place.shell.output, cwd=environments.ROOT,
+                          env=environments.environ_of(place.services), universal_newlines=True)
     seconds = time.monotonic() - started
     try:
         return dict(json.loads(done.stdout)), seconds
@@ -196,7 +196,7 @@ def hooks(place: Place) -> Found:
     folder = sources.path('work', place.release.name + '-hooks', '')
     os.makedirs(folder, exist_ok=True)
     results = os.path.join(folder, 'results.tsv')
-    labs = run_tests.Shell(place.services, place.shell.output)
+    labs = environments.Shell(place.services, place.shell.output)
     modules = ['tests.releases.test_' + place.release.project]
     if place.release.name == BACKPORTED:
         modules.append('tests.releases.test_backport')
@@ -214,12 +214,14 @@ def hooks(place: Place) -> Found:
     return found
 
 
-def library(shell: run_tests.Shell) -> Found:
+def library(shell: environments.Shell) -> Found:
     """Run the library's own unit tests on the dependencies of an environment."""
-    outcome = run_tests.unit(shell)
-    if outcome.state != 'ok':
-        raise sources.Failed(outcome.note or '%d tests failed' % outcome.failed)
-    return Found(outcome.passed, outcome.failed, outcome.skipped, python_of(shell.folder))
+    code = shell.run(['stestr', '--repo-url', shell.folder, 'run', '--concurrency', '1'])
+    with open(shell.output.name, encoding='utf-8') as printed:
+        passed, failed, skipped = summary.count(printed.read())
+    if code or failed or not passed:
+        raise sources.Failed('%d tests failed (stestr exit %d)' % (failed, code))
+    return Found(passed, failed, skipped, python_of(shell.folder))
 
 
 def python_of(folder: str) -> str:

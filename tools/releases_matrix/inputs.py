@@ -6,8 +6,7 @@ import os
 import typing
 
 from releases_matrix import catalogue
-
-import env
+from releases_matrix import environments
 
 SUFFIXES = ('.py', '.txt', '.patch', 'series', '.json')
 PATCH = ('multistore_hooks/patching', 'multistore_hooks/cmd', 'patches', 'tools/releases_matrix/checks.py')
@@ -22,9 +21,9 @@ def digest(what: typing.Iterable[str], environment: str,
            release: typing.Optional[catalogue.Release] = None) -> str:
     """Return a digest of files and folders of the checkout, of the environment and of the release."""
     found = hashlib.sha256(repr(release).encode())
-    for name in sorted(set(what) | {'tests/constraints-%s.txt' % env.ENVS[environment].constraints}):
-        for path in _files(os.path.join(env.ROOT, name)):
-            found.update(os.path.relpath(path, env.ROOT).encode() + b'\0')
+    for name in sorted(set(what) | {'tests/constraints-%s.txt' % environment}):
+        for path in _files(os.path.join(environments.ROOT, name)):
+            found.update(os.path.relpath(path, environments.ROOT).encode() + b'\0')
             with open(path, 'rb') as stream:
                 found.update(stream.read())
     return found.hexdigest()[:16]

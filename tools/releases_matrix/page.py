@@ -6,12 +6,11 @@ import os
 import typing
 
 from releases_matrix import checks
+from releases_matrix import environments
 from releases_matrix import rows
 
-import env
-
-JSON = os.path.join(env.ROOT, 'doc', 'source', 'releases.json')
-PAGE = os.path.join(env.ROOT, 'doc', 'source', 'releases.rst')
+JSON = os.path.join(environments.ROOT, 'doc', 'source', 'releases.json')
+PAGE = os.path.join(environments.ROOT, 'doc', 'source', 'releases.rst')
 Cells = typing.List[str]
 Rows = typing.List[rows.Row]
 

@@ -10,16 +10,16 @@ import typing
 
 from releases_matrix import catalogue
 from releases_matrix import checks
+from releases_matrix import environments
 from releases_matrix import inputs
 from releases_matrix import sources
-import run_tests
-
-import env
 
 Row = typing.Dict[str, typing.Any]
 Say = typing.Callable[[str], None]
 Check = typing.Callable[[], checks.Found]
-LIBRARY = tuple(name for name in env.ENVS if name.startswith('unit-'))
+LIBRARY = ('py36', 'py39', 'py311', 'py311-train', 'py313')
+TRAIN = ('py36', 'py311-train')
+SERVICES = 'functional'
 
 
 class Recorder:
@@ -107,13 +107,10 @@ def of_release(release: catalogue.Release, force: bool, say: Say) -> Row:
     wanted = [(name, digest) for name, digest in wanted if not recorder.is_known(name, digest)]
     if wanted:
         try:
-            folder, services = env.ensure(release.environment), env.ensure('services')
-        except env.Missing as missing:
+            folder, services = map(environments.folder_of, (release.environment, SERVICES))
+        except environments.Missing as missing:
             for name, _digest in wanted:
                 recorder.skip(name, str(missing))
-        except env.Failed as failed:
-            for name, _digest in wanted:
-                row['checks'][name] = {'state': checks.FAILED, 'note': str(failed), 'date': today()}
         else:
             row['python'] = checks.python_of(folder)
             with _place(release, folder, services) as place:
@@ -132,7 +129,7 @@ def _wanted(project: str) -> typing.List[typing.Tuple[str, typing.Tuple[str, ...
 @contextlib.contextmanager
 def _place(release: catalogue.Release, folder: str, services: str) -> typing.Iterator[checks.Place]:
     with open(sources.path('logs', release.name + '.log'), 'w', encoding='utf-8') as log:
-        shell = run_tests.Shell(folder, log)
+        shell = environments.Shell(folder, log)
         stock = sources.unpacked(release, shell)
         overlays = tuple(sources.overlays(release, shell))
         with contextlib.ExitStack() as stack:
@@ -188,21 +185,19 @@ def _run_upstream(place: checks.Place, recorder: Recorder, wanted: typing.Dict[s
 
 def of_library(environment: str, force: bool, say: Say) -> Row:
     """Run the library's unit tests in one of its environments and return the row."""
-    name = environment.replace('unit', 'library')
+    name = 'library-' + environment
     row: Row = {'name': name, 'project': 'library', 'environment': environment, 'special': '',
-                'version': '', 'series': 'Train' if 'train' in environment else 'newest'}
+                'version': '', 'series': 'Train' if environment in TRAIN else 'newest'}
     recorder = Recorder(row, force, say)
     digest = inputs.digest(inputs.LIBRARY, environment)
     if not recorder.is_known('unit', digest):
         try:
-            folder = env.ensure(environment)
-        except env.Missing as missing:
+            folder = environments.folder_of(environment)
+        except environments.Missing as missing:
             recorder.skip('unit', str(missing))
-        except env.Failed as failed:
-            row['checks']['unit'] = {'state': checks.FAILED, 'note': str(failed), 'date': today()}
         else:
             with open(sources.path('logs', name + '.log'), 'w', encoding='utf-8') as log:
-                recorder.run('unit', digest, lambda: checks.library(run_tests.Shell(folder, log)))
+                recorder.run('unit', digest, lambda: checks.library(environments.Shell(folder, log)))
     row['python'] = row['checks']['unit'].get('note', '')
     return finish(row)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Releases unpacked and never installed, and copies of them; all below .venvs/releases."""
+"""Releases unpacked and never installed, and copies of them; all below build/releases."""
 
 import contextlib
 import hashlib
@@ -10,11 +10,9 @@ import typing
 import zipfile
 
 from releases_matrix import catalogue
-import run_tests
+from releases_matrix import environments
 
-import env
-
-FOLDER = os.path.join(env.VENVS, 'releases')
+FOLDER = os.path.join(environments.ROOT, 'build', 'releases')
 
 # Two lines of the table may want the same package at the same time.
 _fetching = threading.Lock()
@@ -25,13 +23,13 @@ class Failed(Exception):
 
 
 def path(*parts: str) -> str:
-    """Return a path below .venvs/releases; the folder that holds it is there then."""
+    """Return a path below build/releases; the folder that holds it is there then."""
     found = os.path.join(FOLDER, *parts)
     os.makedirs(os.path.dirname(found), exist_ok=True)
     return found
 
 
-def unpacked(release: catalogue.Release, shell: run_tests.Shell) -> str:
+def unpacked(release: catalogue.Release, shell: environments.Shell) -> str:
     """Return the folder with the release as it is; it is fetched if it is not there yet.
 
     :raises Failed: it cannot be fetched
@@ -48,7 +46,7 @@ def unpacked(release: catalogue.Release, shell: run_tests.Shell) -> str:
     return folder
 
 
-def overlays(release: catalogue.Release, shell: run_tests.Shell) -> typing.List[str]:
+def overlays(release: catalogue.Release, shell: environments.Shell) -> typing.List[str]:
     """Return the folders with the packages that come before those of the environment.
 
     :raises Failed: one cannot be fetched
@@ -65,7 +63,7 @@ def overlays(release: catalogue.Release, shell: run_tests.Shell) -> typing.List[
     return folders
 
 
-def _pip(shell: run_tests.Shell, command: typing.List[str], package: str) -> None:
+def _pip(shell: environments.Shell, command: typing.List[str], package: str) -> None:
     # Once more, since a registry's answer can be lost.
     for _ in range(2):
         code = shell.run(['python', '-m', 'pip', '--disable-pip-version-check'] + command + [
