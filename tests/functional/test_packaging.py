@@ -149,8 +149,8 @@ def python_36():
     ours = os.path.join(CHECKOUT, '.tox', 'py36', 'bin', 'python')
     if not os.path.exists(ours):
         return None
-    return os.path.join(subprocess.check_output(
-        [ours, '-c', 'import sys; print(sys.base_prefix)'], universal_newlines=True).strip(), 'bin', 'python3.6')
+    prefix = subprocess.check_output([ours, '-c', 'import sys; print(sys.base_prefix)']).decode()
+    return os.path.join(prefix.strip(), 'bin', 'python3.6')
 
 
 class Bare:
