@@ -100,7 +100,10 @@ class FakeGlance:
         self.staging_full = False  # a unified limit on staging: an import is accepted, and then fails
         self.in_use: Set[Tuple[str, str]] = set()  # (store, image) whose data the store does not delete
         self.details: Dict[str, Dict[str, Any]] = {}  # properties in stores/detail, by store
+        self.prefers = True  # knows ?prefer= of a download (2026.2)
+        self.namespaces: Dict[str, Dict[str, Any]] = {}  # of metadata definitions
         self._locations: Dict[str, List[Location]] = {}
+        self.namespace_time = '2026-01-01T00:00:00Z'  # when namespaces are created
         self._numbers = 0
         self._imports: Dict[str, Dict[str, Any]] = {}
         self._interludes: List[Tuple[str, Callable[[], None]]] = []
@@ -212,6 +215,9 @@ class FakeGlance:
         found = re.match(r'^/v2/stores/([^/]+)/([^/]+)$', path)
         if found and method == 'DELETE':
             return self._delete_from_store(found.group(1), found.group(2), context)
+        found = re.match(r'^/v2/metadefs/namespaces(?:/([^/]+))?$', path)
+        if found:
+            return self._namespace(method, found.group(1), environ, context)
         found = re.match(r'^/v2/images/([^/]+)(/[a-z]+)?$', path)
         if not found:
             raise _Response(404, 'Not Found')
@@ -337,19 +343,28 @@ class FakeGlance:
 
     # -- data
 
-    def _download(self, image: Dict[str, Any], *unused: Any) -> Tuple[int, Any]:
+    def _download(self, image: Dict[str, Any], headers: Dict[str, str], environ: Dict[str, Any],
+                  context: Context) -> Tuple[int, Any]:
         if not self._locations.get(image['id']):
             return 204, None
-        data = self._read(image['id'], default_first=False)
+        preferred = dict(urllib.parse.parse_qsl(environ.get('QUERY_STRING', ''))).get('prefer')
+        if preferred and self.prefers and preferred not in self.stores:
+            raise _Response(400, "Store '%s' is not configured." % preferred)
+        data = self._read(image['id'], default_first=False, preferred=preferred if self.prefers else None)
         if data is None:
             raise _Response(404, 'Image %s could not be found' % image['id'])
         return 200, data
 
-    def _read(self, image_id: str, default_first: bool = True) -> Optional[bytes]:
-        """Return an image's bytes from the first of its listed stores that has them, or None."""
+    def _read(self, image_id: str, default_first: bool = True,
+              preferred: Optional[str] = None) -> Optional[bytes]:
+        """Return an image's bytes from the first of its listed stores that has them, or None.
+
+        A preferred store comes first; if it does not have them, Glance goes on to the others all the same.
+        """
         listed = self.listed(image_id)
-        if default_first and self.default in listed:
-            listed = [self.default] + [store for store in listed if store != self.default]
+        first = preferred or (self.default if default_first else None)
+        if first in listed:
+            listed = [first] + [store for store in listed if store != first]
         return next((self.data[store, image_id] for store in listed if (store, image_id) in self.data), None)
 
     def _upload(self, image: Dict[str, Any], headers: Dict[str, str], environ: Dict[str, Any],
@@ -389,6 +404,32 @@ class FakeGlance:
                    for other in self.images.values()
                    if other['owner'] == project and other['id'] != image_id)
         return self.quota - used
+
+    # -- metadata definitions
+
+    def _namespace(self, method: str, name: Optional[str], environ: Dict[str, Any],
+                   context: Context) -> Tuple[int, Any]:
+        """Glance's database has each name once; a deleted one is gone, not marked."""
+        if name is None and method == 'POST':
+            body = json.loads(environ['wsgi.input'].read().decode('utf-8'))
+            if not context.is_admin:
+                raise _Response(403, 'You are not authorized to complete add_metadef_namespace action.')
+            if body['namespace'] in self.namespaces:
+                raise _Response(409, 'Metadata definition namespace=%s already exists.' % body['namespace'])
+            self.namespaces[body['namespace']] = dict(
+                body, owner=context.project_id, created_at=self.namespace_time)
+            return 201, self.namespaces[body['namespace']]
+        if name is None:
+            return 200, {'namespaces': list(self.namespaces.values()), 'first': '/v2/metadefs/namespaces'}
+        found = self.namespaces.get(name)
+        if found is None or not (context.is_admin or found['owner'] == context.project_id):
+            raise _Response(404, 'Namespace %s not found' % name)
+        if method == 'DELETE':
+            if not context.is_admin:
+                raise _Response(403, 'You are not authorized to complete delete_metadef_namespace action.')
+            del self.namespaces[name]
+            return 204, None
+        return 200, found
 
     # -- locations
 

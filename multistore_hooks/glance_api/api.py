@@ -298,7 +298,7 @@ class ImageApi(ImageLookup):
         :raises NotFound: no such image, or it is not in this store, or Glance has one store only.
         :raises Forbidden: it is the only copy, or the policy is not for this caller.
         :raises Conflict: no such store, the image is not active, or its data is in use there.
-        :raises GlanceError: for any other refusal; a 500 where the store has no such data.
+        :raises GlanceError: for any other refusal.
         """
 
     @abc.abstractmethod

@@ -62,6 +62,8 @@ class Plan(NamedTuple):
     """All that is to be done, and what cannot be."""
 
     rounds: Tuple[Round, ...] = ()
+    #: What Glance is copying already; it is waited for, and a new plan goes on from there.
+    waits: Tuple[Copy, ...] = ()
     unmet: Tuple[Unmet, ...] = ()
     notes: Tuple[str, ...] = ()
 
@@ -139,9 +141,9 @@ class _Task:
 
     def __init__(self, image: inventory.Subject, demand: demands.Demand, stores: api.Stores) -> None:
         self.image, self.demand = image, demand
-        coming = set(image.importing_to) if image.import_task else set()
-        self.have: Set[str] = set(image.stores) | coming
-        self.safe: Set[str] = set(image.stores) - coming
+        self.coming = set(image.importing_to) if image.import_task else set()
+        self.have: Set[str] = set(image.stores) | self.coming
+        self.safe: Set[str] = set(image.stores) - self.coming
         self.missing = [(store, why) for store, why in demand.required if store not in self.have]
         self.surplus = [store for store in image.stores
                         if demand.allowed is not None and store not in demand.allowed]
@@ -171,6 +173,8 @@ class _Planner:
                     ', '.join(image.stores))))
             else:
                 tasks.append(task)
+        waits = [Copy(task.image, tuple(sorted(task.coming)), ('being copied',) * len(task.coming))
+                 for task in tasks if task.coming]
         rounds: List[Round] = []
         while tasks:
             copies = [copy for copy in (self._copy(task) for task in tasks) if copy is not None]
@@ -180,7 +184,7 @@ class _Planner:
             rounds.append(Round(tuple(copies), tuple(evictions)))
             tasks = [task for task in tasks if self._unmet(task)]
         unmet += [entry for task in tasks for entry in self._unmet(task)]
-        return Plan(tuple(rounds), tuple(unmet))
+        return Plan(tuple(rounds), tuple(waits), tuple(unmet))
 
     def _copy(self, task: _Task) -> Optional[Copy]:
         """Take what fits of an image's copies, and return it."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A plan as text, like a diff: ``+`` a copy that comes, ``-`` one that goes, ``!`` what cannot be done."""
+"""A plan as text, like a diff: ``+`` to copy, ``-`` to remove, ``~`` on its way, ``!`` not possible."""
 
 from typing import Any
 from typing import Dict
@@ -24,6 +24,8 @@ def title(image: inventory.Subject) -> str:
 def lines(plan: plans.Plan) -> List[str]:
     """Return a plan, one image after the other in the order of the plan, and the sums at the end."""
     blocks: Dict[str, List[str]] = {}
+    for copy in plan.waits:
+        _block(blocks, copy.image).extend('~   %s  (%s)' % entry for entry in zip(copy.stores, copy.reasons))
     for one in plan.rounds:
         for copy in one.copies:
             block = _block(blocks, copy.image)
@@ -58,6 +60,8 @@ def summary(plan: plans.Plan) -> str:
 def document(plan: plans.Plan) -> Dict[str, Any]:
     """Return a plan as values for JSON."""
     return {
+        'waits': [{'image': copy.image.id, 'name': copy.image.name, 'stores': list(copy.stores)}
+                  for copy in plan.waits],
         'copies': [{'image': copy.image.id, 'name': copy.image.name, 'stores': list(copy.stores),
                     'reasons': list(copy.reasons), 'bytes': copy.bytes} for copy in plan.copies],
         'evictions': [{'image': evict.image.id, 'name': evict.image.name, 'store': evict.store,

@@ -240,4 +240,4 @@ class TextTest(base.RulesTestCase):
             'copies': [{'image': 'id-b', 'name': 'b', 'stores': ['central'], 'reasons': ['here'],
                         'bytes': 10}],
             'evictions': [{'image': 'id-b', 'name': 'b', 'store': 'dcn1', 'reason': 'here', 'bytes': 10}],
-            'unmet': [], 'notes': []}, plan_text.document(plan))
+            'waits': [], 'unmet': [], 'notes': []}, plan_text.document(plan))

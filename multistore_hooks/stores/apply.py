@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carries a plan out: copies with a bound for each store, then evictions, round after round.
+
+All that is known is in Glance. Stopped or killed at any moment, a new plan goes on where this one was.
+"""
+
+import collections
+import time
+from typing import Any
+from typing import Callable
+from typing import Deque
+from typing import Dict
+from typing import List
+from typing import NamedTuple
+from typing import Optional
+from typing import Tuple
+
+from oslo_log import log as logging
+
+from multistore_hooks import backoff
+from multistore_hooks.copy import decision
+from multistore_hooks.glance_api import api
+from multistore_hooks.stores import evict
+from multistore_hooks.stores import glance
+from multistore_hooks.stores import inventory
+from multistore_hooks.stores import lock
+from multistore_hooks.stores import plan as plans
+
+LOG = logging.getLogger(__name__)
+
+COPIED, FAILED, SKIPPED = 'copied', 'failed', 'not begun'
+#: How many times a copy that Glance accepted, and that came to nothing, is requested.
+MOST_REQUESTS = 3
+
+
+class Limits(NamedTuple):
+    """How much at once, and how long: seconds."""
+
+    #: Imports into one store, and imports in all.
+    per_store: int = 2
+    imports: int = 8
+    #: For one import, from when it begins.
+    timeout: float = 6 * 3600
+    #: The longest pause between two polls of an import.
+    interval: float = 15
+
+
+class Outcome(NamedTuple):
+    """What came of a copy into one store, or of an eviction."""
+
+    image: inventory.Subject
+    store: str
+    #: '+' or '-', as in the plan.
+    action: str
+    state: str
+    why: str = ''
+
+    @property
+    def failed(self) -> bool:
+        """Whether it did not come to what was planned."""
+        return self.state in (FAILED, SKIPPED, evict.FAILED, evict.REFUSED)
+
+
+Report = Callable[[Outcome], None]
+
+
+class Applier:
+    """Carries out plans.
+
+    :param evictor: for evictions
+    :param report: called with each outcome, as it comes
+    :param has_room: called with a store and bytes before each copy of the second round and later, as what an
+        eviction has freed may be in the trash
+    """
+
+    def __init__(self, images: glance.StoreImages, evictor: evict.Evictor, limits: Limits = Limits(),
+                 clock: Any = time, report: Report = lambda outcome: None,
+                 has_room: Callable[[str, int], bool] = lambda store, size: True) -> None:
+        self._images, self._evictor, self._limits = images, evictor, limits
+        self._clock, self._report, self._has_room = clock, report, has_room
+        self._outcomes: List[Outcome] = []
+        self._running: List[_Import] = []
+
+    def run(self, plan: plans.Plan) -> List[Outcome]:
+        """Carry a plan out; return what came of each step.
+
+        :raises GlanceError: Glance cannot be reached, or these credentials may not
+        :raises KeyboardInterrupt: the user stopped it; :meth:`going_on` says what Glance goes on with
+        """
+        lock.sweep(self._images)
+        self._copy(plan.waits, request=False)
+        for number, one in enumerate(plan.rounds):
+            self._copy(one.copies, check_room=number > 0)
+            for eviction in one.evictions:
+                self._evict(eviction)
+        return self._outcomes
+
+    def going_on(self) -> Tuple[Tuple[inventory.Subject, Tuple[str, ...]], ...]:
+        """Return the images that Glance is copying now, with their stores."""
+        return tuple((running.copy.image, tuple(running.pending)) for running in self._running)
+
+    def _add(self, outcome: Outcome) -> None:
+        self._outcomes.append(outcome)
+        self._report(outcome)
+
+    def _evict(self, eviction: plans.Evict) -> None:
+        try:
+            came = self._evictor.evict(eviction.image.id, eviction.store)
+        except api.GlanceError as error:
+            came = evict.Outcome(evict.FAILED, 'Glance: %s' % error)
+        self._add(Outcome(eviction.image, eviction.store, '-', came.state, came.why))
+
+    def _copy(self, copies: Tuple[plans.Copy, ...], check_room: bool = False, request: bool = True) -> None:
+        waiting: Deque[plans.Copy] = collections.deque(copies)
+        while waiting or self._running:
+            self._begin(waiting, check_room, request)
+            for running in list(self._running):
+                if running.poll_at <= self._clock.monotonic():
+                    self._poll(running)
+            if self._running:
+                next_poll = min(running.poll_at for running in self._running)
+                self._clock.sleep(max(next_poll - self._clock.monotonic(), 0))
+
+    def _begin(self, waiting: 'Deque[plans.Copy]', check_room: bool, request: bool) -> None:
+        """Begin the imports that the limits admit, in their order."""
+        load: 'collections.Counter[str]' = collections.Counter(
+            store for running in self._running for store in running.pending)
+        for copy in list(waiting):
+            if len(self._running) >= self._limits.imports:
+                return
+            if all(load[store] < self._limits.per_store for store in copy.stores):
+                waiting.remove(copy)
+                stores = tuple(store for store in copy.stores
+                               if not check_room or self._has_room(store, copy.image.size))
+                for store in copy.stores:
+                    if store not in stores:
+                        self._add(Outcome(copy.image, store, '+', SKIPPED, 'the store has no room for it'))
+                if stores:
+                    load.update(stores)
+                    self._running.append(_Import(copy, stores, request, self._clock.monotonic()))
+
+    def _poll(self, running: '_Import') -> None:
+        """Poll one import, and request what has to be requested."""
+        now = self._clock.monotonic()
+        try:
+            image = self._images.image(running.copy.image.id)
+            wanted = running.observe(image, now)
+            if wanted:
+                running.request(self._images, wanted, now)
+        except api.NotFound:
+            running.fail_all('the image was deleted')
+        except api.GlanceError as error:
+            if api.is_client_error(error):
+                running.fail_all('Glance refuses: %s' % error)
+            else:
+                LOG.debug('Image %s cannot be polled: %s', running.copy.image.id, error)
+                running.trouble = str(error)
+        if running.pending and now - running.started >= self._limits.timeout:
+            running.fail_all('it took longer than %d seconds%s' % (
+                self._limits.timeout, running.why_waiting()))
+        for store, state, why in running.take_ended():
+            self._add(Outcome(running.copy.image, store, '+', state, why))
+        if running.pending:
+            running.poll_at = self._clock.monotonic() + backoff.poll_interval(
+                now - running.started, self._limits.interval)
+        else:
+            self._running.remove(running)
+
+
+class _Import:
+    """One image on its way into some stores, asked for in one request."""
+
+    def __init__(self, copy: plans.Copy, stores: Tuple[str, ...], request: bool, now: float) -> None:
+        self.copy, self.started, self.poll_at = copy, now, now
+        self.pending: Dict[str, decision.PollState] = {store: decision.PollState() for store in stores}
+        self.trouble = ''
+        self._may_request = request
+        self._task: Optional[str] = None
+        self._ended: List[Tuple[str, str, str]] = []
+
+    def observe(self, image: api.Image, now: float) -> List[str]:
+        """Take one poll in; return the stores to request."""
+        self.trouble, self._task = '', image.import_task
+        if image.status != 'active':
+            self.fail_all('its status is %s' % image.status)
+        wanted = []
+        for store in list(self.pending):
+            state = self.pending[store] = decision.observe(self.pending[store], image, store)
+            step = decision.decide(image, store, state, now)
+            if step is decision.Step.DONE:
+                self._end(store, COPIED, '')
+            elif step is decision.Step.FAILED:
+                self._end(store, FAILED, 'the copy failed; the log of glance-api says why')
+            elif step is decision.Step.REQUEST:
+                if not self._may_request:
+                    self._end(store, FAILED, 'the copy that went on came to nothing')
+                elif state.requests >= MOST_REQUESTS:
+                    self._end(store, FAILED, 'Glance was asked %d times%s' % (
+                        state.requests, ': ' + self.trouble if self.trouble else ''))
+                else:
+                    wanted.append(store)
+        return wanted
+
+    def request(self, images: api.ImageApi, stores: List[str], now: float) -> None:
+        """Request a copy into all these stores at once.
+
+        :raises GlanceError: as of ImageApi.copy, but for what another poll explains
+        """
+        try:
+            images.copy(self.copy.image.id, stores)
+        except api.Conflict as error:  # another import, or one of ours whose answer was lost
+            self.trouble = str(error)
+            if 'not found' in self.trouble.lower():
+                raise
+        except api.BadRequest as error:
+            self.trouble = str(error)
+            for store in stores:
+                state = self.pending[store]
+                self.pending[store] = state._replace(requests=state.requests + 1)
+        else:
+            for store in stores:
+                state = self.pending[store]
+                self.pending[store] = state._replace(
+                    requests=state.requests + 1, requested_at=now, seen_importing=False)
+
+    def fail_all(self, why: str) -> None:
+        """End with all stores that are left."""
+        for store in list(self.pending):
+            self._end(store, FAILED, why)
+
+    def _end(self, store: str, state: str, why: str) -> None:
+        del self.pending[store]
+        self._ended.append((store, state, why))
+
+    def take_ended(self) -> List[Tuple[str, str, str]]:
+        """Return what has ended since the last call."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    def why_waiting(self) -> str:
+        """Return what it waits for, if that is known."""
+        if self.trouble:
+            return ': %s' % self.trouble
+        return ': the task %s holds the image' % self._task if self._task else ''
+
+
+def converge(make_plan: Callable[[], plans.Plan], applier: Applier, most: int = 3) -> plans.Plan:
+    """Plan and carry out until nothing is left that waited for copies that went on; return the last plan.
+
+    :param most: how many plans at most
+    """
+    while True:
+        plan = make_plan()
+        applier.run(plan)
+        most -= 1
+        if not plan.waits or not most:
+            return plan

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Remove one copy of an image, when another is proved to hold the bytes.
+
+Glance's own call (``DELETE /v2/stores/{store}/{image}``) counts the locations without a lock, looks at no
+import, and deletes the bytes before it saves the record: two at the same time can take the last two copies.
+"""
+
+from typing import Mapping
+from typing import NamedTuple
+from typing import Optional
+from typing import Tuple
+
+from oslo_log import log as logging
+
+from multistore_hooks.glance_api import api
+from multistore_hooks.stores import glance
+from multistore_hooks.stores import lock
+from multistore_hooks.stores import places
+from multistore_hooks.stores import proof as proofs
+from multistore_hooks.stores import units
+
+LOG = logging.getLogger(__name__)
+
+#: What came of an eviction.
+FREED, TRASHED, REMOVED = 'freed', 'moved to trash', 'removed, use unknown'
+ABSENT, GONE, REFUSED, FAILED = 'not there', 'image is gone', 'refused', 'failed'
+DONE = (FREED, TRASHED, REMOVED, ABSENT, GONE)
+
+#: Kinds of stores whose data nothing can be a clone of.
+_WITHOUT_CLONES = ('file', 'swift', 's3')
+#: States of a task that works.
+_WORKING = ('pending', 'processing')
+
+
+class Outcome(NamedTuple):
+    """What came of an eviction, and the reason or the details in words."""
+
+    state: str
+    why: str = ''
+
+    @property
+    def done(self) -> bool:
+        """Whether the store does not have the image any more."""
+        return self.state in DONE
+
+
+class Tools(NamedTuple):
+    """What evictions need.
+
+    :ivar reached: the places of stores that can be read from here, by store
+    :ivar details: what Glance says of its stores, by store
+    """
+
+    images: glance.StoreImages
+    prover: proofs.Prover
+    reached: Mapping[str, places.Place] = {}
+    details: Mapping[str, api.StoreDetail] = {}
+    #: Remove what has clones too: it goes to the trash, and frees nothing until they are gone.
+    in_use: bool = False
+
+
+class Evictor:
+    """Removes copies, one at a time."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools, self._images = tools, tools.images
+
+    def evict(self, image_id: str, store: str) -> Outcome:
+        """Remove an image's copy from a store.
+
+        :raises GlanceError: Glance cannot be reached, or these credentials may not
+        """
+        try:
+            with lock.EvictionLock(self._images, image_id) as held:
+                return self._evict(image_id, store, held)
+        except (lock.LockHeld, lock.LockLost, lock.LockRefused) as error:
+            return Outcome(REFUSED, str(error))
+
+    def _evict(self, image_id: str, store: str, held: lock.EvictionLock) -> Outcome:
+        try:
+            before = self._images.image(image_id)
+            early = self._judge(before, store)
+            if early is not None:
+                return early
+            proof = self._tools.prover.prove(before, store)
+            if not proof.store:
+                return Outcome(REFUSED, 'no other store is proved to hold it: %s' % proof.why_not)
+            children, unknown = self._children(image_id, store)
+            if children is not None and children.clones and not self._tools.in_use:
+                return Outcome(REFUSED, '%d clones use it there: removing it would free nothing'
+                               % children.clones)
+            again = self._images.image(image_id)
+        except api.NotFound:
+            return Outcome(GONE, 'the image was deleted')
+        if _changed(before, again):
+            return Outcome(REFUSED, 'its record changed meanwhile')
+        held.check()
+        LOG.info('Removing image %(image)s from the store %(store)s: %(other)s holds it (%(how)s).',
+                 {'image': image_id, 'store': store, 'other': proof.store, 'how': proof.how})
+        problem = self._delete(image_id, store)
+        return self._after(again, store, proof, children, unknown, problem)
+
+    def _judge(self, image: api.Image, store: str) -> Optional[Outcome]:
+        """Return why nothing is to be done, or None."""
+        if store not in image.stores:
+            return Outcome(ABSENT, 'its record does not list the store')
+        if image.status != 'active':
+            return Outcome(REFUSED, 'its status is %s' % image.status)
+        if len(image.stores) == 1:
+            return Outcome(REFUSED, 'it is the last copy')
+        if image.import_task:
+            return Outcome(REFUSED, 'an import of the image is going on (task %s)' % image.import_task)
+        if image.importing_to:
+            task = self._images.newest_task(image.id)
+            if task is None or task.status in _WORKING:
+                return Outcome(REFUSED, 'it is being copied to %s' % ', '.join(image.importing_to))
+        return None
+
+    def _children(self, image_id: str, store: str) -> Tuple[Optional[places.Children], str]:
+        """Return what uses the copy; or None, and why nobody knows."""
+        place = self._tools.reached.get(store)
+        if place is None:
+            detail = self._tools.details.get(store)
+            if detail is not None and detail.type in _WITHOUT_CLONES:
+                return places.Children(0, 0), ''
+            return None, 'the place of the store cannot be read from here'
+        try:
+            return place.children(image_id), ''
+        except places.PlaceError as error:
+            return None, str(error)
+
+    def _delete(self, image_id: str, store: str) -> Optional[Exception]:
+        """Have Glance remove the copy; return its error, if there is one."""
+        try:
+            self._images.delete_from_store(image_id, store)
+        except Exception as error:  # the record tells what came of it
+            return error
+        return None
+
+    def _after(self, before: api.Image, store: str, proof: proofs.Proof,
+               children: Optional[places.Children],
+               unknown: str, problem: Optional[Exception]) -> Outcome:
+        """Read the record again, and say what came of it."""
+        try:
+            image = self._images.image(before.id)
+        except api.NotFound:
+            return Outcome(GONE, 'the image was deleted')
+        except api.GlanceError as error:
+            return Outcome(FAILED, 'Glance does not tell what came of it (%s)' % (problem or error))
+        # Another eviction, which takes no lock, may have come between; the record that the last of two saves
+        # lists what the other has removed.
+        lost = ('its record does not list it any more' if proof.store not in image.stores
+                else self._tools.prover.still(image, proof))
+        if lost:
+            LOG.error('Image %(image)s: its copy in %(other)s was removed as the store %(store)s held it, '
+                      'which is not so any more: %(why)s.',
+                      {'image': image.id, 'store': proof.store, 'other': store, 'why': lost})
+            return Outcome(FAILED, 'another request removed it from %s meanwhile: %s' % (proof.store, lost))
+        if store in image.stores:
+            if isinstance(problem, (api.Conflict, api.Forbidden)):
+                return Outcome(REFUSED, 'Glance refuses: %s' % problem)
+            return Outcome(FAILED, 'its record still lists the store, which may have no data of it any more: '
+                           '%s' % (problem or 'another request has changed it'))
+        return self._freed(image, store, children, unknown)
+
+    def _freed(self, image: api.Image, store: str, children: Optional[places.Children],
+               unknown: str) -> Outcome:
+        place = self._tools.reached.get(store)
+        try:
+            if place is not None and place.in_trash(image.id):
+                if children is not None and children.clones:
+                    return Outcome(TRASHED, '%d clones hold %s there' % (
+                        children.clones, units.show_bytes(children.held)))
+                return Outcome(TRASHED, 'what holds %s there is not known' % units.show_bytes(image.size))
+            if place is not None and place.find(image.id) is not None:
+                return Outcome(FAILED, 'the record does not list the store any more, but its data is there')
+        except places.PlaceError as error:
+            return Outcome(REMOVED, str(error))
+        return Outcome(REMOVED, unknown) if children is None else Outcome(FREED)
+
+
+def _changed(before: api.Image, after: api.Image) -> bool:
+    return (before.stores, before.status, before.import_task, before.importing_to, before.size) != (
+        after.stores, after.status, after.import_task, after.importing_to, after.size)
