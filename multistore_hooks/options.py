@@ -117,6 +117,50 @@ Unset (the default), the image goes to the store of its base image.
     _RESOLVE,
 ]
 
+#: Of an RBD backend, in its own section.
+CINDER_RBD_OPTS = [
+    cfg.StrOpt(
+        'rbd_glance_store_name', default='',
+        help="""
+The Glance store that is in the Ceph cluster of this backend.
+
+The id of a store as ``GET /v2/info/stores`` lists it. If it is set, an image that is not there is
+copied there by Glance before a volume is created from it, and the volume is a clone of the copy. Set
+``rbd_glance_pool`` with it.
+
+Needs the volume manager of this library, or its mixin before the backend's driver; ``copy-image`` among
+Glance's ``enabled_import_methods``; and a policy ``copy_image`` in Glance that accepts the credentials in
+``[multistore_hooks]`` or, without those, ``service_roles:service`` (with ``[service_user]
+send_service_user_token``).
+
+Unset (the default), volumes are created as by Cinder alone.
+"""),
+    cfg.StrOpt(
+        'rbd_glance_pool', default='images',
+        help="""
+The pool of the Glance store ``rbd_glance_store_name`` in the Ceph cluster of this backend.
+
+It is ``rbd_store_pool`` of that store in glance-api.conf. Used to find an image whose locations Glance
+does not show, and to see without polling Glance that a copy is complete. ``rbd_user`` of the backend
+must be allowed to read it, which cloning from it needs anyway.
+"""),
+    cfg.IntOpt(
+        'rbd_glance_copy_timeout', default=600, min=0,
+        help="""
+How long, in seconds, a volume waits for the copy of its image, from when the copy begins. Then Cinder
+creates it without: by its image cache, or a download. 0: a day.
+
+While copies to other stores hold the image, a volume waits for 60 seconds at most.
+"""),
+    cfg.IntOpt(
+        'rbd_glance_copy_poll_interval', default=15, min=1,
+        help="""
+Maximum interval, in seconds, between two polls of a copy in progress.
+
+The first polls are closer together: a tenth of the time waited so far.
+"""),
+]
+
 ALL, PRIMARY = 'all', 'primary'
 
 GLANCE_OPTS = [
@@ -152,8 +196,9 @@ def register_nova_opts(conf: cfg.ConfigOpts) -> None:
 
 
 def register_cinder_opts(conf: cfg.ConfigOpts) -> None:
-    """Register what cinder-volume reads."""
+    """Register what cinder-volume reads, apart from CINDER_RBD_OPTS: those are in a backend's section."""
     conf.register_opts(CINDER_OPTS, group=GROUP)
+    loading.register_auth_conf_options(conf, GROUP)
 
 
 def register_glance_opts(conf: cfg.ConfigOpts) -> None:
@@ -175,7 +220,9 @@ def list_nova_opts() -> _Listed:
 
 def list_cinder_opts() -> _Listed:
     """Return the options for cinder.conf, as oslo.config's generator wants them."""
-    return [(GROUP, copy.deepcopy(CINDER_OPTS))]
+    credentials = loading.get_auth_common_conf_options() + loading.get_auth_plugin_conf_options('password')
+    return [(GROUP, copy.deepcopy(CINDER_OPTS) + credentials),
+            ('backend_defaults', copy.deepcopy(CINDER_RBD_OPTS))]
 
 
 def list_glance_opts() -> _Listed:

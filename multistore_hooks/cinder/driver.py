@@ -19,13 +19,18 @@ from cinder.volume import manager
 from oslo_log import log as logging
 from oslo_utils import importutils
 
+from multistore_hooks.cinder import image_clones
 from multistore_hooks.cinder import upload_service
 
 LOG = logging.getLogger(__name__)
 
 
 class PlacesUploads:
-    """Mixin, before a driver's own class: its uploads get an image service that places them."""
+    """Mixin, before a driver's own class.
+
+    Its uploads get an image service that places them; and, of the RBD driver, an image that is not in the
+    backend's cluster is copied there before it is cloned.
+    """
 
     def copy_volume_to_image(self, context: Any, volume: Any, image_service: Any,
                              image_meta: Any) -> Any:
@@ -36,6 +41,12 @@ class PlacesUploads:
         service = upload_service.with_placement(context, volume, image_service, image_meta['id'])
         return super().copy_volume_to_image(  # type: ignore[misc]
             context, upload_service.with_volume_type(volume), service, image_meta)
+
+    def clone_image(self, context: Any, volume: Any, image_location: Any, image_meta: Any,
+                    image_service: Any) -> Any:
+        """Make a volume a clone of an image by the driver's own method; see ``image_clones.clone_image``."""
+        return image_clones.clone_image(self, super().clone_image,  # type: ignore[misc]
+                                        context, volume, image_location, image_meta, image_service)
 
 
 def load(configuration: Any, **kwargs: Any) -> Any:
@@ -56,6 +67,11 @@ def load(configuration: Any, **kwargs: Any) -> Any:
         # Cinder would say the same, of driver.load.
         raise exception.VolumeDriverException(
             message='The driver %s does not support clusters (active-active).' % path)
+    if not image_clones.is_rbd(driver):
+        image_clones.register(configuration)
+        if configuration.rbd_glance_store_name:
+            LOG.warning('rbd_glance_store_name is set for the driver %s, which is not the RBD driver: it has '
+                        'no effect.', path)
     return with_hook(driver)
 
 

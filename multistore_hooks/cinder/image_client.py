@@ -12,15 +12,20 @@ import time
 from typing import Any
 from typing import Callable
 from typing import Dict
+from typing import List
 from typing import Optional
 
 from cinder.image import glance
+from keystoneauth1 import loading
+from oslo_config import cfg
 from oslo_log import log as logging
 
 from multistore_hooks import backoff
 from multistore_hooks.glance_api import api
 from multistore_hooks.glance_api import client
+from multistore_hooks import options
 
+CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
 
 #: How long Glance's task may take to accept a volume as an image, in seconds. It does not move
@@ -47,8 +52,9 @@ class CinderImages(client.ClientImages):
     :param clock: has ``monotonic()`` and ``sleep(seconds)``.
     """
 
-    def __init__(self, run: client.Run, run_as_service: client.Run, clock: Any = time) -> None:
-        super().__init__(run)
+    def __init__(self, run: client.Run, run_as_service: client.Run, clock: Any = time,
+                 get_timeout: Optional[Callable[[], float]] = None) -> None:
+        super().__init__(run, get_timeout if getattr(CONF, 'auth_strategy', '') == 'keystone' else None)
         self._run_as_service = run_as_service
         self._clock = clock
 
@@ -179,15 +185,69 @@ class CinderImages(client.ClientImages):
                      {'Content-Type': _PATCH}, run=run)
 
 
-def images_for(context: Any) -> CinderImages:
-    """Return the library's view of Cinder's Glance, with the rights of this context."""
+def images_for(context: Any, get_timeout: Optional[Callable[[], float]] = None) -> CinderImages:
+    """Return the library's view of Cinder's Glance, with the rights of this context.
+
+    :param get_timeout: see ``ClientImages``.
+    """
+    return CinderImages(_run_for(context), _run_for(context, **_as_service()), get_timeout=get_timeout)
+
+
+def privileged_images_for(context: Any, get_timeout: Optional[Callable[[], float]] = None) -> CinderImages:
+    """Return the same with the rights to have images copied.
+
+    Those of the credentials in ``[multistore_hooks]``; else Cinder's own (``[glance]``, 2025.2 and later);
+    else the user's, with a service token if ``[service_user] send_service_user_token`` is set.
+
+    :raises Exception: keystoneauth's, if the credentials cannot be used.
+    """
+    if _has_credentials():
+        run = _run_for(_Privileged(context))
+    else:
+        run = _run_for(context, **_as_service())
+    return CinderImages(run, run, get_timeout=get_timeout)
+
+
+def requester(context: Any) -> str:
+    """Return a name for the rights of ``privileged_images_for``: equal names, equal rights."""
+    if _has_credentials():
+        return '[multistore_hooks]'
+    if _as_service() and getattr(CONF.glance, 'auth_type', None):
+        return '[glance]'
+    return 'project %s, roles %s' % (context.project_id, ','.join(sorted(context.roles or ())))
+
+
+def _has_credentials() -> bool:
+    return bool(CONF.multistore_hooks.auth_section or CONF.multistore_hooks.auth_type)
+
+
+def _as_service() -> Dict[str, bool]:
+    """Return the argument with which Cinder uses its own credentials, if it has any."""
+    has_any = 'privileged_user' in inspect.signature(glance.GlanceClientWrapper).parameters
+    return {'privileged_user': True} if has_any else {}
+
+
+def _run_for(context: Any, **service: bool) -> client.Run:
     clients = _ClientWrapper()
-    service = {}
-    if 'privileged_user' in inspect.signature(glance.GlanceClientWrapper).parameters:
-        service['privileged_user'] = True
-    return CinderImages(
-        lambda verb, function: clients.call(context, verb, function),
-        lambda verb, function: clients.call(context, verb, function, **service))
+    return lambda verb, function: clients.call(context, verb, function, **service)
+
+
+class _Privileged:
+    """A request's context with the credentials of ``[multistore_hooks]``."""
+
+    _plugins: List[Any] = []
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+        if not self._plugins:
+            # Kept: the plugin holds a token, which the next request can use too.
+            self._plugins.append(loading.load_auth_from_conf_options(CONF, options.GROUP))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def get_auth_plugin(self) -> Any:
+        return self._plugins[0]
 
 
 class _ClientWrapper(glance.GlanceClientWrapper):

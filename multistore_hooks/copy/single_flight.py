@@ -35,13 +35,15 @@ class SingleFlight:
         self._flights: Dict[Tuple[str, str], _Flight] = {}
         self._lock = threading.Lock()
 
-    def run(self, key: Tuple[str, str], function: Callable[[], bool], limit: float) -> bool:
+    def run(self, key: Tuple[str, str], function: Callable[[], bool], limit: float,
+            check: Callable[[], None] = lambda: None) -> bool:
         """Run the function, or wait for one that runs under the same key, and share its result.
 
         An error that concerns the first caller only (its token has expired, its own time is up) is not
         shared: the next one runs its own function.
 
         :param limit: seconds for which a caller waits for others.
+        :param check: called again and again while a caller waits for others; what it raises ends this wait.
         :raises WaitEnded: the limit is over.
         :raises Exception: what the function raised.
         """
@@ -52,7 +54,7 @@ class SingleFlight:
                 if flight is None:
                     own = self._flights[key] = _Flight()
                     break
-            if not self._landed(flight, started, limit):
+            if not self._landed(flight, started, limit, check):
                 raise exceptions.WaitEnded(image_id=key[0], store=key[1], why='another wait in this process '
                                            'did not end within %d seconds' % limit)
             if flight.error is None:
@@ -62,13 +64,14 @@ class SingleFlight:
                 raise copy.copy(flight.error) from flight.error
         return self._fly(key, own, function)
 
-    def _landed(self, flight: _Flight, started: float, limit: float) -> bool:
+    def _landed(self, flight: _Flight, started: float, limit: float, check: Callable[[], None]) -> bool:
         """Wait for another's flight; return whether it ended in time."""
         while not flight.landed:
             waited = self._clock.monotonic() - started
             if waited >= limit:
                 return False
             self._clock.sleep(min(backoff.poll_interval(waited, LONGEST, SHORTEST), limit - waited))
+            check()
         return True
 
     def _fly(self, key: Tuple[str, str], flight: _Flight, function: Callable[[], bool]) -> bool:

@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """A volume as an image's data, and the records that may be deleted: what Glance's responses prove."""
 
+import types
+
+from cinder.image import glance
+import fixtures
 import glanceclient.exc
+import testtools
 
 from multistore_hooks.cinder import image_client
 from multistore_hooks.glance_api import api
 from tests import clock
+from tests import contract
+from tests import fake_glance
 from tests.unit import base as unit_base
 from tests.unit.cinder import base
 
@@ -131,3 +138,65 @@ class VolumeStoresTest(TestCase):
 
     def test_a_glance_that_does_not_show_them(self):
         self.assertIsNone(self.images(get_detail=[glanceclient.exc.HTTPForbidden('')]).volume_stores())
+
+
+class Context:
+    """A request's context, which keeps with whose rights a client was made."""
+
+    project_id, roles = 'p1', ['reader', 'member']
+
+    def __init__(self, application):
+        self.used, self._application = [], application
+
+    def get_auth_plugin(self):
+        return 'the user'
+
+    def glance_client(self, auth):
+        self.used.append(auth)
+        return contract.session_client('http://glance', contract.MEMBER,
+                                       fake_glance.SocketlessAdapter(self._application))
+
+
+@testtools.skipIf(base.REAL, "Cinder's own client needs an endpoint")
+class RightsTest(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.values = types.SimpleNamespace(
+            multistore_hooks=types.SimpleNamespace(auth_section=None, auth_type=None),
+            glance=types.SimpleNamespace(auth_type=None), auth_strategy='keystone')
+        for name, stub in (('CONF', self.values), ('_Privileged._plugins', []),
+                           ('loading.load_auth_from_conf_options', lambda conf, group: group)):
+            self.useFixture(fixtures.MonkeyPatch('multistore_hooks.cinder.image_client.' + name, stub))
+        self.context = Context(self.glance)
+        self.image = self.base('cheap')
+
+    def test_images_are_polled_with_the_users_rights(self):
+        images = IMAGES_FOR(self.context, lambda: 5)
+        self.assertEqual('active', images.image(self.image).status)
+        self.assertEqual(['the user'], self.context.used)
+
+    def test_copies_are_requested_with_the_credentials_of_the_library(self):
+        self.values.multistore_hooks.auth_type = 'password'
+        for _ in range(2):
+            image_client.privileged_images_for(self.context).image(self.image)
+        self.assertEqual(['multistore_hooks'] * 2, self.context.used)
+        self.assertEqual('[multistore_hooks]', image_client.requester(self.context))
+
+    def test_without_those_with_cinders_own_where_it_can_have_any(self):
+        image_client.privileged_images_for(self.context).image(self.image)
+        self.assertEqual(['[glance]'], self.context.used)
+        self.assertEqual('project p1, roles member,reader', image_client.requester(self.context))
+        self.values.glance.auth_type = 'password'
+        self.assertEqual('[glance]', image_client.requester(self.context))
+
+    def test_before_2025_2_with_the_users(self):
+        class Older(glance.GlanceClientWrapper):
+            def __init__(self):
+                pass
+        self.useFixture(fixtures.MonkeyPatch('cinder.image.glance.GlanceClientWrapper', Older))
+        image_client.privileged_images_for(self.context).image(self.image)
+        self.assertEqual(['the user'], self.context.used)
+
+
+IMAGES_FOR = image_client.images_for

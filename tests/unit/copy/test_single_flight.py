@@ -79,6 +79,23 @@ class SingleFlightTest(testtools.TestCase):
             self.assertEqual(4, results.count(True))
             self.assertEqual(1, len([one for one in results if isinstance(one, error)]))
 
+    def test_a_check_ends_the_wait_of_its_caller_and_of_nobody_else(self):
+        flights, began, results = single_flight.SingleFlight(clock.Clock()), threading.Event(), []
+
+        def slow():
+            began.set()
+            return self.slow()
+
+        def gone():
+            raise KeyError('the caller is not needed any more')
+        first = threading.Thread(target=lambda: results.append(flights.run(('i', 's'), slow, 10)))
+        first.start()
+        began.wait()
+        self.assertRaises(KeyError, flights.run, ('i', 's'), slow, 10, gone)
+        self.go.set()
+        first.join()
+        self.assertEqual(([True], 1), (results, len(self.runs)))
+
     def test_a_thread_that_is_ended_from_outside_does_not_end_the_others(self):
         def first_is_ended():
             self.slow()

@@ -11,11 +11,14 @@ RETRIED = (glanceclient.exc.ServiceUnavailable, glanceclient.exc.InvalidEndpoint
 
 
 def _create_glance_client(context, privileged_user):
-    """Return a client; the context of a test makes it."""
-    return context.glance_client(privileged_user)
+    """Return a client with the rights that Cinder would use; the context of a test makes it."""
+    return context.glance_client('[glance]' if privileged_user else context.get_auth_plugin())
 
 
 class GlanceClientWrapper:
+
+    def __init__(self, context=None, netloc=None, use_ssl=False, privileged_user=False):
+        pass
 
     def _create_onetime_client(self, context, privileged_user=False):
         return _create_glance_client(context, privileged_user)

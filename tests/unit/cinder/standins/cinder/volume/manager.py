@@ -20,6 +20,10 @@ class Configuration:
     def __getattr__(self, name):
         return self._options.get(name)
 
+    def append_config_values(self, options):
+        for option in options:
+            self._options.setdefault(option.dest, option.default)
+
 
 class VolumeManager:
 

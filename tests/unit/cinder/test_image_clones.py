@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Volumes of RBD backends: cloned as it is, copied and cloned, or Cinder's own way."""
+
+import threading
+import types
+
+from cinder import exception
+from cinder.image import cache
+from cinder import objects
+from cinder.volume.manager import Configuration
+import fixtures
+import testtools
+
+from multistore_hooks.cinder import driver
+from multistore_hooks.cinder import image_clones
+from multistore_hooks.copy import coordinator
+from multistore_hooks.copy import single_flight
+from tests import clock
+from tests import contract
+from tests import fake_glance
+from tests.unit.cinder import base
+
+PLAIN, RBD = 'cinder.volume.drivers.plain.Driver', 'cinder.volume.drivers.rbd.RBDDriver'
+
+
+class ImageService:
+    """Stands for Cinder's image service: the locations that Glance shows."""
+
+    def __init__(self, *urls):
+        self.urls = urls
+
+    def get_location(self, context, image_id):
+        if not self.urls:
+            return None, None
+        return self.urls[0], [{'url': url} for url in self.urls]
+
+
+class Coordinator(coordinator.NoCoordinator):
+    """Records how it was made."""
+
+    made = []
+
+    def __init__(self, site, *arguments):
+        self.made.append(arguments)
+
+
+@testtools.skipIf(base.REAL, "Cinder's own driver needs a cluster")
+class ClonesTestCase(base.TestCase):
+
+    store, schemes = 'cheap', []
+
+    def setUp(self):
+        super().setUp()
+        self.glance.copies_at_once = True
+        self.clock = clock.Clock()
+        self.conf_values = types.SimpleNamespace(allowed_direct_url_schemes=self.schemes,
+                                                 executor_thread_pool_size=8)
+        del Coordinator.made[:]
+        privileged = self.images(contract.ADMIN)
+        for name, stub in (('coordinator.CephCoordinator', Coordinator), ('CONF', self.conf_values),
+                           ('_Clone.clock', self.clock), ('_waits', image_clones.Waits()),
+                           ('_flights', single_flight.SingleFlight(self.clock)),
+                           ('image_client.privileged_images_for', lambda *arguments: privileged),
+                           ('image_client.images_for', lambda *arguments: self.cinder_images),
+                           ('image_client.requester', lambda context: 'somebody')):
+            self.useFixture(fixtures.MonkeyPatch('multistore_hooks.cinder.image_clones.' + name, stub))
+        self.volume = base.Volume()
+        self.volume.status = 'creating'
+        self.useFixture(fixtures.MonkeyPatch('cinder.objects.Volume.by_id', {self.volume.id: self.volume}))
+        self.driver = self.load(RBD, rbd_glance_store_name=self.store)
+
+    def load(self, path, **options):
+        return driver.load(Configuration(volume_driver=path, rbd_pool='volumes', rbd_user='cinder',
+                                         config_group='fast', **options))
+
+    def url(self, image, pool='images'):
+        return 'rbd://fsid/%s/%s/snap' % (pool, image)
+
+    def clone(self, image, *urls, shown_later=(), loaded=None, **more):
+        """Clone as Cinder's flow does; ``urls`` are the locations that it has been shown."""
+        service = ImageService(*(shown_later or urls))
+        location = ImageService(*urls).get_location(None, image)
+        return (loaded or self.driver).clone_image(
+            base.Context(), self.volume, location, dict({'id': image, 'disk_format': 'raw'}, **more), service)
+
+    def copies(self):
+        return len(self.glance.requests('POST', '/import$'))
+
+
+class CloneTest(ClonesTestCase):
+
+    def test_an_image_that_can_be_cloned_is_cloned_and_glance_is_left_alone(self):
+        image = self.base('cheap')
+        self.driver.present.add(self.url(image))
+        self.assertEqual(({'cloned_from': self.url(image)}, True), self.clone(image, self.url(image)))
+        self.assertEqual([], self.glance.log)
+
+    def test_a_cold_image_is_copied_and_then_cloned(self):
+        image = self.base('fast')
+        self.driver.present.add(self.url(image))
+        self.assertEqual(({'cloned_from': self.url(image)}, True),
+                         self.clone(image, 'file:///x', shown_later=['file:///x', self.url(image)]))
+        self.assertEqual((['cheap', 'fast'], 1), (sorted(self.glance.where(image)), self.copies()))
+        self.assertEqual([('volumes', 'images', image, 'cheap')], Coordinator.made)
+        self.assertIn('INFO Image %s is in the store cheap' % image, self.log)
+        self.assertNotIn('WARNING', self.log)
+
+    def test_without_the_option_nothing_changes(self):
+        for loaded in (self.load(RBD), self.load(PLAIN, rbd_glance_store_name='cheap')):
+            image = self.base('fast')
+            self.assertEqual(({}, False), self.clone(image, 'file:///x', loaded=loaded))
+        self.assertEqual([], self.glance.log)
+
+    def test_an_option_that_the_driver_cannot_heed_is_logged_when_it_is_loaded(self):
+        self.assertNotIn('WARNING', self.log)
+        self.load(PLAIN, rbd_glance_store_name='cheap')
+        self.assertIn('WARNING rbd_glance_store_name is set for the driver %s, which is not' % PLAIN,
+                      self.log)
+
+    def test_what_cannot_be_cloned_or_is_cloned_faster_is_left_to_cinder(self):
+        image = self.base('fast')
+        self.conf_values.allowed_direct_url_schemes = ['cinder']
+        cache.ImageVolumeCache.entries.add(image)
+        self.addCleanup(cache.ImageVolumeCache.entries.clear)
+        cached = self.load(RBD, rbd_glance_store_name='cheap', image_volume_cache_enabled=True)
+        for more in ({'disk_format': 'qcow2'}, {'loaded': cached}):
+            self.assertEqual(({}, False), self.clone(image, 'file:///x', **more))
+        self.assertEqual(({}, False), self.clone(image, 'file:///x', 'cinder://gold/volume'))
+        self.volume.encryption_key_id = 'key'
+        self.assertEqual(({}, False), self.clone(image, 'file:///x'))
+        self.assertEqual([], self.glance.log)
+
+    def test_after_a_failover_nothing_is_copied(self):
+        self.driver._active_backend_id = 'the other cluster'
+        self.assertEqual(({}, False), self.clone(self.base('fast'), 'file:///x'))
+        self.assertEqual([], self.glance.log)
+
+    def test_an_image_on_a_volume_that_cinder_does_not_clone_is_copied(self):
+        image = self.base('fast')
+        self.driver.present.add(self.url(image))
+        self.assertTrue(self.clone(image, 'cinder://gold/volume')[1])
+        self.assertEqual(1, self.copies())
+
+    def test_an_image_that_is_not_in_the_image_cache_is_copied(self):
+        image = self.base('fast')
+        loaded = self.load(RBD, rbd_glance_store_name='cheap', image_volume_cache_enabled=True)
+        loaded.present.add(self.url(image))
+        self.assertTrue(self.clone(image, 'file:///x', loaded=loaded)[1])
+
+
+class HiddenTest(ClonesTestCase):
+
+    def test_an_image_that_is_in_the_store_is_found_in_the_pool(self):
+        image = self.base('cheap')
+        self.driver.present.add(self.url(image))
+        self.assertEqual(({'cloned_from': self.url(image)}, True), self.clone(image))
+        self.assertEqual((0, []), (self.copies(), self.glance.requests('GET', '/locations$')))
+
+    def test_where_glance_does_not_list_stores_the_pool_alone_decides(self):
+        image = self.base('cheap')
+        self.driver.present.add(self.url(image))
+        self.glance.images[image]['stores'] = ''
+        self.assertEqual(({'cloned_from': self.url(image)}, True), self.clone(image))
+
+    def test_in_another_pool_by_the_location_api(self):
+        image = self.base('cheap')
+        url = self.url(image, 'another')
+        self.driver.present.add(url)
+        self.useFixture(fixtures.MonkeyPatch(
+            'multistore_hooks.cinder.image_clones.image_client.privileged_images_for',
+            lambda *arguments: types.SimpleNamespace(locations=lambda image_id: ('file:///password', url))))
+        self.assertEqual(({'cloned_from': url}, True), self.clone(image))
+
+    def test_an_image_that_is_in_other_stores_is_not_looked_for(self):
+        """Another image of the same pool would have the same id, and its data may be incomplete."""
+        image = self.base('fast')
+        self.driver.present.add(self.url(image))
+        self.assertTrue(self.clone(image)[1])
+        self.assertEqual(1, self.copies())
+
+
+class FallbackTest(ClonesTestCase):
+
+    def assert_cinders_way(self, image, *said):
+        self.assertEqual(({}, False), self.clone(image, 'file:///x'))
+        for text in said:
+            self.assertIn(text, self.log)
+        self.assertEqual(1, self.log.count('WARNING'), self.log)
+        self.assertNotIn('Traceback', self.log)
+
+    def test_a_copy_that_glance_refuses(self):
+        image = self.base('fast')
+        self.glance.faults.append(fake_glance.Fault('POST', '/import$', 403))
+        self.assert_cinders_way(image, 'WARNING Volume the volume does not become a clone, Cinder goes on '
+                                'without: Image %s is not in the store cheap: ' % image,
+                                'Glance does not allow the copy')
+
+    def test_a_store_that_glance_lacks(self):
+        self.driver.configuration._options['rbd_glance_store_name'] = 'nowhere'
+        self.assert_cinders_way(self.base('fast'), "[fast] rbd_glance_store_name names the Glance store "
+                                "'nowhere', which does not exist")
+
+    def test_credentials_that_cannot_be_used(self):
+        def fail(*arguments):
+            raise ValueError('no such plugin')
+        self.useFixture(fixtures.MonkeyPatch(
+            'multistore_hooks.cinder.image_clones.image_client.privileged_images_for', fail))
+        self.assert_cinders_way(self.base('fast'),
+                                'the credentials in [multistore_hooks] cannot be used: no such plugin')
+
+    def test_a_copy_that_is_in_another_cluster(self):
+        image = self.base('fast')
+        self.assert_cinders_way(image, 'WARNING Glance has image %s in the store cheap, but volume the '
+                                'volume cannot be cloned from it' % image, 'the pool images')
+
+    def test_locations_that_glance_does_not_show_are_no_failure(self):
+        image = self.base('fast')
+        self.driver.present.add(self.url(image))
+
+        class Refusing(ImageService):
+            def get_location(self, context, image_id):
+                raise exception.ImageNotFound(image_id=image_id)
+        self.assertTrue(self.driver.clone_image(base.Context(), self.volume, (None, None),
+                                                {'id': image, 'disk_format': 'raw'}, Refusing())[1])
+
+    def test_at_most_half_of_the_threads_wait(self):
+        image = self.base('fast')
+        image_clones._waits.count = 4
+        self.assert_cinders_way(image, 'half of the 8 threads of this service wait for copies already')
+        self.assertEqual((0, 4), (self.copies(), image_clones._waits.count))
+        image_clones._waits.count = 3
+        self.driver.present.add(self.url(image))
+        self.assertTrue(self.clone(image, 'file:///x')[1])
+        self.assertEqual(3, image_clones._waits.count)
+
+    def test_while_other_copies_hold_the_image_a_volume_waits_for_its_turn_no_longer_than_a_minute(self):
+        image = self.base('fast')
+        self.glance.images[image].update(os_glance_import_task='t', os_glance_importing_to_stores='reliable')
+        self.glance.faults.append(fake_glance.Fault('POST', '/import$', 409, times=999))
+        self.assert_cinders_way(image, 'it did not get its turn within 60 seconds')
+        self.assertLess(self.clock.now, 70)
+
+
+class DeletedTest(ClonesTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.image = self.base('fast')
+        self.glance.copies_at_once = False
+        self.driver.present.add(self.url(self.image))
+
+    def test_the_wait_ends_when_its_volume_is_deleted(self):
+        for ending in (lambda: setattr(self.volume, 'status', 'deleting'), objects.Volume.by_id.clear):
+            self.volume.status = 'creating'
+            objects.Volume.by_id[self.volume.id] = self.volume
+            self.clock.at(self.clock.now + 20, ending)
+            began = self.clock.now
+            self.assertRaises(exception.VolumeNotFound, self.clone, self.image, 'file:///x')
+            self.assertLess(self.clock.now - began, 30)
+            self.assertIn('INFO Volume the volume was deleted while it waited for image %s' % self.image,
+                          self.log)
+            self.assertEqual(0, image_clones._waits.count)
+
+    def test_a_volume_that_is_deleted_at_the_last_moment_is_not_cloned(self):
+        self.clock.at(3, lambda: (self.glance.finish_copies(), setattr(self.volume, 'status', 'deleting')))
+        self.assertRaises(exception.VolumeNotFound, self.clone, self.image, 'file:///x')
+
+    def test_a_database_that_is_away_ends_no_wait(self):
+        objects.Volume.by_id[self.volume.id] = ValueError('the database is away')
+        self.clock.at(20, self.glance.finish_copies)
+        self.assertTrue(self.clone(self.image, 'file:///x')[1])
+
+    def test_others_go_on_waiting(self):
+        """The wait of the first volume serves all; it ends, and the next one takes over."""
+        ended, results = threading.Event(), []
+
+        class Clock:
+            monotonic = staticmethod(lambda: 0.0)
+            sleep = staticmethod(lambda seconds: ended.wait(60))
+
+        flights = single_flight.SingleFlight(Clock)
+
+        def second():
+            try:
+                results.append(flights.run((self.image, 'cheap'), lambda: True, 100))
+            except Exception as error:
+                results.append(error)
+
+        def first():
+            other = threading.Thread(target=second)
+            other.start()
+            threads.append(other)
+            raise image_clones.VolumeDeleted(volume='v', image=self.image)
+        threads = []
+        self.assertRaises(image_clones.VolumeDeleted, flights.run, (self.image, 'cheap'), first, 100)
+        ended.set()
+        threads[0].join()
+        self.assertEqual([True], results)
