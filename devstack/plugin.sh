@@ -9,6 +9,9 @@ set +o xtrace
 # shellcheck source=devstack/lib/multistore
 source "$MULTISTORE_PLUGIN_DIR/lib/multistore"
 
+# From here on as the caller has it: a failed job is understood by the trace of its phase.
+$_MULTISTORE_XTRACE
+
 case "$1 ${2:-}" in
     "stack pre-install")
         multistore_pre_install
@@ -32,5 +35,3 @@ case "$1 ${2:-}" in
         multistore_clean
         ;;
 esac
-
-$_MULTISTORE_XTRACE

@@ -14,6 +14,8 @@ source "$TOP_DIR/functions"
 # shellcheck source=/dev/null
 source "$TOP_DIR/openrc" admin admin
 DATA_DIR=${DATA_DIR:-${DEST}/data}
+# stack.sh alone sets it.
+SSL_BUNDLE_FILE=${SSL_BUNDLE_FILE:-$DATA_DIR/ca-bundle.pem}
 TEMPEST_CONFIG=${TEMPEST_CONFIG:-${DEST}/tempest/etc/tempest.conf}
 if [[ -r "$TOP_DIR/.stackenv" ]]; then
     # shellcheck source=/dev/null

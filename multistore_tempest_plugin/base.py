@@ -7,9 +7,12 @@ from tempest.common import waiters
 from tempest import config
 from tempest.lib.common.utils import data_utils
 from tempest.lib.common.utils import test_utils
+from tempest.lib import exceptions as lib_exceptions
 from tempest.scenario import manager
 
 CONF = config.CONF
+#: Bytes of an image that are held at once.
+PIECE = 1024 * 1024
 
 
 def needs(feature):
@@ -23,6 +26,22 @@ def needs(feature):
             return test(self, *args, **kwargs)
         return run
     return decorate
+
+
+def streamed(client, image_id):
+    """Yield an image's data in pieces: several workers at once must not hold it as a whole.
+
+    tempest's own method reads all of it first.
+    """
+    url, headers, _body = client.auth_provider.auth_request(
+        'GET', 'images/%s/file' % image_id, filters=client.filters)
+    response, data = client.http_obj.request(url, 'GET', headers=headers, preload_content=False)
+    if response.status != 200:
+        raise lib_exceptions.UnexpectedResponseCode('GET %s: %s' % (url, response.status))
+    if hasattr(response, 'stream'):
+        yield from response.stream(PIECE)
+    else:  # a tempest that has read it
+        yield data
 
 
 class MultistoreTest(manager.ScenarioTest):
@@ -66,11 +85,11 @@ class MultistoreTest(manager.ScenarioTest):
             visibility='private')
         self.addCleanup(test_utils.call_and_ignore_notfound_exc,
                         self.image_client.delete_image, image['id'])
-        data = self.image_client.show_image_file(CONF.compute.image_ref).data
         # tempest's own method has no argument for the store.
         headers = {'Content-Type': 'application/octet-stream', 'X-Image-Meta-Store': stores[0]}
         response, _ = self.image_client.request(
-            'PUT', 'images/%s/file' % image['id'], headers=headers, body=iter([data]), chunked=True)
+            'PUT', 'images/%s/file' % image['id'], headers=headers, chunked=True,
+            body=streamed(self.image_client, CONF.compute.image_ref))
         self.image_client.expected_success(204, response.status)
         waiters.wait_for_image_status(self.image_client, image['id'], 'active')
         if stores[1:]:
@@ -102,9 +121,9 @@ class MultistoreTest(manager.ScenarioTest):
     @property
     def other_store(self):
         """A store that is neither Glance's default nor that of the compute nodes, if there is one."""
-        near = (CONF.multistore.default_store, CONF.multistore.compute_store)
-        for stores in ([store for store in CONF.multistore.stores if store not in near],
-                       [store for store in CONF.multistore.stores if store != near[0]]):
+        taken = (CONF.multistore.default_store, CONF.multistore.compute_store)
+        for stores in ([store for store in CONF.multistore.stores if store not in taken],
+                       [store for store in CONF.multistore.stores if store != taken[0]]):
             if stores:
                 return stores[0]
         raise self.skipException('Needs a store besides [multistore] default_store')

@@ -23,6 +23,7 @@ DATA_DIR=$WORK/data
 NOVA_DIR=$DEST/nova
 GLANCE_CONF_DIR=$WORK/etc/glance
 NOVA_CONF=$WORK/etc/nova/nova.conf
+NOVA_CPU_CONF=$WORK/etc/nova/nova-cpu.conf
 CINDER_CONF=$WORK/etc/cinder/cinder.conf
 TEMPEST_CONFIG=$WORK/etc/tempest.conf
 MULTISTORE_ETC_DIR=$WORK/etc/multistore-hooks
@@ -38,7 +39,7 @@ KEYSTONE_SERVICE_URI=http://127.0.0.1/identity
 REGION_NAME=RegionOne
 PYTHON3_VERSION=3
 os_PACKAGE=deb
-DEVSTACK_PLUGINS=multistore_hooks
+DEVSTACK_PLUGINS=multistore-hooks
 ENABLED_SERVICES=g-api,n-api,n-cpu,n-cond,c-api,c-vol,c-sch,tempest,key
 mkdir -p "$TOP_DIR" "$DATA_DIR"
 ln -sf "$WORK/local.conf" "$TOP_DIR/local.conf"
@@ -61,7 +62,7 @@ source "$HERE/outside.sh"
 # shellcheck source=tests/devstack/base.sh
 source "$HERE/base.sh"
 
-GITDIR[multistore_hooks]=$(readlink -f "$HERE/../..")
+GITDIR[multistore-hooks]=$(readlink -f "$HERE/../..")
 GITDIR[devstack-plugin-ceph]=$HERE/ceph_plugin
 # shellcheck source=/dev/null
 source "$WORK/localrc"

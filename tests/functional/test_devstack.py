@@ -21,7 +21,7 @@ from tests.functional import shared
 
 MISSING = [name for name in ('nova', 'cinder', 'glance') if not importlib.util.find_spec(name)]
 REASON = 'not installed here: %s' % ', '.join(MISSING)
-CEPH_PLUGIN = 'devstack-plugin-ceph,multistore_hooks'
+CEPH_PLUGIN = 'devstack-plugin-ceph,multistore-hooks'
 GLANCE = 'etc/glance/glance-api.conf'
 PASTE = 'etc/glance/glance-api-paste.ini'
 IMPORT = 'etc/glance/glance-image-import.conf'
@@ -467,12 +467,34 @@ class AgainTest(GateTestCase):
                       outcome.output)
 
     def test_a_patch_that_does_not_fit_ends_the_install_phase(self):
-        gate = self.gate(NOVA_VERSION='99.0.0')
+        gate = self.gate(MULTISTORE_NOVA_RELEASE='19')
         outcome = gate.run('stack')
         self.assertNotEqual(0, outcome.code)
-        self.assertIn('MULTISTORE_NOVA_RELEASE', outcome.output)
-        gate.set(NOVA_VERSION='99.0.0', MULTISTORE_NOVA_RELEASE='34')
-        self.ran(gate, 'twice')
+        self.assertIn('Nova cannot be patched: ', outcome.output)
+
+    def test_a_nova_of_no_known_release_gets_the_newest_patch(self):
+        gate = self.gate(NOVA_VERSION='99.0.0')
+        outcome = self.ran(gate, 'twice')
+        self.assertRegex(outcome.output, r'the release of .* is not known: taking the patches of \d+')
+        self.assertTrue(os.path.exists(gate.path('dest/nova/nova/virt/multistore.py')))
+
+    def test_unstack_restores_the_copy_of_nova_conf_that_nova_compute_reads(self):
+        gate = self.gate()
+        before = None
+        for copied in (NOVA, 'etc/nova/nova-cpu.conf'):
+            self.ran(gate, 'stack')
+            # As devstack does it when it starts nova-compute.
+            gate.write('etc/nova/nova-cpu.conf', gate.text(NOVA))
+            self.assertIn('multistore.LibvirtDriver', gate.text(copied))
+            self.ran(gate, 'unstack')
+            before = before or gate.text(NOVA)
+            self.assertEqual(before, gate.text(copied))
+
+    def test_a_phase_is_traced_where_stack_sh_traces(self):
+        gate = self.gate()
+        gate.write('localrc', 'set -o xtrace\n')
+        outcome = self.ran(gate, 'stack')
+        self.assertRegex(outcome.output, r'\+ *multistore_post_config')
 
     def test_an_rbd_store_out_of_reach_ends_post_config(self):
         gate = self.gate()
@@ -562,7 +584,7 @@ class ImpossibleTest(GateTestCase):
         ('one pool twice', {'MULTISTORE_STORES': 'a:rbd,b:rbd', 'MULTISTORE_RBD_CONF_a': '/dev/null',
                             'MULTISTORE_RBD_CONF_b': '/dev/null', 'MULTISTORE_RBD_POOL_b': 'images'},
          'set MULTISTORE_RBD_POOL_b'),
-        ('the wrong order', {'DEVSTACK_PLUGINS': 'multistore_hooks,devstack-plugin-ceph'},
+        ('the wrong order', {'DEVSTACK_PLUGINS': 'multistore-hooks,devstack-plugin-ceph'},
          'put its enable_plugin line before'),
         ('volumes without Cinder', {'MULTISTORE_STORES': 'a:file,b:cinder', 'ENABLED_SERVICES': 'g-api'},
          'enable_service c-vol'),

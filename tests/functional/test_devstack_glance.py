@@ -239,7 +239,7 @@ class RBDStoresTest(StackedTestCase):
 
     def test_two_stores_by_the_arrays_of_the_ceph_plugin(self):
         glance = self.glance(self.gate(
-            DEVSTACK_PLUGINS='devstack-plugin-ceph,multistore_hooks',
+            DEVSTACK_PLUGINS='devstack-plugin-ceph,multistore-hooks',
             LAB_CEPH_CONF=self.one.conf, LAB_CEPH_KEYRING=self.one.keyring,
             MULTISTORE_STORES='cheap:file,robust:rbd,site2:rbd', MULTISTORE_DEFAULT='robust'))
         self.assert_stores_work(glance, 'robust', ['cheap', 'robust', 'site2'])
