@@ -17,7 +17,7 @@ import requests
 
 from multistore_hooks.glance_api import api
 from multistore_hooks.glance_api import client
-from multistore_hooks.upload import transfer
+from multistore_hooks.upload import counted_body
 
 STORES = {'rbd': 'file', 'ceph1-rbd': 'file', 'odd %2B name': 'file', 'web': 'http',
           'off': 'disabled', 'full': 'full'}
@@ -94,7 +94,7 @@ class Reached:
 
     def active(self, data=b'data', store=None):
         image_id = self.queued()
-        self.images().upload(image_id, transfer.CountedBody(data), store)
+        self.images().upload(image_id, counted_body.CountedBody(data), store)
         return image_id
 
     def finish(self, image_id):
@@ -134,7 +134,7 @@ class ImageApiContract(Reached):
     def test_upload_to_unknown_store_is_a_bad_request_and_the_image_stays_queued(self):
         image_id = self.queued()
         error = self.assertRaises(api.BadRequest, self.images().upload, image_id,
-                                  transfer.CountedBody(b'data'), 'nope')
+                                  counted_body.CountedBody(b'data'), 'nope')
         self.assertIn('nope', str(error))
         self.assertEqual('queued', self.images().image(image_id).status)
 
@@ -142,24 +142,24 @@ class ImageApiContract(Reached):
         for store in ('web', 'off'):
             image_id = self.queued()
             self.assertRaises(api.Gone, self.images().upload, image_id,
-                              transfer.CountedBody(b'data'), store)
+                              counted_body.CountedBody(b'data'), store)
             self.assertEqual('queued', self.images().image(image_id).status)
 
     def test_upload_to_a_full_store_is_too_large(self):
         image_id = self.queued()
         self.assertRaises(api.TooLarge, self.images().upload, image_id,
-                          transfer.CountedBody(b'x' * 70000), 'full')
+                          counted_body.CountedBody(b'x' * 70000), 'full')
         self.assertEqual('queued', self.images().image(image_id).status)
 
     def test_a_second_upload_is_a_conflict(self):
         image_id = self.active()
-        self.assertRaises(api.Conflict, self.images().upload, image_id, transfer.CountedBody(b'again'))
+        self.assertRaises(api.Conflict, self.images().upload, image_id, counted_body.CountedBody(b'again'))
 
     def test_upload_after_a_503_in_the_middle_is_whole(self):
         image_id = self.queued()
         data = bytes(bytearray(range(256))) * 1024 * 12  # 3 MiB: some pieces of glanceclient's
         self.fail_once('PUT', '/file', 503, after=1024 * 1024)
-        body = transfer.CountedBody(io.BytesIO(data))
+        body = counted_body.CountedBody(io.BytesIO(data))
         self.images(attempts=2).upload(image_id, body)
         image = self.images().image(image_id)
         self.assertEqual((len(data), 'active'), (image.size, image.status))
@@ -169,7 +169,7 @@ class ImageApiContract(Reached):
         self.assertRaises(api.NotFound, self.images().image, MISSING)
         self.assertRaises(api.NotFound, self.images().delete, MISSING)
         self.assertRaises(api.NotFound, self.images().copy, MISSING, ['rbd'])
-        self.assertRaises(api.NotFound, self.images().upload, MISSING, transfer.CountedBody(b'data'))
+        self.assertRaises(api.NotFound, self.images().upload, MISSING, counted_body.CountedBody(b'data'))
 
     def test_image_of_another_project_is_not_found(self):
         self.assertRaises(api.NotFound, self.images(OTHER).image, self.active())
@@ -340,7 +340,7 @@ class QuotaContract(Reached):
 
     def uploaded(self, token, size):
         image_id = self.queued(token=token)
-        self.images(token).upload(image_id, transfer.CountedBody(b'x' * size))
+        self.images(token).upload(image_id, counted_body.CountedBody(b'x' * size))
         return image_id
 
     def test_an_upload_beyond_the_quota_is_too_large(self):
@@ -348,10 +348,10 @@ class QuotaContract(Reached):
         self.uploaded(member, 4000)
         second = self.queued(token=member)
         self.assertRaises(api.TooLarge, self.images(member).upload, second,
-                          transfer.CountedBody(b'x' * 7000))
+                          counted_body.CountedBody(b'x' * 7000))
         # Glance 33 notices it, for a body of unknown size, when the store has taken it, and cannot go back.
         self.assertEqual('saving', self.images(member).image(second).status)
-        self.assertRaises(api.Conflict, self.images(member).upload, second, transfer.CountedBody(b'x'))
+        self.assertRaises(api.Conflict, self.images(member).upload, second, counted_body.CountedBody(b'x'))
         self.uploaded(member, 6000)
 
     def test_each_copy_counts(self):

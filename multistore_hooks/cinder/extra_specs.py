@@ -71,19 +71,12 @@ def wrongs_of(value: Any, stores: api.Stores) -> List[str]:
 
 
 def _wrong(value: Any, stores: api.Stores) -> Optional[str]:
-    if not stores.stores:
-        return _('cannot be used: this Glance does not have several stores')
-    if not isinstance(value, str) or not value.strip():
+    if stores.stores and (not isinstance(value, str) or not value.strip()):
         return _('is no name of a store')
-    store = stores.get(value)
-    if store is not None:
-        return _('is read-only') if store.read_only else None
-    alike = [known for known in stores.ids if known.lower() == value.strip().lower()]
-    if alike:
-        return _("does not exist (did you mean '%s'?)") % alike[0]
-    if ',' in value or len(value.split()) > 1:
+    why = placements.why_unusable(str(value), stores)
+    if why == placements.DOES_NOT_EXIST and (',' in value or len(value.split()) > 1):
         return _('does not exist (a volume type names one store, not a list)')
-    return _('does not exist')
+    return why
 
 
 def _check_request(req: Any, policy: str, specs: Any) -> None:

@@ -8,8 +8,8 @@ from typing import Tuple
 from cinder import exception
 from oslo_config import cfg
 from oslo_log import log as logging
-from oslo_utils import uuidutils
 
+from multistore_hooks.glance_api import api
 from multistore_hooks import options
 from multistore_hooks.upload import placements
 
@@ -59,9 +59,10 @@ def _base_image(volume: Any) -> Optional[str]:
     image_id = (volume.glance_metadata or {}).get('image_id')
     if not image_id:
         return None
-    if not uuidutils.is_uuid_like(image_id):
+    canonical = api.canonical_id(image_id)
+    if canonical is None:
         # A user can set it (os-set_image_metadata), and it would go into a header and a path.
         LOG.warning('Volume %(volume)s has the image_id %(image)r, which is not a UUID: its image does '
-                    "not follow a base image.", {'volume': volume.id, 'image': image_id[:80]})
+                    "not follow a base image.", {'volume': volume.id, 'image': str(image_id)[:80]})
         return None
-    return str(image_id)
+    return canonical

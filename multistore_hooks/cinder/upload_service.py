@@ -19,6 +19,7 @@ from multistore_hooks.cinder import image_client
 from multistore_hooks.cinder import upload_request
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
+from multistore_hooks.glance_api import blame
 from multistore_hooks import options
 from multistore_hooks.upload import placements
 from multistore_hooks.upload import transfer
@@ -70,7 +71,7 @@ class PlacingImageService:
         except api.GlanceError as error:
             if error.status == api.Gone.status and self._is_deleted(image_id):
                 raise exception.ImageNotFound(image_id=image_id) from error
-            if self._request.named and error.status in (400, 410, 413):
+            if self._request.named and blame.cause_of_error(error).is_store:
                 raise _refused(self._request.named, error) from error
             raise _as_cinder_does(image_id, error) from error
 
@@ -221,9 +222,8 @@ def _refused(named: placements.StoreRef, error: api.GlanceError) -> BaseExceptio
         # A quota of the user's, Glance's limit for an image, or a full store: Cinder has its own message.
         return exception.ImageLimitExceeded('%s (the store %s, named by %s)' % (  # type: ignore
             error, named.store, named.source))
-    why = {api.Gone.status: 'takes no images, as Glance is configured'}.get(
-        error.status or 0, 'refused the image')
-    return exceptions.StoreNotUsable(named_by=named.source, store=named.store, why=why,
+    return exceptions.StoreNotUsable(named_by=named.source, store=named.store,
+                                     why=blame.cause_of_error(error).text,
                                      there_are='Glance responded: %s' % error)
 
 

@@ -10,8 +10,6 @@ from typing import NamedTuple
 from typing import Optional
 from typing import Tuple
 
-from oslo_utils import uuidutils
-
 from multistore_hooks.glance_api import api
 from multistore_hooks import options
 from multistore_hooks.upload import placements
@@ -37,7 +35,7 @@ def base_of(image: api.Image) -> Optional[str]:
     base = image.record.get(BASE)
     if image.status != 'active' or not image.stores:
         return None
-    return str(base) if uuidutils.is_uuid_like(base) else None
+    return api.canonical_id(base)
 
 
 def colocate_for(image: api.Image, wished: Optional[str]) -> str:

@@ -26,39 +26,43 @@ from typing import Tuple
 
 from oslo_config import cfg
 from oslo_log import log as logging
-from oslo_utils import uuidutils
 import webob
 
+from multistore_hooks.glance import request_body
 from multistore_hooks.glance import subrequests
 from multistore_hooks.glance_api import api
 from multistore_hooks import options
+from multistore_hooks.upload import fallback
 from multistore_hooks.upload import placements
-from multistore_hooks.upload import transfer
+from multistore_hooks.upload import stores_memory
 
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
 
-_FILE = re.compile(r'^/v2/images/([^/]+)/file$')
+# The id goes into the log: a name with a line end would forge a line there.
+_FILE = re.compile(r'/v2/images/([0-9A-Fa-f-]{36})/file\Z')
 _STORES = '/v2/info/stores'
-
-#: How long the stores are believed to stay the same, in seconds: Glance reads them at its start.
-STORES_LIFETIME = 60
 
 
 class Colocate(NamedTuple):
-    """The operator's wishes: options.ALL or options.PRIMARY."""
+    """The operator's configuration: options.ALL or options.PRIMARY."""
 
     volumes: str = options.ALL
     snapshots: str = options.PRIMARY
 
 
 class BaseImageFilter:
-    """The WSGI filter; a request that it does not concern goes through after two comparisons."""
+    """The WSGI filter; a request that it does not concern goes through after two comparisons.
 
-    def __init__(self, app: Callable[..., Any], colocate: Colocate = Colocate()) -> None:
+    :param app: the rest of the pipeline.
+    :param clock: has ``monotonic()`` and ``sleep(seconds)``.
+    """
+
+    def __init__(self, app: Callable[..., Any], colocate: Colocate = Colocate(), clock: Any = time) -> None:
         self._app = app
+        self._clock = clock
         self._colocate = colocate
-        self._stores: Tuple[float, Optional[api.Stores]] = (0, None)
+        self._stores = stores_memory.StoresMemory(clock)
 
     def __call__(self, environ: Dict[str, Any], start_response: Any) -> Iterable[bytes]:
         method, path = environ['REQUEST_METHOD'], environ.get('PATH_INFO', '')
@@ -71,31 +75,31 @@ class BaseImageFilter:
         return self._app(environ, start_response)  # type: ignore[no-any-return]
 
     def _announce(self, environ: Dict[str, Any]) -> webob.Response:
-        """Answer the stores, and say to who asks that their uploads will follow the base image."""
+        """Return the stores, with a header that says that uploads follow the base image."""
         response = webob.Request(environ).get_response(self._app)
         if response.status_code == 200:
             response.headers[api.FILTER_HEADER] = api.FILTER_TOKEN
         return response
 
     def _upload(self, environ: Dict[str, Any], image_id: str) -> webob.Response:
-        images = _Lookups(self, environ)
+        images = subrequests.SubrequestImages(self._app, environ)
         base_image, colocate = self._base_image(images, environ, image_id)
         if base_image is None:
             return self._send(environ)
-        placement = transfer.decide_placement(images, placements.UploadRequest(
+        placement = self._stores.decide_placement(images, placements.UploadRequest(
             base_image=base_image, resolve=options.ALWAYS))
         log = LOG.warning if placement.degraded else LOG.info
         log('Image %(image)s goes to %(where)s: %(reason)s.',
             {'image': image_id, 'where': placement.where, 'reason': placement.reason})
         if placement.store is None:
             return self._send(environ)
-
-        # Looked up before the upload, which may take hours and must not fail for it afterwards.
-        wanted = placements.writable(images.image(base_image).stores, images.stores())
-        response, store = self._send_placed(environ, image_id, placement)
+        try:
+            response, store = self._send_placed(images, environ, image_id, placement)
+        except _Refused as error:
+            return error.response
         if response.status_code < 300 and colocate == options.ALL:
-            _copy(images, image_id, store, [other for other in wanted
-                                            if other not in (store, placement.store)])
+            # What refused the image is not asked for a copy of it.
+            _copy(images, image_id, store, [other for other in placement.other_stores if other != store])
         return response
 
     def _base_image(self, images: api.ImageLookup, environ: Dict[str, Any],
@@ -108,32 +112,34 @@ class BaseImageFilter:
             colocate = self._colocate.snapshots
             try:
                 base_image = images.image(image_id).record.get('base_image_ref')
-            except api.GlanceError as error:  # the upload itself will be told
-                LOG.debug('Image %s cannot be seen: %s', image_id, error)
-        if base_image and not uuidutils.is_uuid_like(base_image):
+            except api.GlanceError as error:  # the upload itself gets the same response
+                LOG.debug('The record of image %s could not be read: %s', image_id, error)
+        if not base_image:
+            return None, colocate
+        canonical = api.canonical_id(base_image)
+        if canonical is None:
             LOG.warning('The upload of image %(image)s names the base image %(base)r, which is no UUID: '
                         "it goes to Glance's default store.",
-                        {'image': image_id, 'base': base_image[:80]})
-            return None, colocate
-        return base_image or None, colocate
+                        {'image': image_id, 'base': str(base_image)[:80]})
+        return canonical, colocate
 
-    def _send_placed(self, environ: Dict[str, Any], image_id: str,
+    def _send_placed(self, images: api.ImageLookup, environ: Dict[str, Any], image_id: str,
                      placement: placements.Placement) -> Tuple[webob.Response, Optional[str]]:
-        """Send an upload to its store; where that refuses it unread, to the default store."""
-        # Behind uWSGI Glance reads a chunked body past wsgi.input: then nobody can tell what was read.
-        body = _Watched(environ['wsgi.input'], touched='uwsgi.version' in environ)
-        response = self._send(environ, body, placement.store)
-        if placement.fallback_store is None or not api.store_may_refuse(response.status_code):
-            return response, placement.store
-        refused = {'image': image_id, 'where': placement.where, 'status': response.status,
-                   'default': placement.fallback_store}
-        if body.touched:
-            LOG.warning('Image %(image)s was refused by %(where)s with %(status)s after a part of it was '
-                        'read, and so cannot be sent to the default store %(default)s instead.', refused)
-            return response, placement.store
-        LOG.warning('Image %(image)s was refused by %(where)s with %(status)s before any of it was read: '
-                    'sending it to the default store %(default)s.', refused)
-        return self._send(environ, body, placement.fallback_store), placement.fallback_store
+        """Send an upload to its store; where that refuses it unread, to the default store.
+
+        :raises _Refused: with the response for the client.
+        """
+        body = request_body.CountedInput(environ)
+        responses = []
+
+        def send_to(store: Optional[str], _base_image: Optional[str]) -> None:
+            response = self._send(environ, body, store)
+            if response.status_code >= 300 and not body.broken:  # else it is the client that failed
+                raise _Refused(response)
+            responses.append(response)
+
+        placement = fallback.send(images, image_id, placement, send_to, body.obstacle, self._clock)
+        return responses[-1], placement.store
 
     def _send(self, environ: Dict[str, Any], body: Any = None,
               store: Optional[str] = None) -> webob.Response:
@@ -143,47 +149,18 @@ class BaseImageFilter:
             environ['HTTP_X_IMAGE_META_STORE'] = store
         return webob.Request(environ).get_response(self._app)
 
-    def stores(self, ask: Callable[[], api.Stores]) -> api.Stores:
-        """Return Glance's stores, asked for at most once in STORES_LIFETIME."""
-        now = time.monotonic()
-        until, stores = self._stores
-        if stores is None or now >= until:
-            stores = ask()
-            self._stores = (now + STORES_LIFETIME, stores)
-        return stores
 
+class _Refused(api.GlanceError):
+    """Glance refused an upload; its response goes to the client, unless another store takes the image."""
 
-class _Lookups(subrequests.SubrequestImages):
-    """The lookups of one request, with the stores that the filter remembers."""
-
-    def __init__(self, base_image_filter: BaseImageFilter, environ: Dict[str, Any]) -> None:
-        super().__init__(base_image_filter._app, environ)
-        self._filter = base_image_filter
-
-    def stores(self) -> api.Stores:
-        return self._filter.stores(super().stores)
-
-
-class _Watched:
-    """A request body that knows whether anybody has read of it."""
-
-    def __init__(self, body: Any, touched: bool = False) -> None:
-        self._body = body
-        self.touched = touched
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith('read') or name == '__iter__':
-            self.touched = True
-        return getattr(self._body, name)
-
-    def __iter__(self) -> Any:
-        self.touched = True
-        return iter(self._body)
+    def __init__(self, response: webob.Response) -> None:
+        super().__init__(subrequests.gist(response), response.status_code)
+        self.response = response
 
 
 def _copy(images: subrequests.SubrequestImages, image_id: str, store: Optional[str],
           others: Sequence[str]) -> None:
-    """Ask for the copies that co-location wants. The upload has succeeded, whatever comes of it."""
+    """Request the copies that co-location needs. The upload has succeeded, whatever comes of it."""
     named = {'image': image_id, 'store': store, 'others': ', '.join(others)}
     if not others:
         return

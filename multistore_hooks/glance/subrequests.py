@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a filter in Glance's pipeline asks of the application behind it, with the rights of its caller."""
+"""What a filter in Glance's pipeline requests of the application behind it.
+
+With the rights of its caller, except for a copy.
+"""
 
 import io
 import json
@@ -23,7 +26,7 @@ _ATTRIBUTES = 'webob.adhoc_attrs'
 
 
 class SubrequestImages(api.ImageLookup):
-    """Lookups by WSGI sub-requests; an image that was seen once is not asked for again.
+    """Lookups by WSGI sub-requests.
 
     :param app: the rest of the pipeline.
     :param environ: of the request that the filter is working on; it is not changed.
@@ -32,7 +35,6 @@ class SubrequestImages(api.ImageLookup):
     def __init__(self, app: Callable[..., Any], environ: Dict[str, Any]) -> None:
         self._app = app
         self._environ = environ
-        self._seen: Dict[str, api.Image] = {}
 
     def stores(self) -> api.Stores:
         try:
@@ -42,13 +44,10 @@ class SubrequestImages(api.ImageLookup):
         return api.Stores.from_glance(answer, headers)
 
     def image(self, image_id: str) -> api.Image:
-        if image_id not in self._seen:
-            answer, _headers = self._request('GET', '/v2/images/%s' % image_id)
-            self._seen[image_id] = api.Image.from_glance(answer)
-        return self._seen[image_id]
+        return api.Image.from_glance(self._request('GET', '/v2/images/%s' % image_id)[0])
 
     def copy(self, image_id: str, stores: Iterable[str]) -> None:
-        """Ask for a copy as images.api.ImageApi.copy does, with the rights of Glance itself.
+        """Request a copy as ImageApi.copy does, with the rights of an administrator.
 
         The caller was allowed to upload the image, and where its base image is was the operator's
         decision; the policy ``copy_image`` is for administrators by default (Victoria and later).
@@ -68,7 +67,7 @@ class SubrequestImages(api.ImageLookup):
                         'HTTP_ACCEPT': 'application/json', 'wsgi.input': io.BytesIO(body)})
         response = webob.Request(environ).get_response(self._app)
         if response.status_code >= 300:
-            raise api.error_for(response.status_code, '%s: %s' % (response.status, _gist(response)))
+            raise api.error_for(response.status_code, '%s: %s' % (response.status, gist(response)))
         return (response.json if response.body else None), response.headers
 
 
@@ -79,12 +78,12 @@ def fresh(environ: Dict[str, Any], elevated: bool = False) -> Dict[str, Any]:
     """
     attributes = dict(environ.get(_ATTRIBUTES, {}))
     context = attributes.get('context')
-    if elevated and context is not None and hasattr(context, 'elevated'):  # not in Ussuri
+    if elevated and context is not None and hasattr(context, 'elevated'):  # not in Train
         attributes['context'] = context.elevated()
     return dict(environ, **{_ATTRIBUTES: attributes})
 
 
-def _gist(response: webob.Response) -> str:
-    """Return what a Glance error says, without the HTML around it."""
+def gist(response: webob.Response) -> str:
+    """Return the words of an error of Glance, without the HTML around them."""
     words = re.sub(r'<[^>]*>', ' ', re.sub(r'(?s)<(head|title)>.*?</\1>', '', response.text))
     return ' '.join(words.split())

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from typing import Optional
 from typing import Tuple
 from typing import Type
+import uuid
 
 # The response header by which the filter says, on GET /v2/info/stores, that uploads follow their
 # base image.
@@ -23,6 +24,9 @@ FILTER_TOKEN = 'base-image-ref'
 # In the same header of an upload: it is a server's snapshot. A volume's upload, stock Cinder's
 # too, says nothing.
 SNAPSHOT = 'snapshot'
+
+#: ``urn:uuid:{...}`` has 47 characters.
+_LONGEST_ID = 50
 
 STORE_HEADER = 'X-Image-Meta-Store'
 BASE_IMAGE_HEADER = 'X-OpenStack-Base-Image-Ref'
@@ -132,6 +136,18 @@ class Task(NamedTuple):
         return cls(str(tasks[-1]['id']), str(tasks[-1]['status']), str(tasks[-1].get('message') or ''))
 
 
+def canonical_id(text: Any) -> Optional[str]:
+    """Return a UUID as Glance writes it, or None for what is none.
+
+    What a user wrote may have capitals, braces or ``urn:uuid:``. Anything else must not get into a path, a
+    header or a log line.
+    """
+    try:
+        return str(uuid.UUID(text)) if isinstance(text, str) and len(text) <= _LONGEST_ID else None
+    except ValueError:
+        return None
+
+
 def split_commas(text: Optional[str]) -> Tuple[str, ...]:
     """Split a comma-separated list as Glance writes it; absent and empty are both no entries."""
     return tuple(part.strip() for part in (text or '').split(',') if part.strip())
@@ -193,15 +209,6 @@ _BY_STATUS: Dict[Optional[int], Type[GlanceError]] = {
     error.status: error for error in (BadRequest, Forbidden, NotFound, Conflict, Gone, TooLarge)}
 
 
-def store_may_refuse(status: Optional[int]) -> bool:
-    """Tell whether an upload that was answered so might succeed in another store.
-
-    400: no such store; 410: it takes nothing; 413: it is full; 500 and more: its driver failed. After each
-    Glance puts the image back to ``queued``.
-    """
-    return status in (400, 410, 413) or (status is not None and status >= 500)
-
-
 #: Answers of 4xx that are not about the request: it took too long, there were too many.
 _BUSY = (408, 429)
 #: Answers of a Glance that is restarted, or of a proxy in its place.
@@ -258,14 +265,16 @@ class ImageApi(ImageLookup):
 
     @abc.abstractmethod
     def upload(self, image_id: str, body: 'Body', store: Optional[str] = None,
-               base_image: Optional[str] = None, snapshot: bool = False) -> None:
+               base_image: Optional[str] = None, snapshot: bool = False, retry_store: bool = True) -> None:
         """Send an image's data: PUT /v2/images/{id}/file.
 
         :param body: rewound by the implementation before every attempt.
         :param store: sent, as it is, as X-Image-Meta-Store (Rocky and later).
         :param base_image: sent as X-OpenStack-Base-Image-Ref (specification of Ussuri).
-        :param snapshot: tells the filter that it is a server's snapshot and not a volume.
-        :raises GlanceError: Glance refused it; see :func:`store_may_refuse`.
+        :param snapshot: sent to the filter: it is a server's snapshot and not a volume.
+        :param retry_store: False: an error of the store itself is raised at once and not retried by the
+            service, because the caller has another store.
+        :raises GlanceError: Glance refused it; :mod:`blame` says for which cause.
         :raises CannotSendAgain: a second attempt was due and the body cannot go back.
         """
 

@@ -20,19 +20,19 @@ from multistore_hooks.i18n import _
 class Cause(NamedTuple):
     """Why an upload failed."""
 
-    #: A clause for an error message; ``%(store)s`` stands for the store in words.
+    #: A clause for an error message; of a store only what comes after its name.
     text: str
     #: The store is the cause: another one may take the image.
     is_store: bool = False
 
 
-NO_STORE = Cause(_('%(store)s does not exist in the Glance that was asked'), is_store=True)
-STORE_DISABLED = Cause(_('%(store)s takes no images: it is read-only, or Glance could not set it up when it '
-                         'started'), is_store=True)
-STORE_FULL = Cause(_('%(store)s is full'), is_store=True)
-STORE_FAILED = Cause(_('%(store)s cannot be written to by Glance'), is_store=True)
-REFUSED = Cause(_('Glance refused the image for %(store)s'), is_store=True)
-NO_ROOM = Cause(_('%(store)s is full, or a limit is reached'), is_store=True)
+NO_STORE = Cause(_('does not exist in the Glance that was asked'), is_store=True)
+STORE_DISABLED = Cause(_('takes no images: it is read-only, or Glance could not set it up when it started'),
+                       is_store=True)
+STORE_FULL = Cause(_('is full'), is_store=True)
+STORE_FAILED = Cause(_('cannot be written to by Glance'), is_store=True)
+REFUSED = Cause(_('refused the image'), is_store=True)
+NO_ROOM = Cause(_('is full, or a limit is reached'), is_store=True)
 SIGNATURE = Cause(_("the image's signature does not match its data"))
 TOKEN = Cause(_('the token was not accepted, or expired during the upload'))
 FORBIDDEN = Cause(_('the policy of Glance does not allow this user to upload the image'))
@@ -102,4 +102,6 @@ def explain(cause: Cause, store: Optional[str]) -> str:
 
     :param store: its id; None: Glance's default store, or the one that Glance chooses.
     """
-    return cause.text % {'store': _('the store %s') % store if store else _("Glance's store")}
+    if not cause.is_store:
+        return cause.text
+    return '%s %s' % (_('the store %s') % store if store else _("Glance's store"), cause.text)

@@ -23,6 +23,7 @@ import urllib.parse
 from glanceclient import exc
 
 from multistore_hooks.glance_api import api
+from multistore_hooks.glance_api import blame
 
 Run = Callable[[str, Callable[[Any], Any]], Any]
 
@@ -66,11 +67,12 @@ class ClientImages(api.ImageApi):
         return api.Image.from_glance(self.request('get', 'get', '/v2/images/%s' % image_id)[1])
 
     def upload(self, image_id: str, body: api.Body, store: Optional[str] = None,
-               base_image: Optional[str] = None, snapshot: bool = False) -> None:
+               base_image: Optional[str] = None, snapshot: bool = False, retry_store: bool = True) -> None:
         named = {api.STORE_HEADER: store, api.BASE_IMAGE_HEADER: base_image,
                  api.FILTER_HEADER: api.SNAPSHOT if snapshot and base_image else None}
         self.request('upload', 'put', '/v2/images/%s/file' % image_id, body, raw_headers={
-            name: value for name, value in named.items() if value is not None})
+            name: value for name, value in named.items() if value is not None},
+            is_final=None if retry_store else lambda error: blame.cause_of_error(error).is_store)
 
     def delete(self, image_id: str) -> None:
         self.request('delete', 'delete', '/v2/images/%s' % image_id)
@@ -121,7 +123,8 @@ class ClientImages(api.ImageApi):
 
     def request(self, verb: str, method: str, path: str, data: Any = None,
                 headers: Optional[Dict[str, str]] = None, raw_headers: Optional[Dict[str, str]] = None,
-                run: Optional[Run] = None) -> Any:
+                run: Optional[Run] = None,
+                is_final: Optional[Callable[[api.GlanceError], bool]] = None) -> Any:
         """Send a request in the service's own loop of retries, and translate its errors.
 
         :param verb: for the log lines of the service's loop.
@@ -130,6 +133,7 @@ class ClientImages(api.ImageApi):
         :param headers: percent-encoded by glanceclient.
         :param raw_headers: sent as they are.
         :param run: another loop, such as one with the service's own credentials.
+        :param is_final: says of a 503 whether it is raised at once, and not retried by the service.
         :returns: glanceclient's pair of response and body.
         :raises GlanceError: Glance responded with an error.
         """
@@ -148,6 +152,9 @@ class ClientImages(api.ImageApi):
                     return _send(http, path, data, kwargs)
                 return getattr(http, method)(path, **kwargs)
             except exc.HTTPServiceUnavailable as error:
+                translated = translate_error(error)
+                if is_final is not None and is_final(translated):
+                    raise translated from error
                 unavailable.append(error)
                 raise
 

@@ -30,6 +30,7 @@ from multistore_hooks.glance_api import api
 from multistore_hooks.glance_api import client
 from multistore_hooks import options
 from multistore_hooks.upload import placements
+from multistore_hooks.upload import stores_memory
 from multistore_hooks.upload import transfer
 
 try:
@@ -76,7 +77,7 @@ class API(NovaAPI):
         # By image id, and not on the request context: it is simple, and reaches native threads too.
         self._snapshots: Dict[str, _Snapshot] = {}
         self._sent: Dict[str, transfer.Sent] = {}
-        self._stores = _StoresMemory(clock)
+        self._stores = stores_memory.StoresMemory(clock)
 
     @contextlib.contextmanager
     def with_placement(self, context: Any, image_id: str, base_image: Optional[str],
@@ -96,7 +97,7 @@ class API(NovaAPI):
             named=placements.StoreRef(store, '[multistore_hooks] snapshot_store') if store else None,
             base_image=base_image, local_store=local_store, resolve=CONF.multistore_hooks.resolve_base_image)
         try:
-            placement = self._stores.place(images_for(context), request)
+            placement = self._stores.decide_placement(images_for(context), request)
         except exceptions.StoreNotUsable as error:
             self._delete_record(context, image_id)
             raise exception.ImageBadRequest(image_id=image_id, response=str(error)) from error
@@ -219,48 +220,6 @@ class API(NovaAPI):
 def _location_refused(image_id: str, why: Any) -> Exception:
     return exception.ImageUnacceptable(  # type: ignore[no-any-return]
         image_id=image_id, reason='Glance refuses its location: %s' % why)
-
-
-class _StoresMemory:
-    """The stores that Glance offers, remembered for a while: each snapshot would ask for them."""
-
-    def __init__(self, clock: Any) -> None:
-        self._clock = clock
-        self._stores: Optional[api.Stores] = None
-        self._until = 0.0
-
-    def place(self, images: api.ImageLookup, request: placements.UploadRequest) -> placements.Placement:
-        """Decide where an upload goes; a store is never refused by what is remembered.
-
-        :raises StoreNotUsable: the operator named a store that does not exist or is read-only.
-        """
-        remembered = self._stores is not None and self._clock.monotonic() < self._until
-        try:
-            return transfer.decide_placement(_Lookups(self, images), request)
-        except exceptions.StoreNotUsable:
-            if not remembered:
-                raise
-        self._until = 0.0
-        return transfer.decide_placement(_Lookups(self, images), request)
-
-    def get(self, images: api.ImageLookup) -> api.Stores:
-        now = self._clock.monotonic()
-        if self._stores is None or now >= self._until:
-            self._stores, self._until = images.stores(), now + STORES_LIFETIME
-        return self._stores
-
-
-class _Lookups(api.ImageLookup):
-    """The requests of one placement, with the stores that are remembered."""
-
-    def __init__(self, memory: _StoresMemory, images: api.ImageLookup) -> None:
-        self._memory, self._images = memory, images
-
-    def stores(self) -> api.Stores:
-        return self._memory.get(self._images)
-
-    def image(self, image_id: str) -> api.Image:
-        return self._images.image(image_id)
 
 
 class _PlacingClient(glance.GlanceClientWrapper):

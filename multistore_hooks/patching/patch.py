@@ -164,7 +164,7 @@ def _change(file: unified.PatchedFile, project: str) -> Change:
     allowed = r'diff --git a/{0} b/{0}\n|index [0-9a-f]+\.\.[0-9a-f]+( 100644)?\n'.format(
         re.escape(path)) + (r'|new file mode 100644\n' if adds else '')
     for line in file.patch_info or ():
-        if not re.match('(%s)$' % allowed, line):
+        if not re.match(r'(%s)\Z' % allowed, line):
             raise errors.BadPatch('%s: %r is not supported' % (path, line.rstrip()))
     hunks = tuple(_hunk(path, hunk) for hunk in file)
     if not hunks:

@@ -14,8 +14,12 @@ from typing import Union
 
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
+from multistore_hooks.i18n import _
 from multistore_hooks.options import AUTO
 from multistore_hooks.options import NEVER
+
+
+DOES_NOT_EXIST = _('does not exist')
 
 
 class StoreRef(NamedTuple):
@@ -52,12 +56,12 @@ class Placement(NamedTuple):
     base_image: Optional[str]
     #: For the log.
     reason: str
-    #: The operator named the store: it is this one or an error.
-    named: bool = False
-    #: Something did not go as it should: the reason is logged as a warning.
+    #: The decision could not be made as configured: the reason is logged as a warning.
     degraded: bool = False
     #: Where it goes if the inferred store refuses it; None if there is no other.
     fallback_store: Optional[str] = None
+    #: The other stores of the base image that take images.
+    other_stores: Tuple[str, ...] = ()
 
     @property
     def where(self) -> str:
@@ -131,11 +135,13 @@ def _left_to_glance(request: UploadRequest, stores: api.Stores) -> bool:
 def _by_base_image(request: UploadRequest, stores: api.Stores,
                    base_image: Union[api.Image, Unavailable, None]) -> Placement:
     default = stores.default
-    if isinstance(base_image, api.Image) and request.local_store in writable(base_image.stores, stores):
+    usable = writable(base_image.stores, stores) if isinstance(base_image, api.Image) else ()
+    if request.local_store in usable:
         return Placement(request.local_store, request.base_image,
                          'its base image %s is in this store, the local store of this compute '
                          '(images_rbd_glance_store_name)' % request.base_image,
-                         fallback_store=_other(default, request.local_store))
+                         fallback_store=_other(default, request.local_store),
+                         other_stores=_without(usable, request.local_store))
     if _left_to_glance(request, stores):
         return Placement(None, request.base_image, 'Glance itself follows its base image %s'
                          % request.base_image, fallback_store=default)
@@ -149,19 +155,19 @@ def _by_base_image(request: UploadRequest, stores: api.Stores,
         return _default(request, 'its base image %s is in no store that takes images (it is in %s)'
                         % (request.base_image, ', '.join(base_image.stores)))
     return Placement(store, request.base_image, 'its base image %s is in this store' % request.base_image,
-                     fallback_store=_other(default, store))
+                     fallback_store=_other(default, store), other_stores=_without(usable, store))
 
 
 def _named(request: UploadRequest, named: StoreRef,
            stores: Union[api.Stores, Unavailable, None]) -> Placement:
     if isinstance(stores, api.Stores):
         check_named(named, stores)
-        return Placement(named.store, request.base_image, 'named by %s' % named.source, named=True)
+        return Placement(named.store, request.base_image, 'named by %s' % named.source)
     # Glance refuses an unknown store by itself; not asking it at all would lose the upload for
     # nothing.
     why = stores.reason if isinstance(stores, Unavailable) else 'not asked'
     return Placement(named.store, request.base_image, "named by %s, unchecked because Glance's stores "
-                     'are not known (%s)' % (named.source, why), named=True, degraded=True)
+                     'are not known (%s)' % (named.source, why), degraded=True)
 
 
 def check_named(named: StoreRef, stores: api.Stores) -> None:
@@ -169,17 +175,28 @@ def check_named(named: StoreRef, stores: api.Stores) -> None:
 
     :raises StoreNotUsable: with the store, who named it, and the stores there are.
     """
-    store = stores.get(named.store)
-    if not stores.stores:
-        why = 'cannot be used: this Glance does not have several stores'
-    elif store is None:
-        why = 'does not exist'
-    elif store.read_only:
-        why = 'is read-only'
-    else:
+    why = why_unusable(named.store, stores)
+    if why is None:
         return
     raise exceptions.StoreNotUsable(named_by=named.source, store=named.store, why=why,
                                     there_are=describe(stores))
+
+
+def why_unusable(store_id: str, stores: api.Stores) -> Optional[str]:
+    """Return why a store cannot take an image, as far as Glance's discovery shows; None if it can.
+
+    :returns: what comes after "the Glance store 'x', which ".
+    """
+    why: Optional[str] = None
+    store = stores.get(store_id)
+    alike = [known for known in stores.ids if known.lower() == store_id.strip().lower()]
+    if not stores.stores:
+        why = _('cannot be used: this Glance does not have several stores')
+    elif store is not None and store.read_only:
+        why = _('is read-only')
+    elif store is None:
+        why = _("does not exist (did you mean '%s'?)") % alike[0] if alike else DOES_NOT_EXIST
+    return why
 
 
 def describe(stores: api.Stores) -> str:
@@ -197,3 +214,7 @@ def _default(request: UploadRequest, why: str, degraded: bool = True) -> Placeme
 
 def _other(default: Optional[str], store: Optional[str]) -> Optional[str]:
     return default if default != store else None
+
+
+def _without(stores: Tuple[str, ...], store: Optional[str]) -> Tuple[str, ...]:
+    return tuple(other for other in stores if other != store)

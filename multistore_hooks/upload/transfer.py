@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An upload that follows a placement: headers, going back on a retry, checked afterwards."""
+"""An upload that follows a placement: sent there, and checked afterwards.
 
-import io
+This is the one place for a response that was lost: what arrived all the same is a success.
+"""
+
 import time
 from typing import Any
 from typing import Callable
@@ -12,60 +14,16 @@ from typing import Union
 
 from oslo_log import log as logging
 
+from multistore_hooks import backoff
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
+from multistore_hooks.upload import counted_body
+from multistore_hooks.upload import fallback
 from multistore_hooks.upload import placements
 
 LOG = logging.getLogger(__name__)
 
 T = TypeVar('T')
-
-#: Seconds before each look at what arrived: a replica of Glance's database may lag behind the upload.
-LOOKS = (0, 0.5, 1, 2, 4)
-
-
-class CountedBody(api.Body):
-    """What a service hands over as data, made to start again from where it began, and counted.
-
-    Stock Nova and Cinder send a file again from where the first attempt stopped, and report the
-    empty or truncated image as a success.
-
-    :param data: bytes, or a file object; one that cannot seek can be sent once.
-    """
-
-    def __init__(self, data: Any) -> None:
-        if isinstance(data, str):
-            data = data.encode('utf-8')
-        self._data = data if hasattr(data, 'read') else io.BytesIO(data)
-        self._start: Optional[int] = None
-        self._why = ''
-        #: Bytes read since the last rewind: what the last attempt sent.
-        self.sent = 0
-        #: Bytes of all of it, once an attempt has come to its end. A later one may be refused before that,
-        #: because an earlier one, whose answer was lost, has arrived.
-        self.whole: Optional[int] = None
-        try:
-            self._start = self._data.tell()
-        except Exception as error:  # whatever a driver's file object raises: it shows only on a retry
-            self._why = str(error) or type(error).__name__
-
-    def rewind(self) -> None:
-        if not self.sent:
-            return
-        if self._start is None:
-            raise exceptions.CannotSendAgain(sent=self.sent, why=self._why)
-        try:
-            self._data.seek(self._start)
-        except Exception as error:
-            raise exceptions.CannotSendAgain(sent=self.sent, why=error) from error
-        self.sent = 0
-
-    def read(self, size: int = -1) -> bytes:
-        piece: bytes = self._data.read(size)
-        self.sent += len(piece)
-        if size < 0 or (size and not piece):
-            self.whole = self.sent
-        return piece
 
 
 def decide_placement(images: api.ImageLookup, request: placements.UploadRequest) -> placements.Placement:
@@ -92,90 +50,89 @@ class Sent(NamedTuple):
 
 
 def upload(images: api.ImageApi, image_id: str, data: Any, placement: placements.Placement,
-           snapshot: bool = False) -> None:
+           snapshot: bool = False, clock: Any = time) -> None:
     """Send an image's data where a placement says, and check what arrived: `send`, then `check`."""
-    check(images, image_id, send(images, image_id, data, placement, snapshot))
+    check(images, image_id, send(images, image_id, data, placement, snapshot, clock), clock=clock)
 
 
 def send(images: api.ImageApi, image_id: str, data: Any, placement: placements.Placement,
-         snapshot: bool = False) -> Sent:
+         snapshot: bool = False, clock: Any = time) -> Sent:
     """Send an image's data where a placement says; the caller checks what arrived.
 
     :param data: bytes or a file object.
     :param snapshot: it is a server's snapshot, which Glance's filter may treat unlike a volume's
         image.
-    :raises GlanceError: Glance refused it; nothing but the service's own retries is tried again,
-        except that an image for an inferred store which refuses it goes to the default store.
+    :param clock: has ``monotonic()`` and ``sleep(seconds)``.
+    :raises GlanceError: Glance refused it. Only the service's own retries are made, and one at the default
+        store where an inferred store refused it.
     :raises CannotSendAgain: a second attempt was due and the data cannot go back.
     """
-    body = CountedBody(data)
+    body = counted_body.CountedBody(data)
     log = LOG.warning if placement.degraded else LOG.info
     log('Uploading image %(image)s to %(where)s: %(reason)s.',
         {'image': image_id, 'where': placement.where, 'reason': placement.reason})
-    try:
-        _send(images, image_id, body, placement.store, placement.base_image, snapshot)
-    except api.GlanceError as error:
-        if placement.fallback_store is None or not api.store_may_refuse(error.status):
-            raise
-        LOG.warning('Image %(image)s was refused, perhaps by %(where)s (%(error)s): uploading it to the '
-                    'default store %(default)s.',
-                    {'image': image_id, 'where': placement.where, 'error': error,
-                     'default': placement.fallback_store})
-        # Without the base image, or the filter would choose the same store again.
+
+    def send_to(store: Optional[str], base_image: Optional[str]) -> None:
+        another = placement.fallback_store not in (None, store)
         try:
-            _send(images, image_id, body, placement.fallback_store)
-        except api.Conflict as conflict:
-            # Glance has left the image as the first one made it, which is what has to be told.
-            raise error from conflict
-        placement = placement._replace(store=placement.fallback_store)
+            images.upload(image_id, body, store, base_image, snapshot and base_image is not None, not another)
+        except Exception as error:
+            if not _may_have_arrived(body, error) or not _has_arrived(images, image_id, body.whole, clock):
+                raise
+            LOG.warning('The upload of image %(image)s failed (%(error)s), but Glance reports the image '
+                        'active and complete: it is a success.', {'image': image_id, 'error': error})
+
+    placement = fallback.send(images, image_id, placement, send_to, body.obstacle, clock)
     return Sent(body.sent if body.whole is None else body.whole, placement)
 
 
-def _send(images: api.ImageApi, image_id: str, body: CountedBody, *where: Any) -> None:
-    """Upload; what arrived although its answer was lost, has arrived."""
-    try:
-        images.upload(image_id, body, *where)
-    except Exception as error:
-        if not _arrived(images, image_id, body.whole):
-            raise
-        LOG.warning('Image %(image)s is active and whole, although the answer to its upload was: %(error)s',
-                    {'image': image_id, 'error': error})
+def _may_have_arrived(body: counted_body.CountedBody, error: Exception) -> bool:
+    """Tell whether an upload that failed may be complete: a gateway may have given up before Glance did.
 
-
-def _arrived(images: api.ImageApi, image_id: str, size: Optional[int]) -> bool:
-    """Tell whether an image has all that was sent; a gateway may have given up before Glance did."""
-    if size is None:
+    All of it must have been sent. A refusal is one; but if an earlier attempt arrived, Glance answers the
+    next one with 409. A 409 at the first attempt is about somebody else's data.
+    """
+    if body.whole is None:
         return False
-    for pause in LOOKS:
-        time.sleep(pause)
+    if isinstance(error, api.Conflict):
+        return body.attempts > 1
+    return not api.is_client_error(error)
+
+
+def _has_arrived(images: api.ImageApi, image_id: str, size: Optional[int], clock: Any) -> bool:
+    """Tell whether Glance has an image with all that was sent; an upload that goes on is waited for."""
+    image: Union[api.Image, placements.Unavailable, None] = None
+    for _waited in backoff.polls(fallback.SETTLE_SECONDS, fallback.LONGEST, fallback.SHORTEST, clock):
         image = _ask(lambda: images.image(image_id))
         if isinstance(image, placements.Unavailable) or image.status != 'saving':
             break
     return _is_whole(image, size)
 
 
-def check(images: api.ImageApi, image_id: str, upload_sent: Sent, record: Optional[api.Image] = None) -> None:
+def check(images: api.ImageApi, image_id: str, upload_sent: Sent, record: Optional[api.Image] = None,
+          clock: Any = time) -> None:
     """Compare what Glance has with what was sent.
 
     :param record: the image as the service itself has just read it, which saves the first request.
-    :raises NotAsSent: Glance has the image, but not what was sent; nobody will boot from it.
+    :param clock: has ``monotonic()`` and ``sleep(seconds)``.
+    :raises NotAsSent: Glance has the image, but not what was sent. It accepted this upload, so the data is
+        this one's, in part: an image that is active is deleted, so that no server boots from it.
     """
     sent, placement = upload_sent
-    image = _ask(lambda: record or images.image(image_id))
-    for pause in LOOKS:
+    image: Union[api.Image, placements.Unavailable] = placements.Unavailable('')
+    for waited in backoff.polls(fallback.SETTLE_SECONDS, fallback.LONGEST, fallback.SHORTEST, clock):
+        image = record if record is not None and not waited else _ask(lambda: images.image(image_id))
         if isinstance(image, placements.Unavailable) or _is_whole(image, sent):
             break
-        time.sleep(pause)
-        image = _ask(lambda: images.image(image_id))
     if isinstance(image, placements.Unavailable):
-        LOG.warning('Image %(image)s was uploaded, but Glance cannot be asked whether it is complete '
-                    '(%(why)s).', {'image': image_id, 'why': image.reason})
+        LOG.warning('Image %(image)s was uploaded, but its record cannot be read, so that nobody has checked '
+                    'whether it is complete (%(why)s).', {'image': image_id, 'why': image.reason})
         return
-    if image.status != 'active' or image.size != sent:
+    if not _is_whole(image, sent):
         raise exceptions.NotAsSent(
             image_id=image_id,
-            # An image that is not active can be booted by nobody, and the service deletes it.
-            what_now=_discard(images, image_id) if image.status == 'active' else 'It was left to itself.',
+            what_now=(_discard(images, image_id) if image.status == 'active'
+                      else 'It was not deleted, as it is not active.'),
             why='%d bytes were sent, and Glance has %s bytes with the status %s'
                 % (sent, image.size, image.status))
     LOG.info('Image %(image)s is active with %(size)d bytes in %(stores)s.',
@@ -187,7 +144,7 @@ def check(images: api.ImageApi, image_id: str, upload_sent: Sent, record: Option
                                     'stores': ', '.join(image.stores)})
 
 
-def _is_whole(image: Union[api.Image, placements.Unavailable], size: Optional[int]) -> bool:
+def _is_whole(image: Union[api.Image, placements.Unavailable, None], size: Optional[int]) -> bool:
     return isinstance(image, api.Image) and (image.status, image.size) == ('active', size)
 
 
@@ -202,9 +159,9 @@ def _discard(images: api.ImageApi, image_id: str) -> str:
 
 
 def _ask(question: Callable[[], T]) -> Union[T, placements.Unavailable]:
-    """Ask Glance something that an upload can do without: it is never lost to the question."""
+    """Request something that an upload can do without: it never fails because of it."""
     try:
         return question()
     except Exception as error:
-        LOG.debug('Glance could not be asked.', exc_info=True)
+        LOG.debug('A request to Glance failed.', exc_info=True)
         return placements.Unavailable(str(error) or type(error).__name__)

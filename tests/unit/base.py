@@ -5,17 +5,17 @@ import fixtures
 import testtools
 
 from multistore_hooks.glance_api import client
-from multistore_hooks.upload import transfer
+from tests import clock
 from tests import contract
 from tests import fake_glance
 
 
 class TestCase(testtools.TestCase):
-    """A test whose log lines can be looked at."""
+    """A test whose log lines can be read, with a clock of its own."""
 
     def setUp(self):
         super().setUp()
-        self.useFixture(fixtures.MockPatchObject(transfer, 'LOOKS', (0, 0, 0)))
+        self.clock = clock.Clock()
         self._log = self.useFixture(fixtures.FakeLogger(
             'multistore_hooks', format='%(levelname)s %(message)s'))
 

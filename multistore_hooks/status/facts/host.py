@@ -24,7 +24,7 @@ PROGRAMS = {
     'cinder': ('cinder-volume', 'cinder-api', 'cinder-wsgi'),
     'glance': ('glance-api', 'glance-wsgi-api'),
 }
-_PYTHON = re.compile(r'python[0-9.]*$')
+_PYTHON = re.compile(r'python[0-9.]*\Z')
 _SECONDS = 30
 
 # Finding a top-level package imports nothing of it.

@@ -11,7 +11,7 @@ from multistore_hooks.cinder import manager
 from multistore_hooks.cinder import patched
 from multistore_hooks.cinder import upload_service
 from multistore_hooks import exceptions
-from multistore_hooks.upload import transfer
+from multistore_hooks.upload import counted_body
 from tests.unit.cinder import base
 
 
@@ -49,7 +49,7 @@ class UploadTest(ManagerTestCase):
     def test_an_image_that_got_its_data_from_its_owner_meanwhile_stays(self):
         """Glance refuses the hook's own upload: it has written nothing, and deletes nothing."""
         image = self.queued()
-        self.images().upload(image, transfer.CountedBody(b'the data of the owner'))
+        self.images().upload(image, counted_body.CountedBody(b'the data of the owner'))
         self.assertRaises(glanceclient.exc.HTTPConflict, self.manager.copy_volume_to_image, base.Context(),
                           base.Volume(), {'id': image})
         self.assertEqual(b'the data of the owner', self.glance.data['fast', image])

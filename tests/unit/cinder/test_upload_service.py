@@ -80,7 +80,8 @@ class BlameTest(PlacingTestCase):
         error = self.fail(410)
         self.assertIsInstance(error, exceptions.StoreNotUsable)
         self.assertIn("Volume type 'gold' (image_service:store_id) names the Glance store 'cheap', which "
-                      'takes no images, as Glance is configured. Glance responded: ', str(error))
+                      'takes no images: it is read-only, or Glance could not set it up when it started. '
+                      'Glance responded: ', str(error))
 
     def test_an_image_that_was_deleted_meanwhile_is_no_fault_of_the_store(self):
         self.assertIsInstance(self.fail(410, deleted=True), exception.ImageNotFound)

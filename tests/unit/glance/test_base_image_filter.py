@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Glance filter in front of the fake Glance: what it asks, what it sends on, what it leaves alone."""
 
+import io
+
 import fixtures
 from oslo_config import cfg
 import webob
 
 from multistore_hooks.glance import base_image_filter
+from multistore_hooks.glance import request_body
 from multistore_hooks.glance_api import api
+from multistore_hooks.upload import stores_memory
 from tests import contract
 from tests import fake_glance
 from tests.unit import base
@@ -33,7 +37,7 @@ class FilterTestCase(base.FakeGlanceTestCase):
 
     def setUp(self):
         super().setUp()
-        self.filter = base_image_filter.BaseImageFilter(self.glance, self.colocate)
+        self.filter = base_image_filter.BaseImageFilter(self.glance, self.colocate, self.clock)
         self.pipeline = Context(self.filter)
 
     def upload(self, image_id, data=b'snapshot', store=None, **headers):
@@ -92,10 +96,12 @@ class FollowTest(FilterTestCase):
         self.assertEqual(['GET /v2/images/%s' % base_image, 'PUT /v2/images/%s/file' % image_id],
                          self.asked())
 
-    def test_stores_are_asked_for_again_after_a_minute(self):
+    def test_stores_are_requested_again_after_a_minute(self):
         self.follow(self.base('cheap'))
-        until, stores = self.filter._stores
-        self.filter._stores = (until - base_image_filter.STORES_LIFETIME, stores)
+        self.clock.now += stores_memory.LIFETIME - 1
+        self.follow(self.base('cheap'))
+        self.assertEqual(1, len(self.glance.requests('GET', 'stores')))
+        self.clock.now += 1
         self.follow(self.base('cheap'))
         self.assertEqual(2, len(self.glance.requests('GET', 'stores')))
 
@@ -150,54 +156,244 @@ class FollowTest(FilterTestCase):
         self.assertEqual(['rbd'], self.glance.where(self.follow(self.base('rbd'))))
 
 
+class Pieces:
+    """Gives out bytes; all servers' input stands on it."""
+
+    def __init__(self, data):
+        self._rest = io.BytesIO(data)
+
+
+class Gunicorn(Pieces):
+    """As gunicorn's Body: read, readline, readlines, and an iterator over lines."""
+
+    def read(self, size=None):
+        return self._rest.read(-1 if size is None else size)
+
+    def readline(self, size=None):
+        return self._rest.readline(-1 if size is None else size)
+
+    def readlines(self, size=None):
+        return self._rest.readlines()
+
+    def __iter__(self):
+        return iter(self._rest)
+
+
+class Eventlet(Gunicorn):
+    """As eventlet's Input, which besides reads into a buffer."""
+
+    def readinto(self, buffer):
+        return self._rest.readinto(buffer)
+
+
+class ModWsgi(Gunicorn):
+    """As mod_wsgi's, whose methods take positional arguments only, and a number."""
+
+    def read(self, *args):
+        return self._rest.read(*args)
+
+
+SERVERS = (Gunicorn, Eventlet, ModWsgi)
+
+
 class RefusedTest(FilterTestCase):
 
     stores = {'fast': fake_glance.FILE, 'off': fake_glance.DISABLED, 'full': fake_glance.FULL}
 
+    def put(self, store, data=b'snapshot', app=None, chunked=False, server=Gunicorn, **environ):
+        """Upload an image whose base image is in a store; return its id and the response."""
+        image_id = self.queued()
+        request = webob.Request.blank('/v2/images/%s/file' % image_id, method='PUT', environ=environ,
+                                      headers={'X-OpenStack-Base-Image-Ref': self.base(store)})
+        request.environ['wsgi.input'] = server(data)
+        if chunked:
+            request.headers['Transfer-Encoding'] = 'chunked'
+        else:
+            request.environ['CONTENT_LENGTH'] = str(len(data))
+        pipeline = Context(base_image_filter.BaseImageFilter(app or self.glance, clock=self.clock))
+        return image_id, request.get_response(pipeline)
+
     def test_store_that_refuses_before_reading_is_replaced_by_the_default(self):
         image_id = self.follow(self.base('off'))
         self.assertEqual(b'snapshot', self.glance.data['fast', image_id])
-        self.assertIn('sending it to the default store fast', self.log)
+        self.assertIn('WARNING Image %s was not accepted: the store off takes no images' % image_id, self.log)
+        self.assertIn('Sending it to the default store fast.', self.log)
 
-    def test_store_that_refuses_after_reading_is_told_to_the_caller(self):
-        image_id = self.queued()
-        response = self.upload(image_id, X_OpenStack_Base_Image_Ref=self.base('full'))
-        self.assertEqual(413, response.status_code)
-        self.assertIn('cannot be sent to the default store fast', self.log)
-        self.assertEqual(1, len(self.glance.requests('PUT', '/file')))
-
-    def test_a_body_that_is_read_line_by_line_counts_as_read(self):
-        self.glance.stores['off'] = fake_glance.FULL
-        lines = []
-
-        def iterating(environ, start_response):
-            if environ['REQUEST_METHOD'] == 'PUT':
-                lines.extend(environ['wsgi.input'])
+    def test_behind_every_server_a_method_that_is_looked_up_has_read_nothing(self):
+        # Glance's reader of an image asks for what the body has before it hands it to a store.
+        def looking(environ, start_response):
+            for name in ('read', 'readline', 'readinto', 'seek', 'fileno'):
+                getattr(environ['wsgi.input'], name, None)
             return self.glance(environ, start_response)
-        self.pipeline = Context(base_image_filter.BaseImageFilter(iterating))
-        response = self.upload(self.queued(), X_OpenStack_Base_Image_Ref=self.base('off'))
-        self.assertEqual((413, [b'snapshot']), (response.status_code, lines))
+        for server in SERVERS:
+            for chunked in (False, True):
+                image_id, response = self.put('off', app=looking, chunked=chunked, server=server)
+                self.assertEqual(204, response.status_code)
+                self.assertEqual(b'snapshot', self.glance.data['fast', image_id])
 
-    def test_behind_uwsgi_nothing_is_sent_again(self):
-        # Glance reads a chunked body past wsgi.input there: a second try would send what is left.
-        image_id = self.queued()
-        request = webob.Request.blank(
-            '/v2/images/%s/file' % image_id, method='PUT', environ={'uwsgi.version': b'2.0'},
-            headers={'X-OpenStack-Base-Image-Ref': self.base('off')})
-        request.body = b'snapshot'
-        self.assertEqual(410, request.get_response(self.pipeline).status_code)
+    def test_behind_every_server_what_was_read_is_counted_however_it_was_read(self):
+        ways = {'read': lambda body: body.read(3), 'all': lambda body: body.read(),
+                'readline': lambda body: body.readline(), 'readlines': lambda body: body.readlines(),
+                'iteration': lambda body: next(iter(body)),
+                'readinto': lambda body: body.readinto(bytearray(3)) if hasattr(body, 'readinto') else
+                body.read(3)}
+        for server in SERVERS:
+            for name, way in sorted(ways.items()):
+                read = 3 if name in ('read', 'readinto') else 8
+
+                def reading(environ, start_response):
+                    if environ['REQUEST_METHOD'] == 'PUT':
+                        way(environ['wsgi.input'])
+                    return self.glance(environ, start_response)
+                image_id, response = self.put('off', app=reading, server=server)
+                self.assertEqual(410, response.status_code, name)
+                self.assertIn('WARNING Image %s was not accepted: the store off takes no images: it is '
+                              'read-only' % image_id, self.log)
+                self.assertIn('cannot be sent to the default store fast instead: %d bytes of it were read.'
+                              % read, self.log)
+                self.assertNotIn(('fast', image_id), self.glance.data)
+
+    def test_a_method_that_a_server_has_not_is_not_there(self):
+        body = request_body.CountedInput({'wsgi.input': Gunicorn(b'')})
+        self.assertFalse(hasattr(body, 'readinto'))
+        self.assertTrue(hasattr(body, 'read'))
+
+    def test_store_that_refuses_after_reading_is_the_clients_response(self):
+        image_id, response = self.put('full')
+        self.assertEqual(413, response.status_code)
+        self.assertIn('the store full is full (413', self.log)
+        self.assertIn('cannot be sent to the default store fast instead: 8 bytes of it were read.', self.log)
         self.assertEqual(1, len(self.glance.requests('PUT', '/file')))
 
-    def test_other_refusals_are_told_to_the_caller(self):
-        self.glance.faults.append(fake_glance.Fault('PUT', '/file', 403, after=0))
-        response = self.upload(self.queued(), X_OpenStack_Base_Image_Ref=self.base('off'))
-        self.assertEqual(403, response.status_code)
+    def test_behind_uwsgi_a_body_of_known_length_is_sent_to_the_default(self):
+        image_id, response = self.put('off', **{'uwsgi.version': b'2.0'})
+        self.assertEqual(204, response.status_code)
+        self.assertEqual(b'snapshot', self.glance.data['fast', image_id])
 
-    def test_default_store_that_refuses_is_told_to_the_caller(self):
+    def test_behind_uwsgi_a_chunked_body_is_not_sent_again(self):
+        # Glance reads it past wsgi.input there: a second attempt would send what is left.
+        _image_id, response = self.put('off', chunked=True, **{'uwsgi.version': b'2.0'})
+        self.assertEqual(410, response.status_code)
+        self.assertEqual(1, len(self.glance.requests('PUT', '/file')))
+        self.assertIn('instead: it is a chunked body behind uWSGI', self.log)
+
+    def test_other_refusals_are_the_clients_response(self):
+        for status in (403, 404, 409, 500, 502, 503, 504):
+            self.glance.faults.append(fake_glance.Fault('PUT', '/file', status, after=0))
+            _image_id, response = self.put('off')
+            self.assertEqual(status, response.status_code)
+        self.assertNotIn('not accepted', self.log)
+
+    def test_default_store_that_refuses_is_the_clients_response(self):
         self.glance.stores['fast'] = fake_glance.DISABLED
         response = self.upload(self.queued(), X_OpenStack_Base_Image_Ref=self.base('fast'))
         self.assertEqual(410, response.status_code)
         self.assertEqual(1, len(self.glance.requests('PUT', '/file')))
+
+    def test_default_store_that_refuses_too_is_the_clients_response(self):
+        self.glance.stores['fast'] = fake_glance.FULL
+        self.assertEqual(413, self.put('off')[1].status_code)
+        self.assertEqual(2, len(self.glance.requests('PUT', '/file')))
+
+    def test_client_that_closes_its_connection_is_no_refusal_of_the_store(self):
+        class Closed(Gunicorn):
+            def read(self, size=None):
+                raise OSError('Connection reset by peer')
+
+        def failing(environ, start_response):
+            if environ['REQUEST_METHOD'] == 'PUT':
+                try:
+                    environ['wsgi.input'].read(1)
+                except OSError as error:
+                    start_response('400 Bad Request', [('Content-Type', 'text/plain')])
+                    return [str(error).encode()]
+            return self.glance(environ, start_response)
+        _image_id, response = self.put('off', app=failing, server=Closed)
+        self.assertEqual(400, response.status_code)
+        self.assertNotIn('not accepted', self.log)
+
+    def test_client_that_sends_less_than_announced_is_no_refusal_of_the_store(self):
+        def short(environ, start_response):
+            if environ['REQUEST_METHOD'] == 'PUT':
+                while environ['wsgi.input'].read(5):
+                    pass
+                self.glance.faults.append(fake_glance.Fault('PUT', '/file', 400, after=0))
+            return self.glance(environ, start_response)
+        image_id = self.queued()
+        request = webob.Request.blank('/v2/images/%s/file' % image_id, method='PUT', headers={
+            'X-OpenStack-Base-Image-Ref': self.base('off')})
+        request.environ.update({'wsgi.input': Gunicorn(b'snap'), 'CONTENT_LENGTH': '8'})
+        response = request.get_response(Context(base_image_filter.BaseImageFilter(short, clock=self.clock)))
+        self.assertEqual(400, response.status_code)
+        self.assertNotIn('not accepted', self.log)
+
+    def test_image_that_was_deleted_meanwhile_is_not_sent_again(self):
+        def deleting(environ, start_response):
+            if environ['REQUEST_METHOD'] == 'PUT':
+                self.glance.faults.append(fake_glance.Fault('PUT', '/file', 410, after=0))
+                self.glance.images.pop(environ['PATH_INFO'].split('/')[3])
+            return self.glance(environ, start_response)
+        _image_id, response = self.put('off', app=deleting)
+        self.assertEqual(410, response.status_code)
+        self.assertIn('instead: the image was deleted.', self.log)
+
+
+class HostileTest(FilterTestCase):
+    """What a user controls: the path, the headers, and the properties of a record."""
+
+    #: Values of the header or of the property; none is a base image, and none gets into a path.
+    BASES = ('../../v2/info/stores', '11111111-2222-3333-4444-555555555555\nWARNING forged',
+             '%0aWARNING forged', '11111111-2222-3333-4444-555555555555/file', 'x' * 100000, '{', '\x1b[31m',
+             "' OR 1=1 --",
+             '11111111-2222-3333-4444-555555555555?x=1', '１１１１１１１１-2222-3333-4444-55555555555/', '\u202e')
+
+    def lines(self):
+        return [line for line in self.log.splitlines() if line]
+
+    def test_no_property_and_no_header_forges_a_line_or_a_request(self):
+        for hostile in self.BASES:
+            del self.glance.log[:]
+            image_id = self.queued(base_image_ref=hostile)
+            self.assertEqual(204, self.upload(image_id).status_code)
+            self.assertEqual(['fast'], self.glance.where(image_id))
+            self.assertEqual({'/v2/images/' + image_id, '/v2/images/%s/file' % image_id},
+                             {entry[1] for entry in self.glance.log}, hostile)
+        self.assertEqual(len(self.BASES), len(self.lines()), self.log)
+        for line in self.lines():
+            self.assertTrue(line.startswith('WARNING The upload of image '), line)
+            self.assertTrue(line.isprintable(), line)
+            self.assertLess(len(line), 400)
+
+    def test_a_property_that_is_no_text_is_no_base_image(self):
+        for odd in (7, True, ['x'], {'a': 'b'}):
+            image_id = self.queued(base_image_ref=odd)
+            self.assertEqual(204, self.upload(image_id).status_code)
+            self.assertEqual(['fast'], self.glance.where(image_id))
+
+    def test_a_path_that_is_not_an_images_file_passes_untouched(self):
+        for path in ('/v2/images/%s\nWARNING forged/file', '/v2/images/%s/file\n', '/v2/images/%s/file/',
+                     '/v2/images/%s\r/file', '/v2/images/../%s/file', '//v2/images/%s/file',
+                     '/v2/images/\x1b[31m/file', '/V2/images/%s/file'):
+            image_id = self.queued(base_image_ref=self.base('cheap'))
+            path = path.replace('%s', image_id)
+            del self.glance.log[:]
+            request = webob.Request.blank('/', method='PUT')
+            request.environ['PATH_INFO'] = path
+            request.get_response(self.pipeline)
+            self.assertEqual([('PUT', path)], [entry[:2] for entry in self.glance.log])
+        self.assertEqual([], self.lines())
+
+    def test_ids_that_are_written_another_way_are_the_same_base_image(self):
+        base_image = self.base('cheap')
+        for way in (base_image.upper(), '{%s}' % base_image, 'urn:uuid:' + base_image,
+                    base_image.replace('-', '')):
+            self.assertEqual(['cheap'], self.glance.where(self.follow(way)))
+
+    def test_odd_sizes_do_not_break_the_count(self):
+        for announced in ('', '-1', 'x', '9' * 30):
+            body = request_body.CountedInput({'wsgi.input': Gunicorn(b'data'), 'CONTENT_LENGTH': announced})
+            self.assertEqual(b'data', body.read(10))
+            self.assertEqual(4, body.sent)
 
 
 class ColocateTest(FilterTestCase):
@@ -250,7 +446,7 @@ class ColocateTest(FilterTestCase):
 
     def test_nothing_is_asked_after_the_upload_but_for_the_copy(self):
         base_image = self.base('reliable', 'cheap')
-        self.filter._stores = (0, None)
+        self.clock.now += stores_memory.LIFETIME
         image_id = self.follow(base_image)
         after = self.asked()[self.asked().index('PUT /v2/images/%s/file' % image_id) + 1:]
         self.assertEqual(['POST /v2/images/%s/import' % image_id], after)

@@ -10,7 +10,7 @@ import testtools
 
 from multistore_hooks.glance_api import api
 from multistore_hooks.glance_api import client
-from multistore_hooks.upload import transfer
+from multistore_hooks.upload import counted_body
 from tests import contract
 from tests import fake_glance
 
@@ -121,7 +121,7 @@ class RaceTest(FakeTestCase):
         image_id = self.queued()
         images = self.images()
 
-        class Deleting(transfer.CountedBody):
+        class Deleting(counted_body.CountedBody):
             def read(self, size=-1):
                 images.delete(image_id) if not self.sent else None
                 return super().read(size)
@@ -155,13 +155,13 @@ class TokenTest(FakeTestCase):
         made = glanceclient.Client('2', session=session, endpoint_override='http://glance')
         images = client.ClientImages(contract.run_with(lambda: made))
         image_id = self.queued()
-        images.upload(image_id, transfer.CountedBody(b'x' * 300000), 'ceph1-rbd')
+        images.upload(image_id, counted_body.CountedBody(b'x' * 300000), 'ceph1-rbd')
         self.assertEqual(b'x' * 300000, self.glance.data['ceph1-rbd', image_id])
 
     def test_upload_that_is_unauthorized_for_good_is_an_error(self):
         images = self.images('stale')
         error = self.assertRaises(api.GlanceError, images.upload, self.queued(),
-                                  transfer.CountedBody(b'data'))
+                                  counted_body.CountedBody(b'data'))
         self.assertEqual(401, error.status)
 
     def images(self, token=contract.MEMBER, attempts=1):
@@ -192,7 +192,7 @@ class GivenUpTest(FakeTestCase):
                 raise GaveUp(str(error))
         self.glance.faults.append(fake_glance.Fault('PUT', '/file', 503))
         error = self.assertRaises(api.GlanceError, client.ClientImages(run).upload, self.queued(),
-                                  transfer.CountedBody(b'data'))
+                                  counted_body.CountedBody(b'data'))
         self.assertEqual(503, error.status)
         self.assertIsInstance(error.original, GaveUp)
 

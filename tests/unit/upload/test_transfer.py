@@ -5,6 +5,8 @@ import io
 
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
+from multistore_hooks.upload import counted_body
+from multistore_hooks.upload import fallback
 from multistore_hooks.upload import placements
 from multistore_hooks.upload import transfer
 from tests import fake_glance
@@ -35,8 +37,12 @@ class UploadTestCase(base.FakeGlanceTestCase):
     def upload(self, request, data=b'snapshot', attempts=1, **kwargs):
         image_id = self.queued()
         images = self.images(attempts=attempts)
-        transfer.upload(images, image_id, data, transfer.decide_placement(images, request), **kwargs)
+        transfer.upload(images, image_id, data, transfer.decide_placement(images, request),
+                        clock=self.clock, **kwargs)
         return image_id
+
+    def send(self, images, image_id, data, placement):
+        transfer.upload(images, image_id, data, placement, clock=self.clock)
 
     def sent_headers(self):
         headers = self.glance.requests('PUT', '/file')[-1][2]
@@ -67,7 +73,7 @@ class UploadTest(UploadTestCase):
         self.assertEqual(('reliable', base_image, None), self.sent_headers())
         self.assertEqual([], self.glance.requests('GET', base_image))
 
-    def test_without_wishes_nothing_is_asked_and_nothing_sent(self):
+    def test_without_a_store_or_a_base_image_nothing_is_looked_up(self):
         image_id = self.upload(UploadRequest())
         self.assertEqual(['fast'], self.glance.where(image_id))
         self.assertEqual((None, None, None), self.sent_headers())
@@ -119,7 +125,7 @@ class UploadTest(UploadTestCase):
         self.assertEqual(b'once', self.glance.data['fast', image_id])
 
     def test_retry_before_anything_was_read_needs_no_way_back(self):
-        body = transfer.CountedBody(Pipe(b'once'))
+        body = counted_body.CountedBody(Pipe(b'once'))
         body.rewind()
         body.rewind()
         self.assertEqual(b'once', body.read())
@@ -130,7 +136,7 @@ class UploadTest(UploadTestCase):
 
     def test_image_that_is_shorter_than_what_was_sent_is_deleted_and_an_error(self):
         image_id = self.queued()
-        error = self.assertRaises(exceptions.NotAsSent, transfer.upload, Truncating(self.images()),
+        error = self.assertRaises(exceptions.NotAsSent, self.send, Truncating(self.images()),
                                   image_id, b'snapshot', placements.decide(UploadRequest()))
         self.assertIn('8 bytes were sent, and Glance has 4 bytes', str(error))
         self.assertIn('It was deleted.', str(error))
@@ -138,31 +144,31 @@ class UploadTest(UploadTestCase):
 
     def test_image_that_an_earlier_attempt_brought_is_whole_though_the_last_was_refused_early(self):
         image_id = self.queued()
-        transfer.upload(AnswerLost(self.images()), image_id, io.BytesIO(b'snapshot'),
-                        placements.decide(UploadRequest()))
+        self.send(AnswerLost(self.images()), image_id, io.BytesIO(b'snapshot'),
+                  placements.decide(UploadRequest()))
         self.assertEqual(b'snapshot', self.glance.data['fast', image_id])
 
     def test_image_that_an_earlier_attempt_brought_in_part_is_an_error(self):
         image_id = self.queued()
-        self.assertRaises(exceptions.NotAsSent, transfer.upload, PartLost(self.images()), image_id,
+        self.assertRaises(exceptions.NotAsSent, self.send, PartLost(self.images()), image_id,
                           io.BytesIO(b'snapshot'), placements.decide(UploadRequest()))
         self.assertNotIn(image_id, self.glance.images)
 
     def test_image_that_is_not_active_is_an_error(self):
         image_id = self.queued()
-        self.assertRaises(exceptions.NotAsSent, transfer.upload, Losing(self.images()), image_id, b'',
+        self.assertRaises(exceptions.NotAsSent, self.send, Losing(self.images()), image_id, b'',
                           placements.decide(UploadRequest()))
         self.assertEqual('queued', self.glance.images[image_id]['status'])
 
     def test_image_that_becomes_active_late_is_as_good_as_any(self):
         image_id = self.queued()
-        transfer.upload(Lagging(self.images()), image_id, b'snapshot', placements.decide(UploadRequest()))
+        self.send(Lagging(self.images()), image_id, b'snapshot', placements.decide(UploadRequest()))
         self.assertEqual(b'snapshot', self.glance.data['fast', image_id])
 
     def test_damaged_image_that_cannot_be_deleted_is_named(self):
         self.glance.faults.append(fake_glance.Fault('DELETE', '/v2/images', 409))
         image_id = self.queued()
-        error = self.assertRaises(exceptions.NotAsSent, transfer.upload, Truncating(self.images()),
+        error = self.assertRaises(exceptions.NotAsSent, self.send, Truncating(self.images()),
                                   image_id, b'snapshot', placements.decide(UploadRequest()))
         self.assertIn('delete it by hand', str(error))
         self.assertIn(image_id, self.log)
@@ -175,8 +181,8 @@ class UploadTest(UploadTestCase):
 
     def test_image_that_glance_put_elsewhere_is_a_warning(self):
         image_id = self.queued()
-        transfer.upload(Misplacing(self.images()), image_id, b'snapshot',
-                        placements.Placement('cheap', None, 'x'))
+        self.send(Misplacing(self.images()), image_id, b'snapshot',
+                  placements.Placement('cheap', None, 'x'))
         self.assertIn('was meant for the store cheap, but Glance put it into fast', self.log)
 
 
@@ -184,22 +190,39 @@ class LostAnswerTest(UploadTestCase):
     """Glance's answer is lost, or a gateway's comes in its place."""
 
     def test_upload_that_arrived_is_no_failure(self):
-        for error in (api.error_for(409, 'it is active'), api.error_for(503, ''), OSError('reset')):
+        for error in (api.error_for(500, ''), api.error_for(503, ''), OSError('reset')):
             image_id = self.queued()
-            transfer.upload(Deaf(self.images(), error), image_id,
-                            b'snapshot', placements.decide(UploadRequest()))
-            self.assertIn('WARNING Image %s is active and whole' % image_id, self.log)
+            self.send(Deaf(self.images(), error), image_id, b'snapshot', placements.decide(UploadRequest()))
+            self.assertIn('WARNING The upload of image %s failed' % image_id, self.log)
             self.assertIn('with 8 bytes', self.log)
+
+    def test_conflict_after_an_attempt_that_arrived_is_no_failure(self):
+        image_id = self.queued()
+        images = Deaf(self.images(), api.error_for(409, 'it is active'), attempts=2)
+        self.send(images, image_id, b'snapshot', placements.decide(UploadRequest()))
+        self.assertIn('WARNING The upload of image %s failed' % image_id, self.log)
+
+    def test_conflict_at_the_first_attempt_is_about_data_of_somebody_else(self):
+        image_id = self.queued()
+        self.images().upload(image_id, counted_body.CountedBody(b'8 bytes.'))
+        self.assertRaises(api.Conflict, self.send, Draining(self.images()), image_id, b'snapshot',
+                          placements.decide(UploadRequest()))
+        self.assertEqual(b'8 bytes.', self.glance.data['fast', image_id])
+
+    def test_refusal_is_not_taken_for_a_lost_response(self):
+        self.glance.faults.append(fake_glance.Fault('PUT', '/file', 403))
+        self.assertRaises(api.Forbidden, self.upload, UploadRequest(), b'x')
+        self.assertEqual([], self.glance.requests('GET', '/v2/images/'))
 
     def test_upload_that_glance_is_still_at_is_waited_for(self):
         image_id = self.queued()
-        transfer.upload(Lagging(Deaf(self.images(), api.error_for(504, ''))), image_id, b'snapshot',
-                        placements.decide(UploadRequest()))
+        self.send(Lagging(Deaf(self.images(), api.error_for(504, ''))), image_id, b'snapshot',
+                  placements.decide(UploadRequest()))
         self.assertEqual(b'snapshot', self.glance.data['fast', image_id])
 
     def test_upload_that_did_not_arrive_whole_is_a_failure(self):
         for images in (Truncating(self.images()), Losing(self.images())):
-            self.assertRaises(OSError, transfer.upload, Deaf(images, OSError('reset')), self.queued(),
+            self.assertRaises(OSError, self.send, Deaf(images, OSError('reset')), self.queued(),
                               b'snapshot', placements.decide(UploadRequest()))
 
     def test_upload_that_was_not_sent_to_its_end_is_a_failure(self):
@@ -218,18 +241,76 @@ class RefusalTest(UploadTestCase):
             base_image = self.base(store)
             image_id = self.upload(UploadRequest(base_image=base_image))
             self.assertEqual(b'snapshot', self.glance.data['fast', image_id])
-            self.assertIn('refused, perhaps by the store %s' % store, self.log)
+            self.assertIn('WARNING Image %s was not accepted: the store %s ' % (image_id, store), self.log)
             self.assertEqual(('fast', None, None), self.sent_headers())
 
     def test_store_that_vanished_meanwhile_is_replaced_by_the_default(self):
         image_id = self.queued()
-        transfer.upload(self.images(), image_id, b'snapshot',
-                        placements.Placement('gone', None, 'x', fallback_store='fast'))
+        self.send(self.images(), image_id, b'snapshot',
+                  placements.Placement('gone', None, 'x', fallback_store='fast'))
         self.assertEqual(['fast'], self.glance.where(image_id))
 
-    def test_store_whose_driver_fails_is_replaced_by_the_default(self):
-        self.glance.faults.append(fake_glance.Fault('PUT', '/file', 500))
-        image_id = self.upload(UploadRequest(base_image=self.base('off')))
+    def test_store_that_glance_may_not_write_to_is_replaced_by_the_default_at_once(self):
+        self.glance.stores['off'] = fake_glance.FAILING
+        image_id = self.upload(UploadRequest(base_image=self.base('off')), attempts=4)
+        self.assertEqual(['fast'], self.glance.where(image_id))
+        self.assertEqual(2, len(self.glance.requests('PUT', '/file')))
+
+    def test_glance_that_is_away_gets_the_retries_of_the_service_and_no_more(self):
+        self.glance.faults.append(fake_glance.Fault('PUT', '/file', 503, times=99))
+        request = UploadRequest(base_image=self.base('off'))
+        self.assertRaises(api.GlanceError, self.upload, request, attempts=4)
+        self.assertEqual(4, len(self.glance.requests('PUT', '/file')))
+
+    def test_named_store_that_fails_gets_the_retries_of_the_service(self):
+        self.glance.stores['off'] = fake_glance.FAILING
+        self.assertRaises(api.GlanceError, self.upload, UploadRequest(StoreRef('off', 'x')), attempts=4)
+        self.assertEqual(4, len(self.glance.requests('PUT', '/file')))
+
+    def test_glance_that_fails_gets_everything_once(self):
+        # As behind uWSGI, with a chunked body, if http-chunked-input is not set.
+        self.glance.faults.append(fake_glance.Fault('PUT', '/file', 500, times=99))
+        error = self.assertRaises(api.GlanceError, self.upload, UploadRequest(base_image=self.base('off')))
+        self.assertEqual((500, 1), (error.status, len(self.glance.requests('PUT', '/file'))))
+
+    def test_quota_is_met_in_every_store_and_so_everything_is_sent_once(self):
+        self.glance.stores['other'] = fake_glance.FILE
+        self.glance.quota = 5
+        base_image = self.glance.add_image(['other'], owner='p1', data=b'')
+        error = self.assertRaises(api.TooLarge, self.upload, UploadRequest(base_image=base_image))
+        self.assertIn('quota', str(error))
+        self.assertEqual(1, len(self.glance.requests('PUT', '/file')))
+        self.assertNotIn('WARNING', self.log)
+
+    def test_image_that_is_deleted_during_its_upload_is_not_sent_again(self):
+        class Deleting(Passing):
+            def upload(_self, image_id, body, *where):
+                self.glance.images.pop(image_id)
+                raise api.error_for(410, 'Error in store configuration. Adding images to store is disabled.')
+        self.assertRaises(api.Gone, self.send, Deleting(self.images()), self.queued(), b'snapshot',
+                          placements.Placement('off', None, 'x', fallback_store='fast'))
+        self.assertIn('cannot be sent to the default store fast instead: the image was deleted.', self.log)
+
+    def test_data_that_cannot_go_back_is_not_sent_again_and_the_error_is_the_stores(self):
+        request = UploadRequest(base_image=self.base('full'))
+        self.assertRaises(api.TooLarge, self.upload, request, Pipe(b'x' * 300000))
+        self.assertIn('instead: its data cannot be read a second time (Illegal seek).', self.log)
+
+    def test_record_that_glance_did_not_put_back_is_not_tried_again(self):
+        class Stuck(Passing):
+            def image(_self, image_id):
+                return self.images().image(image_id)._replace(status='saving')
+        self.assertRaises(api.TooLarge, self.send, Stuck(self.images()), self.queued(), b'snapshot',
+                          placements.Placement('full', None, 'x', fallback_store='fast'))
+        self.assertIn('instead: its status is saving.', self.log)
+        self.assertEqual(1, len(self.glance.requests('PUT', '/file')))
+        self.assertEqual(fallback.SETTLE_SECONDS, round(self.clock.now))
+
+    def test_record_that_cannot_be_read_is_no_obstacle(self):
+        self.glance.faults.append(fake_glance.Fault('GET', '/v2/images/', 500))
+        image_id = self.queued()
+        self.send(self.images(), image_id, b'snapshot',
+                  placements.Placement('off', None, 'x', fallback_store='fast'))
         self.assertEqual(['fast'], self.glance.where(image_id))
 
     def test_default_store_that_refuses_too_is_an_error(self):
@@ -262,22 +343,35 @@ class Passing:
 
 
 class Deaf(Passing):
-    """Sends, and hears another answer."""
+    """Sends, and gets another response, at the last of several attempts."""
 
-    def __init__(self, images, error):
+    def __init__(self, images, error, attempts=1):
         super().__init__(images)
-        self._error = error
+        self._error, self._attempts = error, attempts
 
-    def upload(self, *arguments):
-        self._images.upload(*arguments)
+    def upload(self, image_id, body, *where):
+        self._images.upload(image_id, body, *where)
+        for _attempt in range(1, self._attempts):
+            body.rewind()
+            body.read()
         raise self._error
+
+
+class Draining(Passing):
+    """Reads all of the body, whatever comes of it."""
+
+    def upload(self, image_id, body, *where):
+        body.rewind()
+        body.read()
+        body.attempts -= 1
+        self._images.upload(image_id, body, *where)
 
 
 class Truncating(Passing):
     """Loses what comes after four bytes."""
 
     def upload(self, image_id, body, *unused):
-        self._images.upload(image_id, transfer.CountedBody(body.read()[:4]))
+        self._images.upload(image_id, counted_body.CountedBody(body.read()[:4]))
 
 
 class AnswerLost(Passing):
@@ -293,7 +387,7 @@ class PartLost(Passing):
     """Takes what came until the connection broke for the image, and refuses the second attempt early."""
 
     def upload(self, image_id, body, *unused):
-        self._images.upload(image_id, transfer.CountedBody(body.read(5)))
+        self._images.upload(image_id, counted_body.CountedBody(body.read(5)))
         body.rewind()
         body.read(3)
 
