@@ -17,6 +17,8 @@ from typing import Tuple
 from typing import Type
 import uuid
 
+from multistore_hooks.glance_api import text
+
 # The response header by which the filter says, on GET /v2/info/stores, that uploads follow their
 # base image.
 FILTER_HEADER = 'X-OpenStack-Multistore-Hooks'
@@ -133,24 +135,25 @@ class Task(NamedTuple):
         tasks = sorted(answer.get('tasks', ()), key=lambda task: str(task.get('created_at', '')))
         if not tasks:
             return None
-        return cls(str(tasks[-1]['id']), str(tasks[-1]['status']), str(tasks[-1].get('message') or ''))
+        newest = tasks[-1]
+        return cls(str(newest['id']), str(newest['status']), text.one_line(str(newest.get('message') or '')))
 
 
-def canonical_id(text: Any) -> Optional[str]:
+def canonical_id(written: Any) -> Optional[str]:
     """Return a UUID as Glance writes it, or None for what is none.
 
     What a user wrote may have capitals, braces or ``urn:uuid:``. Anything else must not get into a path, a
     header or a log line.
     """
     try:
-        return str(uuid.UUID(text)) if isinstance(text, str) and len(text) <= _LONGEST_ID else None
+        return str(uuid.UUID(written)) if isinstance(written, str) and len(written) <= _LONGEST_ID else None
     except ValueError:
         return None
 
 
-def split_commas(text: Optional[str]) -> Tuple[str, ...]:
+def split_commas(joined: Optional[str]) -> Tuple[str, ...]:
     """Split a comma-separated list as Glance writes it; absent and empty are both no entries."""
-    return tuple(part.strip() for part in (text or '').split(',') if part.strip())
+    return tuple(part.strip() for part in (joined or '').split(',') if part.strip())
 
 
 class GlanceError(Exception):
@@ -164,7 +167,7 @@ class GlanceError(Exception):
 
     def __init__(self, message: str, status: Optional[int] = None,
                  original: Optional[BaseException] = None) -> None:
-        super().__init__(message)
+        super().__init__(text.one_line(message))
         self.status = status if status is not None else self.status
         self.original = original
 

@@ -24,6 +24,7 @@ from glanceclient import exc
 
 from multistore_hooks.glance_api import api
 from multistore_hooks.glance_api import blame
+from multistore_hooks.glance_api import text
 
 Run = Callable[[str, Callable[[Any], Any]], Any]
 
@@ -64,18 +65,22 @@ class ClientImages(api.ImageApi):
         return api.Stores.from_glance(body, response.headers)
 
     def image(self, image_id: str) -> api.Image:
-        return api.Image.from_glance(self.request('get', 'get', '/v2/images/%s' % image_id)[1])
+        return api.Image.from_glance(self.request('get', 'get', _path('images', image_id))[1])
 
     def upload(self, image_id: str, body: api.Body, store: Optional[str] = None,
                base_image: Optional[str] = None, snapshot: bool = False, retry_store: bool = True) -> None:
         named = {api.STORE_HEADER: store, api.BASE_IMAGE_HEADER: base_image,
                  api.FILTER_HEADER: api.SNAPSHOT if snapshot and base_image else None}
-        self.request('upload', 'put', '/v2/images/%s/file' % image_id, body, raw_headers={
-            name: value for name, value in named.items() if value is not None},
+        headers = {name: value for name, value in named.items() if value is not None}
+        for value in headers.values():
+            if not text.is_header_value(value):
+                raise api.BadRequest('Store or image %s not found: no header can name it' % ascii(value))
+        self.request(
+            'upload', 'put', _path('images', image_id, 'file'), body, raw_headers=headers,
             is_final=None if retry_store else lambda error: blame.cause_of_error(error).is_store)
 
     def delete(self, image_id: str) -> None:
-        self.request('delete', 'delete', '/v2/images/%s' % image_id)
+        self.request('delete', 'delete', _path('images', image_id))
 
     def list_images(self, **filters: str) -> Iterator[api.Image]:
         path = '/v2/images?' + urllib.parse.urlencode(dict(filters, limit=str(PAGE)))
@@ -86,7 +91,7 @@ class ClientImages(api.ImageApi):
             path = body.get('next')
 
     def delete_from_store(self, image_id: str, store: str) -> None:
-        self.request('delete', 'delete', '/v2/stores/%s/%s' % (urllib.parse.quote(store, safe=''), image_id))
+        self.request('delete', 'delete', _path('stores', store, image_id))
 
     def stores_detail(self) -> Tuple[api.StoreDetail, ...]:
         body = self._get_if_there('/v2/info/stores/detail') or {}
@@ -97,7 +102,7 @@ class ClientImages(api.ImageApi):
         # ``stores``.
         # Otherwise Glance, when a store fails, keeps the whole image in its staging area, and undoes a
         # copy that another request has made meanwhile.
-        self.request('image_import', 'post', '/v2/images/%s/import' % image_id,
+        self.request('image_import', 'post', _path('images', image_id, 'import'),
                      {'method': {'name': 'copy-image'}, 'stores': list(stores),
                       'all_stores_must_succeed': False})
 
@@ -106,10 +111,10 @@ class ClientImages(api.ImageApi):
         return tuple(body.get('import-methods', {}).get('value', ()))
 
     def newest_task(self, image_id: str) -> Optional[api.Task]:
-        return api.Task.newest(self._get_if_there('/v2/images/%s/tasks' % image_id) or {})
+        return api.Task.newest(self._get_if_there(_path('images', image_id, 'tasks')) or {})
 
     def locations(self, image_id: str) -> Tuple[str, ...]:
-        body = self._get_if_there('/v2/images/%s/locations' % image_id) or ()
+        body = self._get_if_there(_path('images', image_id, 'locations')) or ()
         return tuple(location['url'] for location in body)
 
     def _get_if_there(self, path: str) -> Any:
@@ -181,6 +186,13 @@ def translating_errors(send: Callable[[Any], Any]) -> Callable[[Any], Any]:
         except exc.HTTPException as error:
             raise translate_error(error) from error
     return once
+
+
+def _path(collection: str, *parts: str) -> str:
+    """Return a path of Glance's, whose parts are no more than that, whatever is in them."""
+    if not all(text.is_path_segment(part) for part in parts):
+        raise api.NotFound('There is nothing of this name in the %s: %s' % (collection, ascii(parts)))
+    return '/'.join(['/v2', collection] + [text.path_segment(part) for part in parts])
 
 
 def _send(http: Any, path: str, body: api.Body, kwargs: Dict[str, Any]) -> Any:

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text of others on its way into a log line, an error, a header or a path."""
+
+import urllib.parse
+
+#: Characters of one error; a proxy's page may be long.
+LONGEST = 1000
+
+
+def one_line(text: str) -> str:
+    """Return a text as one line of printable characters, the others escaped, in a bounded length.
+
+    A line end would forge a line of a log, and an escape sequence reach the terminal that shows it.
+    """
+    line = ''.join(char if char.isprintable() else char.encode('unicode_escape').decode('ascii')
+                   for char in ' '.join(text.split()))
+    return line if len(line) <= LONGEST else line[:LONGEST - 3] + '...'
+
+
+def is_header_value(text: str) -> bool:
+    """Tell whether a text reaches Glance unchanged as the value of a header."""
+    return text == text.strip() and all(' ' <= char <= '~' or '\xa0' <= char <= '\xff' for char in text)
+
+
+def is_path_segment(text: str) -> bool:
+    """Tell whether a text can be one segment of a path; the dots are taken out by HTTP libraries."""
+    return text not in ('', '.', '..')
+
+
+def path_segment(text: str) -> str:
+    """Return a text as one segment of a path; see :func:`is_path_segment`."""
+    return urllib.parse.quote(text, safe='')
