@@ -110,7 +110,7 @@ class Reached:
 class ImageApiContract(Reached):
     """Behaviour of the Glance with the stores above."""
 
-    def test_discovery_tells_ids_default_and_read_only(self):
+    def test_discovery_lists_ids_default_and_read_only(self):
         stores = self.images().stores()
         self.assertEqual(set(STORES), set(stores.ids))
         self.assertEqual(DEFAULT, stores.default)

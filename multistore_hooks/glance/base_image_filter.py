@@ -8,8 +8,8 @@ glance-api-paste.ini, after ``context`` and before the application::
     [filter:base_image]
     paste.filter_factory = multistore_hooks.glance.base_image_filter:filter_factory
 
-All it knows, it asks of the application behind it by WSGI sub-requests, with the caller's own
-context: it uses nothing of Glance's insides but ``context.elevated()``, and so one filter serves
+It reads stores and images by WSGI sub-requests to the application behind it, with the caller's own
+context: it uses nothing of Glance's internals but ``context.elevated()``, and so one filter serves
 every release.
 """
 
@@ -98,7 +98,7 @@ class BaseImageFilter:
         except _Refused as error:
             return error.response
         if response.status_code < 300 and colocate == options.ALL:
-            # What refused the image is not asked for a copy of it.
+            # The store that refused the image gets no copy of it either.
             _copy(images, image_id, store, [other for other in placement.other_stores if other != store])
         return response
 

@@ -38,7 +38,11 @@ class CountedInput:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._input, name)
-        return self._counting(value) if name.startswith('read') else value
+        if not name.startswith('read'):
+            return value
+        # Kept, as an image is read in thousands of pieces.
+        self.__dict__[name] = self._counting(value)
+        return self.__dict__[name]
 
     def __iter__(self) -> Iterator[bytes]:
         for piece in self._input:

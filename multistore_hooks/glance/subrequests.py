@@ -38,10 +38,10 @@ class SubrequestImages(api.ImageLookup):
 
     def stores(self) -> api.Stores:
         try:
-            answer, headers = self._request('GET', '/v2/info/stores')
+            response, headers = self._request('GET', '/v2/info/stores')
         except api.NotFound:
             return api.Stores()
-        return api.Stores.from_glance(answer, headers)
+        return api.Stores.from_glance(response, headers)
 
     def image(self, image_id: str) -> api.Image:
         return api.Image.from_glance(self._request('GET', '/v2/images/%s' % image_id)[0])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one seam to Glance: a few verbs, two value types, typed errors.
+"""The one seam to Glance: a few verbs, value types, typed errors.
 
 Nova, Cinder, the Glance filter and the command line each bring their own implementation;
 everything behind the seams is written, and tested, against this one.
@@ -19,12 +19,11 @@ import uuid
 
 from multistore_hooks.glance_api import text
 
-# The response header by which the filter says, on GET /v2/info/stores, that uploads follow their
+# The response header by which the filter announces, on GET /v2/info/stores, that uploads follow their
 # base image.
 FILTER_HEADER = 'X-OpenStack-Multistore-Hooks'
 FILTER_TOKEN = 'base-image-ref'
-# In the same header of an upload: it is a server's snapshot. A volume's upload, stock Cinder's
-# too, says nothing.
+# In the same header of an upload: it is a server's snapshot. Uploads of volumes do not have the header.
 SNAPSHOT = 'snapshot'
 
 #: ``urn:uuid:{...}`` has 47 characters.
@@ -64,14 +63,14 @@ class Stores(NamedTuple):
         return tuple(store.id for store in self.stores)
 
     @classmethod
-    def from_glance(cls, answer: Mapping[str, Any], headers: Mapping[str, str]) -> 'Stores':
-        """Read the body and the headers of Glance's answer; it writes its booleans as strings."""
+    def from_glance(cls, response: Mapping[str, Any], headers: Mapping[str, str]) -> 'Stores':
+        """Read the body and the headers of a response; Glance writes its booleans as strings."""
         def true(entry: Mapping[str, Any], key: str) -> bool:
             return str(entry.get(key, '')).lower() == 'true'
 
         return cls(
             tuple(Store(str(entry['id']), true(entry, 'default'), true(entry, 'read-only'))
-                  for entry in answer.get('stores', ())),
+                  for entry in response.get('stores', ())),
             FILTER_TOKEN in split_commas(headers.get(FILTER_HEADER)))
 
 
@@ -81,7 +80,7 @@ class StoreDetail(NamedTuple):
     id: str
     #: Glance's name of the driver: ``rbd``, ``file``, ``cinder``, ...
     type: str
-    #: What the driver says of itself: an RBD store its ``pool`` and, since 2023.2, its ``fsid``; a
+    #: Of the driver: an RBD store has its ``pool`` and, since 2023.2, its ``fsid``; a
     #: Cinder store its ``volume_type``.
     properties: Mapping[str, Any]
 
@@ -92,20 +91,20 @@ class StoreDetail(NamedTuple):
 
 
 class Image(NamedTuple):
-    """What the hooks read of an image record (GET /v2/images/{id})."""
+    """The fields of an image record (GET /v2/images/{id}) that the hooks read."""
 
     id: str
     status: str
     #: Bytes, or None while Glance does not know them.
     size: Optional[int]
-    #: Where the image is, in Glance's order; empty where Glance does not tell.
+    #: The stores that hold the image, in Glance's order; empty where Glance does not list them.
     stores: Tuple[str, ...]
-    #: Where Glance is copying it to, and where its last copy failed (Ussuri and later).
+    #: The stores that Glance is copying it to, and those where its last copy failed (Ussuri and later).
     importing_to: Tuple[str, ...]
     failed_import: Tuple[str, ...]
     #: The task that holds the image's lock (Ussuri's last and later), or None.
     import_task: Optional[str]
-    #: Everything Glance answered, untouched.
+    #: The whole record, unchanged.
     record: Mapping[str, Any]
 
     @classmethod
@@ -123,16 +122,16 @@ class Image(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What Glance tells of an import (GET /v2/images/{id}/tasks, Wallaby and later)."""
+    """Glance's record of an import (GET /v2/images/{id}/tasks, Wallaby and later)."""
 
     id: str
     status: str
     message: str
 
     @classmethod
-    def newest(cls, answer: Mapping[str, Any]) -> 'Optional[Task]':
-        """Return the task of the answer that was made last, or None."""
-        tasks = sorted(answer.get('tasks', ()), key=lambda task: str(task.get('created_at', '')))
+    def newest(cls, response: Mapping[str, Any]) -> 'Optional[Task]':
+        """Return the task of a response that was created last, or None."""
+        tasks = sorted(response.get('tasks', ()), key=lambda task: str(task.get('created_at', '')))
         if not tasks:
             return None
         newest = tasks[-1]
@@ -157,9 +156,9 @@ def split_commas(joined: Optional[str]) -> Tuple[str, ...]:
 
 
 class GlanceError(Exception):
-    """Glance answered an error.
+    """Glance responded with an error. Its text is one line of printable characters.
 
-    ``status`` is the HTTP status, or None where the client library does not tell. ``original`` is
+    ``status`` is the HTTP status, or None where the client library does not give one. ``original`` is
     what the service's own client raised, for seams whose callers expect just that.
     """
 
@@ -212,22 +211,22 @@ _BY_STATUS: Dict[Optional[int], Type[GlanceError]] = {
     error.status: error for error in (BadRequest, Forbidden, NotFound, Conflict, Gone, TooLarge)}
 
 
-#: Answers of 4xx that are not about the request: it took too long, there were too many.
+#: Responses of 4xx that are not about the request: it took too long, there were too many.
 _BUSY = (408, 429)
-#: Answers of a Glance that is restarted, or of a proxy in its place.
+#: Responses of a Glance that is restarted, or of a proxy in its place.
 _AWAY = (502, 503, 504)
 
 
 def is_client_error(error: BaseException) -> bool:
-    """Tell whether a retry is of no use: an answer of 4xx, by Glance or by Keystone."""
+    """Return whether a retry is of no use: a response of 4xx, by Glance or by Keystone."""
     status = _status_of(error)
     return status is not None and 400 <= status < 500 and status not in _BUSY
 
 
 def is_away(error: BaseException) -> bool:
-    """Tell whether Glance was not reached, so that a retry may succeed: no answer, 408, 429, 502 to 504.
+    """Return whether Glance was not reached, so that a retry may succeed: no response, 408, 429, 502 to 504.
 
-    An error without a status, of whatever class, is one of the way there.
+    An error without a status, of whatever class, counts as no response.
     """
     status = _status_of(error)
     return status is None or status in _BUSY + _AWAY
@@ -245,13 +244,13 @@ def error_for(status: Optional[int], message: str,
 
 
 class ImageLookup(abc.ABC):
-    """What a placement has to know of Glance."""
+    """The requests that a placement needs."""
 
     @abc.abstractmethod
     def stores(self) -> Stores:
         """Return the stores that Glance offers; none where it does not have several (404).
 
-        :raises GlanceError: for any other answer than 200 and 404.
+        :raises GlanceError: for any other response than 200 and 404.
         """
 
     @abc.abstractmethod
@@ -264,7 +263,7 @@ class ImageLookup(abc.ABC):
 
 
 class ImageApi(ImageLookup):
-    """All that the hooks do with Glance."""
+    """All requests of the hooks to Glance."""
 
     @abc.abstractmethod
     def upload(self, image_id: str, body: 'Body', store: Optional[str] = None,
@@ -315,20 +314,20 @@ class ImageApi(ImageLookup):
 
     @abc.abstractmethod
     def stores_detail(self) -> Tuple[StoreDetail, ...]:
-        """Return what Glance says of its stores; none where it has no such call (before Yoga).
+        """Return Glance's stores in detail; none where it has no such call (before Yoga).
 
         It is for administrators and, since 2025.1, for services. As it is about all stores at once,
         Glance responds with 500 if it does not know the driver of one.
 
         :raises Forbidden: the policy ``stores_info_detail`` is not for this caller.
-        :raises GlanceError: for any other answer than 200, 404 and 405.
+        :raises GlanceError: for any other response than 200, 404 and 405.
         """
 
     @abc.abstractmethod
     def copy(self, image_id: str, stores: Iterable[str]) -> None:
-        """Ask Glance to copy an image to more stores (copy-image, Ussuri and later).
+        """Request copies of an image in more stores (copy-image, Ussuri and later).
 
-        The copy goes on after the answer.
+        The copy goes on after the response.
 
         :raises BadRequest: the image is in one of them, or Glance has no copy-image.
         :raises Forbidden: the policy ``copy_image`` is not for this caller.
@@ -339,14 +338,14 @@ class ImageApi(ImageLookup):
     def import_methods(self) -> Tuple[str, ...]:
         """Return the import methods that Glance offers; none where it cannot import.
 
-        :raises GlanceError: for any other answer than 200 and 404.
+        :raises GlanceError: for any other response than 200 and 404.
         """
 
     @abc.abstractmethod
     def newest_task(self, image_id: str) -> Optional[Task]:
-        """Return Glance's newest task on an image, or None where it has or tells none.
+        """Return Glance's newest task on an image, or None if it has none or shows none.
 
-        :raises GlanceError: for any other answer than 200, 404 and 405.
+        :raises GlanceError: for any other response than 200, 404 and 405.
         """
 
     @abc.abstractmethod
@@ -354,7 +353,7 @@ class ImageApi(ImageLookup):
         """Return the URLs of an image from the location API (2024.2 and later), if there is one.
 
         :raises Forbidden: the policy ``fetch_image_location`` is not for this caller.
-        :raises GlanceError: for any other answer than 200, 404 and 405.
+        :raises GlanceError: for any other response than 200, 404 and 405.
         """
 
 

@@ -26,7 +26,7 @@ class Cause(NamedTuple):
     is_store: bool = False
 
 
-NO_STORE = Cause(_('does not exist in the Glance that was asked'), is_store=True)
+NO_STORE = Cause(_('does not exist in this Glance'), is_store=True)
 STORE_DISABLED = Cause(_('takes no images: it is read-only, or Glance could not set it up when it started'),
                        is_store=True)
 STORE_FULL = Cause(_('is full'), is_store=True)

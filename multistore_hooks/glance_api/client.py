@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ImageApi over the glanceclient that a service hands over.
+"""ImageApi over a service's own glanceclient.
 
 The service keeps its own session, endpoints and retries: a seam gives ``run(verb, function)``,
 which calls ``function(glanceclient)`` once for each attempt under the service's own rules.
@@ -98,10 +98,9 @@ class ClientImages(api.ImageApi):
         return tuple(api.StoreDetail.from_glance(entry) for entry in body.get('stores', ()))
 
     def copy(self, image_id: str, stores: Iterable[str]) -> None:
-        # Not client.images.image_import: Train's glanceclient does not know its argument
-        # ``stores``.
-        # Otherwise Glance, when a store fails, keeps the whole image in its staging area, and undoes a
-        # copy that another request has made meanwhile.
+        # Not client.images.image_import: that of Train has no argument ``stores``.
+        # If all stores had to succeed, Glance, when one fails, keeps the image in its staging area and undoes
+        # a copy that another request has made meanwhile.
         self.request('image_import', 'post', _path('images', image_id, 'import'),
                      {'method': {'name': 'copy-image'}, 'stores': list(stores),
                       'all_stores_must_succeed': False})
@@ -118,7 +117,7 @@ class ClientImages(api.ImageApi):
         return tuple(location['url'] for location in body)
 
     def _get_if_there(self, path: str) -> Any:
-        """Return what Glance answers, or None where it does not know such a path or such an image."""
+        """Return the body of a response, or None where Glance has no such path or no such image."""
         try:
             return self.request('get', 'get', path)[1]
         except api.GlanceError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which store does this upload go to? One pure decision, and the reason for it.
+"""The store that an upload goes to: one pure decision, and the reason for it.
 
 In this order: a store that the operator named; the store of the base image; Glance's default
 store. From the specifications "Support multiple stores of Glance" (Nova, Ussuri), "Support Glance
@@ -30,19 +30,19 @@ class StoreRef(NamedTuple):
 
 
 class UploadRequest(NamedTuple):
-    """What a seam knows of an upload before Glance is asked."""
+    """The inputs of a placement: what a seam knows of an upload before any request to Glance."""
 
     named: Optional[StoreRef] = None
     #: The id of the image that the instance or the volume was made from.
     base_image: Optional[str] = None
     #: The store that is in this compute's own Ceph cluster.
     local_store: Optional[str] = None
-    #: Who resolves the base image: option ``resolve_base_image``.
+    #: Whether the hook or Glance resolves the base image: option ``resolve_base_image``.
     resolve: str = AUTO
 
 
 class Unavailable(NamedTuple):
-    """Stands for what Glance could not be asked for; the text says why."""
+    """In place of a response that Glance did not give; the text says why."""
 
     reason: str
 
@@ -74,12 +74,12 @@ class Placement(NamedTuple):
 
 
 def must_see_stores(request: UploadRequest) -> bool:
-    """Tell whether the decision needs Glance's stores."""
+    """Return whether the decision needs Glance's stores."""
     return request.named is not None or (request.base_image is not None and request.resolve != NEVER)
 
 
 def must_see_base_image(request: UploadRequest, stores: Union[api.Stores, Unavailable, None]) -> bool:
-    """Tell whether the decision needs the record of the base image, now that the stores are known."""
+    """Return whether the decision needs the record of the base image, now that the stores are known."""
     if request.named or request.base_image is None or request.resolve == NEVER:
         return False
     if not isinstance(stores, api.Stores) or len(stores.stores) < 2:
@@ -149,7 +149,7 @@ def _by_base_image(request: UploadRequest, stores: api.Stores,
         return _default(request, 'its base image %s cannot be seen (%s)'
                         % (request.base_image, base_image.reason))
     if base_image is None or not base_image.stores:
-        return _default(request, 'Glance does not tell where its base image %s is' % request.base_image)
+        return _default(request, 'the record of its base image %s lists no stores' % request.base_image)
     store = choose(base_image, stores)
     if store is None:
         return _default(request, 'its base image %s is in no store that takes images (it is in %s)'
@@ -163,17 +163,16 @@ def _named(request: UploadRequest, named: StoreRef,
     if isinstance(stores, api.Stores):
         check_named(named, stores)
         return Placement(named.store, request.base_image, 'named by %s' % named.source)
-    # Glance refuses an unknown store by itself; not asking it at all would lose the upload for
-    # nothing.
-    why = stores.reason if isinstance(stores, Unavailable) else 'not asked'
+    # Glance refuses an unknown store by itself; to fail here would lose the upload for nothing.
+    why = stores.reason if isinstance(stores, Unavailable) else 'not requested'
     return Placement(named.store, request.base_image, "named by %s, unchecked because Glance's stores "
                      'are not known (%s)' % (named.source, why), degraded=True)
 
 
 def check_named(named: StoreRef, stores: api.Stores) -> None:
-    """Check that a store exists and takes images, as far as Glance's discovery tells.
+    """Check that a store exists and takes images, as far as Glance's discovery shows.
 
-    :raises StoreNotUsable: with the store, who named it, and the stores there are.
+    :raises StoreNotUsable: with the store, what named it, and the list of stores.
     """
     why = why_unusable(named.store, stores)
     if why is None:
@@ -200,7 +199,7 @@ def why_unusable(store_id: str, stores: api.Stores) -> Optional[str]:
 
 
 def describe(stores: api.Stores) -> str:
-    """Return one sentence with the stores there are, for an error message."""
+    """Return one sentence that lists the stores, for an error message."""
     if not stores.stores:
         return 'Its stores are not listed.'
     return 'The stores are: %s.' % ', '.join(

@@ -27,7 +27,7 @@ T = TypeVar('T')
 
 
 def decide_placement(images: api.ImageLookup, request: placements.UploadRequest) -> placements.Placement:
-    """Ask Glance what the decision needs, and decide. Only a named store can make this fail.
+    """Request what the decision needs, and decide. Only a named store can make this fail.
 
     :raises StoreNotUsable: the operator named a store that does not exist or is read-only.
     """
@@ -87,10 +87,10 @@ def send(images: api.ImageApi, image_id: str, data: Any, placement: placements.P
 
 
 def _may_have_arrived(body: counted_body.CountedBody, error: Exception) -> bool:
-    """Tell whether an upload that failed may be complete: a gateway may have given up before Glance did.
+    """Return whether an upload that failed may be complete: a gateway may have given up before Glance did.
 
-    All of it must have been sent. A refusal is one; but if an earlier attempt arrived, Glance answers the
-    next one with 409. A 409 at the first attempt is about somebody else's data.
+    All of it must have been sent. After a refusal it is not complete; but if an earlier attempt arrived,
+    Glance responds to the next one with 409. A 409 at the first attempt is about somebody else's data.
     """
     if body.whole is None:
         return False
@@ -100,7 +100,7 @@ def _may_have_arrived(body: counted_body.CountedBody, error: Exception) -> bool:
 
 
 def _has_arrived(images: api.ImageApi, image_id: str, size: Optional[int], clock: Any) -> bool:
-    """Tell whether Glance has an image with all that was sent; an upload that goes on is waited for."""
+    """Return whether Glance has an image with all that was sent; an upload that goes on is waited for."""
     image: Union[api.Image, placements.Unavailable, None] = None
     for _waited in backoff.polls(fallback.SETTLE_SECONDS, fallback.LONGEST, fallback.SHORTEST, clock):
         image = _ask(lambda: images.image(image_id))
@@ -149,7 +149,7 @@ def _is_whole(image: Union[api.Image, placements.Unavailable, None], size: Optio
 
 
 def _discard(images: api.ImageApi, image_id: str) -> str:
-    """Delete an image that nobody must boot from; return what became of it."""
+    """Delete an image from which no server must boot; return a sentence with the outcome."""
     try:
         images.delete(image_id)
     except Exception as error:

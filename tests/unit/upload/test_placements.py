@@ -59,6 +59,13 @@ class NamedStoreTest(testtools.TestCase):
                                   api.Stores())
         self.assertIn('does not have several stores', str(error))
 
+    def test_store_of_nearly_this_name_is_suggested(self):
+        wanted = "does not exist (did you mean 'cheap'?)"
+        for written in ('Cheap', ' cheap', 'CHEAP '):
+            self.assertEqual(wanted, placements.why_unusable(written, THREE))
+        self.assertEqual('does not exist', placements.why_unusable('cheaper', THREE))
+        self.assertIsNone(placements.why_unusable('cheap', THREE))
+
     def test_named_store_is_tried_when_the_stores_are_not_known(self):
         decided = placements.decide(UploadRequest(StoreRef('cheap', 'x')), Unavailable('HTTP 500'))
         self.assertEqual(('cheap', True), (decided.store, decided.degraded))
@@ -77,6 +84,11 @@ class BaseImageTest(testtools.TestCase):
         decided = self.decide('cheap')
         self.assertEqual(('cheap', BASE, False, 'fast'), (
             decided.store, decided.base_image, decided.degraded, decided.fallback_store))
+
+    def test_other_stores_are_those_of_the_base_image_that_take_images(self):
+        self.assertEqual(('reliable', 'cheap'), self.decide('reliable', 'fast', 'cheap').other_stores)
+        self.assertEqual(('fast',), self.decide('cheap', 'fast', local_store='cheap').other_stores)
+        self.assertEqual((), self.decide('cheap', 'gone').other_stores)
 
     def test_of_several_the_local_one(self):
         self.assertEqual('cheap', self.decide('reliable', 'fast', 'cheap', local_store='cheap').store)
