@@ -37,6 +37,9 @@ Related options: a store that is named (``snapshot_store``, ``upload_store``, a 
 ``image_service:store_id``) comes before the base image's.
 """)
 
+#: When the hosts of a site make base images for themselves.
+OFF, FALLBACK, ONLY = SITE_IMAGES = ('off', 'fallback', 'only')
+
 NOVA_OPTS = [
     cfg.StrOpt(
         'snapshot_store',
@@ -71,6 +74,45 @@ shelving fails and the disk is kept. A cross-cell resize waits in the same way. 
 backups wait at most a minute, and are then left to Glance.
 
 The default is the time after which Glance itself gives up a task that makes no progress.
+"""),
+    cfg.StrOpt(
+        'site_images', default=OFF, choices=list(SITE_IMAGES),
+        help="""
+Whether the hosts of a Ceph cluster make base images for themselves (site images), and clone them.
+
+One host downloads the image and converts it as Nova does, imports it into the cluster once, and all
+hosts clone it. This works for every format that Nova converts, and wherever Glance keeps the image.
+ISO and encrypted images are left to Nova.
+
+Possible values:
+
+* ``off``: an image that cannot be cloned is downloaded by each host, and each server's disk is a
+  whole copy of it, as in stock Nova.
+* ``fallback``: a site image is made if Glance cannot copy the image to
+  ``[libvirt] images_rbd_glance_store_name``, or does not begin to within ``site_image_after``
+  seconds, or if that option is not set.
+* ``only``: Glance is never asked for a copy. Images that are in this cluster already are cloned.
+
+All computes of a cluster should have the same value, and the hook: stock Nova puts a direct
+snapshot of a server that was made from a site image into the pool of the site image, which Glance
+cannot read.
+
+Related options: ``[libvirt] images_type`` must be ``rbd``. ``[image_cache]``
+``remove_unused_base_images`` and ``remove_unused_original_minimum_age_seconds`` apply to site images
+too. ``[workarounds] never_download_image_if_on_rbd`` forbids a download for each server, not the one
+for a site image.
+"""),
+    cfg.IntOpt(
+        'site_image_after', default=60, min=0,
+        help="""
+How long, in seconds, a boot waits while copies of the image to other stores keep Glance from
+beginning the copy to this store, before a site image is made. For ``site_images = fallback``.
+"""),
+    cfg.StrOpt(
+        'site_image_pool', default='',
+        help="""
+The pool for site images, in this compute's Ceph cluster. Nova's Ceph user must be allowed to write
+it. Empty (the default): the pool of the servers' disks, ``[libvirt] images_rbd_pool``.
 """),
 ]
 

@@ -24,6 +24,17 @@ class _Rados:
     def __init__(self, ceph):
         self._ceph = ceph
 
+    class WriteOpCtx(list):
+        """The steps of one operation: functions of an object's omap."""
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_error):
+            """Nothing is open."""
+
+    ReadOpCtx = WriteOpCtx
+
     def Rados(self, rados_id=None, conffile=None, conf=None):
         return _Connection(self._ceph, dict(conf or {}))
 
@@ -56,14 +67,14 @@ class FakeCeph:
 
     :param clock: when locks expire.
 
-    ``images`` holds sets of snapshots by (pool, image), ``objects`` attributes by (pool, object), ``locks``
-    (cookie, end) by (pool, object, lock). ``away`` makes every call time out, ``denied`` holds pools that may
-    not be used. ``calls`` counts what clients did.
+    ``images`` holds sets of snapshots by (pool, image), ``objects`` attributes by (pool, object), ``omaps``
+    their maps, ``locks`` (cookie, end) by (pool, object, lock). ``away`` makes every call time out,
+    ``denied`` holds pools that may not be used. ``calls`` counts what clients did.
     """
 
     def __init__(self, clock, pools=('vms', 'images')):
         self.clock, self.pools = clock, set(pools)
-        self.images, self.objects, self.locks = {}, {}, {}
+        self.images, self.objects, self.locks, self.omaps = {}, {}, {}, {}
         self.away, self.denied = False, set()
         self.calls = self.connections = 0
         self.rados, self.rbd = _Rados(self), _Rbd(self)
@@ -142,6 +153,31 @@ class _Ioctx:
         if name not in self._ceph.objects[self.pool, key]:
             raise self._ceph.rados.NoData(name)
         return self._ceph.objects[self.pool, key][name]
+
+    def set_omap(self, operation, keys, values):
+        operation.append(lambda omap: omap.update(zip(keys, values)))
+
+    def remove_omap_keys(self, operation, keys):
+        operation.append(lambda omap: [omap.pop(key, None) for key in keys])
+
+    def get_omap_vals(self, operation, after, prefix, most):
+        found = []
+        operation.append(lambda omap: found.extend(
+            [(key, omap[key]) for key in sorted(omap) if key > after and key.startswith(prefix)][:most]))
+        return found, 0
+
+    def operate_write_op(self, operation, key):
+        self.check()
+        omap = self._ceph.omaps.setdefault((self.pool, key), {})
+        for step in operation:
+            step(omap)
+
+    def operate_read_op(self, operation, key):
+        self.check()
+        if (self.pool, key) not in self._ceph.omaps:
+            raise self._ceph.rados.ObjectNotFound(key)
+        for step in operation:
+            step(self._ceph.omaps[self.pool, key])
 
     def get_xattrs(self, key):
         self.check()

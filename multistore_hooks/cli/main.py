@@ -28,6 +28,8 @@ LATER = {
     'image stores': 'multistore_hooks.cli.image:Stores',
     'image copy': 'multistore_hooks.cli.image:Copy',
     'image misplaced': 'multistore_hooks.cli.image:Misplaced',
+    'site image list': 'multistore_hooks.cli.site_images:Show',
+    'site image remove': 'multistore_hooks.cli.site_images:Remove',
 }
 
 
@@ -90,7 +92,8 @@ def main(argv: Optional[List[str]] = None) -> int:
     text.show_everything()
     try:
         # Without arguments cliff would start a shell of its own.
-        return int(MultistoreHooks('image' in arguments).run(arguments or ['--help']))
+        asks_glance = 'image' in arguments and 'site' not in arguments
+        return int(MultistoreHooks(asks_glance).run(arguments or ['--help']))
     except KeyboardInterrupt:
         print('stopped', file=sys.stderr)
         return 130

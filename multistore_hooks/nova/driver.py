@@ -11,11 +11,13 @@ from typing import Any
 
 from nova.compute import task_states
 from nova import conf
+from nova import exception
 from nova.virt.libvirt import driver
 from oslo_log import log as logging
 
 from multistore_hooks.nova import image_api
 from multistore_hooks.nova import rbd
+from multistore_hooks.nova import site_images
 from multistore_hooks import options
 
 CONF = conf.CONF
@@ -33,6 +35,9 @@ class LibvirtDriver(driver.LibvirtDriver):
         LOG.info('%(driver)s is in place: %(api)s places snapshots, %(backend)s makes the disks of servers '
                  'with images_type rbd.',
                  {'driver': _name(type(self)), 'api': _name(image_api.API), 'backend': _name(rbd.Rbd)})
+        if CONF.multistore_hooks.site_images != options.OFF and not site_images.is_on():
+            LOG.warning('[multistore_hooks] site_images has no effect: [libvirt] images_type is %s, not rbd.',
+                        CONF.libvirt.images_type)
 
     def snapshot(self, context: Any, instance: Any, image_id: str, update_task_state: Any) -> None:
         """Take a snapshot of an instance into the image that was made for it.
@@ -59,9 +64,20 @@ class LibvirtDriver(driver.LibvirtDriver):
         :raises nova.exception.ImageUnacceptable: the image did not get into the store.
         """
         store = _local_store()
-        if store and rbd.cloneable(context, image_id):
+        if site_images.is_on():
+            try:
+                return rbd.cache(context, image_id, store)
+            except exception.ImageUnacceptable as error:
+                LOG.debug('%s', error)
+        elif store and rbd.cloneable(context, image_id):
             return rbd.ensure_in_store(context, image_id, store, rbd.rbd_driver())
         return super().cache_image(context, image_id)  # type: ignore[no-any-return]
+
+    def manage_image_cache(self, context: Any, all_instances: Any) -> None:
+        """Remove cached images that are not used, in the cluster too; Nova calls this from time to time."""
+        super().manage_image_cache(context, all_instances)
+        if site_images.is_on():
+            site_images.clean_up(rbd.rbd_driver())
 
 
 def _name(kind: type) -> str:

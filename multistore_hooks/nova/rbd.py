@@ -13,6 +13,7 @@ from typing import Iterator
 from typing import Optional
 from typing import TypeVar
 
+from nova.compute import vm_states
 from nova import conf
 from nova import exception
 from nova.virt.libvirt import imagebackend
@@ -28,6 +29,8 @@ from multistore_hooks.copy import waiter
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
 from multistore_hooks.nova import image_api
+from multistore_hooks.nova import site_images
+from multistore_hooks.nova import snapshot_pool
 
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)
@@ -52,6 +55,16 @@ _WITHOUT_COPY = ({'copy_to_store': False}
 class Rbd(imagebackend.Rbd):
     """The image backend of an instance's disk."""
 
+    #: Of the server, when its root disk is made.
+    _trusted_certs: Any = None
+    _uses_site_images = False
+
+    def __init__(self, instance: Any = None, *args: Any, **kwargs: Any) -> None:
+        super().__init__(instance, *args, **kwargs)
+        # The disk of a server that is unshelved is made flat next, and nobody else boots from its image.
+        unshelving = instance is not None and instance.vm_state == vm_states.SHELVED_OFFLOADED
+        self._uses_site_images = site_images.is_on() and not unshelving
+
     def clone(self, context: Any, image_id_or_uri: str, *args: Any, **kwargs: Any) -> Any:
         """Clone an image into the instance's disk, after it was copied to this site if need be.
 
@@ -60,22 +73,61 @@ class Rbd(imagebackend.Rbd):
         :raises nova.exception.ImageNotFound: it does not exist.
         """
         store = CONF.libvirt.images_rbd_glance_store_name
-        if not store or '/' in str(image_id_or_uri):
+        if '/' in str(image_id_or_uri) or not (store or self._uses_site_images):
             return super().clone(context, image_id_or_uri, *args, **kwargs)
+        if self._uses_site_images:
+            return self._clone_or_site_image(context, image_id_or_uri, store)
+        return self._clone_from_store(context, image_id_or_uri, store)
+
+    def _clone_from_store(self, context: Any, image_id: str, store: str,
+                          turn_seconds: Optional[int] = None) -> Any:
+        """Clone an image, after Glance has copied it to the store if need be."""
         for number in range(CLONE_TRIES):
             try:
-                return _reached(image_id_or_uri, lambda: self._clone_as_it_is(context, image_id_or_uri))
+                return self._clone_what_is_here(context, image_id, store)
             except exception.ImageUnacceptable:
-                image = _raw_image(context, image_id_or_uri, patient=True)
-                if image is None:
+                if number == CLONE_TRIES - 1 or _raw_image(context, image_id, patient=True) is None:
                     raise
-                location = self._hidden_location(context, image, store)
-                if location is not None:
-                    return self.driver.clone(location, self.rbd_name)
-                if number == CLONE_TRIES - 1:
-                    raise
-            ensure_in_store(context, image_id_or_uri, store, self.driver)
+            ensure_in_store(context, image_id, store, self.driver, turn_seconds)
         return None  # not reached
+
+    def _clone_what_is_here(self, context: Any, image_id: str, store: str) -> Any:
+        """Clone the image's own copy in this cluster.
+
+        :raises nova.exception.ImageUnacceptable: there is none.
+        """
+        try:
+            return _reached(image_id, lambda: self._clone_as_it_is(context, image_id))
+        except exception.ImageUnacceptable:
+            image = _raw_image(context, image_id, patient=True) if store else None
+            location = self._hidden_location(context, image, store) if image else None
+            if location is None:
+                raise
+            return self.driver.clone(location, self.rbd_name)
+
+    def _clone_or_site_image(self, context: Any, image_id: str, store: str) -> Any:
+        """Clone the image's own copy, or a site image that is there; else have one of the two made."""
+        try:
+            return self._clone_what_is_here(context, image_id, store)
+        except exception.ImageUnacceptable as error:
+            LOG.debug('%s', error)
+        wanted = site_images.wanted_for(context, image_id, self._trusted_certs)
+        with site_images.Site(self.driver) as site:
+            found = site.find(wanted)
+            if found is not None and site.clone(wanted, found, self.rbd_name):
+                return None
+            if (store and site_images.asks_for_copies()
+                    and wanted.record.record.get('disk_format') == 'raw'):
+                try:
+                    return self._clone_from_store(context, image_id, store,
+                                                  CONF.multistore_hooks.site_image_after)
+                except exception.ImageUnacceptable as error:
+                    LOG.debug('%s', error)
+            for _ in range(CLONE_TRIES):
+                if site.clone(wanted, site.ensure(context, wanted), self.rbd_name):
+                    return None
+        raise exception.ImageUnacceptable(image_id=image_id,
+                                          reason='its site image was removed again and again')
 
     def _clone_as_it_is(self, context: Any, image_id: str) -> Any:
         return super().clone(context, image_id, **_WITHOUT_COPY)
@@ -117,13 +169,14 @@ class Rbd(imagebackend.Rbd):
         every disk.
         """
         image_id, context = kwargs.get('image_id'), kwargs.get('context')
-        if (CONF.libvirt.images_rbd_glance_store_name and image_id and context
+        self._trusted_certs = kwargs.get('trusted_certs')
+        if ((CONF.libvirt.images_rbd_glance_store_name or self._uses_site_images) and image_id and context
                 and os.path.exists(base) and not self.exists()):
             try:
-                if cloneable(context, image_id):
+                if self._uses_site_images or cloneable(context, image_id):
                     self.clone(context, image_id)
-            except (exception.NovaException, api.GlanceError) as error:
-                # Nova would not even have asked Glance: what ails it must not fail this boot.
+            except Exception as error:  # Nova's, Glance's, Ceph's or, of Keystone, keystoneauth's
+                # Nova would not even have asked Glance: its failure must not fail this boot.
                 LOG.warning('Image %(image)s cannot be cloned (%(error)s): using the base file %(base)s.',
                             {'image': image_id, 'error': error, 'base': base})
         return super().create_image(prepare_template, base, size, *args, **kwargs)
@@ -133,17 +186,28 @@ class Rbd(imagebackend.Rbd):
         """Snapshot inside the cluster, unless the operator named another store for snapshots.
 
         :raises NotImplementedError: Nova then uploads the snapshot.
+        :raises nova.exception.ImageUnacceptable: the same, after Nova has logged why.
         """
         named = CONF.multistore_hooks.snapshot_store
         if named and named != CONF.libvirt.images_rbd_glance_store_name:
             raise NotImplementedError()
-        return super().direct_snapshot(context, snapshot_name, image_format, image_id, base_image_id)
+        try:
+            return super().direct_snapshot(context, snapshot_name, image_format, image_id, base_image_id)
+        except rbd_utils.rados.ObjectNotFound as error:  # no such pool: nothing was written there
+            raise exception.ImageUnacceptable(
+                image_id=image_id, reason='[multistore_hooks] glance_rbd_pool %s cannot be used: %s'
+                                          % (CONF.multistore_hooks.glance_rbd_pool, error)) from error
 
     def _get_parent_pool(self, context: Any, base_image_id: str, fsid: str) -> Any:
-        """Return the pool for a direct snapshot, as Nova infers it: it may be another store's.
+        """Return the pool for a direct snapshot.
 
-        :raises nova.exception.ImageUnacceptable: that is not the store which the operator named.
+        :raises nova.exception.ImageUnacceptable: there is none; Nova then uploads the snapshot.
         """
+        choice = self._snapshot_pool()
+        if choice.kind is snapshot_pool.Kind.POOL:
+            return choice.pool
+        if choice.kind is snapshot_pool.Kind.UPLOAD:
+            raise exception.ImageUnacceptable(image_id=base_image_id, reason=choice.reason)
         pool = super()._get_parent_pool(context, base_image_id, fsid)
         if CONF.multistore_hooks.snapshot_store and pool != CONF.multistore_hooks.glance_rbd_pool:
             raise exception.ImageUnacceptable(
@@ -151,6 +215,14 @@ class Rbd(imagebackend.Rbd):
                 reason='its snapshot would be in the pool %s, and [multistore_hooks] snapshot_store is in %s '
                        '(glance_rbd_pool)' % (pool, CONF.multistore_hooks.glance_rbd_pool))
         return pool
+
+    def _snapshot_pool(self) -> snapshot_pool.Choice:
+        try:
+            _pool, parent, _snapshot = self.driver.parent_info(self.rbd_name)
+        except exception.ImageUnacceptable:
+            parent = None
+        return snapshot_pool.choose(parent, CONF.libvirt.images_rbd_glance_store_name or '',
+                                    CONF.multistore_hooks.glance_rbd_pool)
 
 
 def rbd_driver() -> Any:
@@ -177,16 +249,19 @@ def _reached(image_id: str, question: Callable[[], T]) -> T:
         waited = time.monotonic() - started
 
 
-def ensure_in_store(context: Any, image_id: str, store: str, driver: Any) -> bool:
+def ensure_in_store(context: Any, image_id: str, store: str, driver: Any,
+                    turn_seconds: Optional[int] = None) -> bool:
     """Wait until an image is in this site's store; tell whether it had to be copied there.
 
     :param driver: Nova's RBDDriver of this compute's cluster.
+    :param turn_seconds: how long copies to other stores are waited for; None: as long as the copy.
     :raises nova.exception.ImageUnacceptable: it did not get there; the reason is in the text.
     :raises nova.exception.ImageNotFound: it does not exist.
     """
     # To Nova itself 0 means: without a limit.
     copy_seconds = max(CONF.libvirt.images_rbd_glance_copy_timeout, 0) or limits.A_DAY
-    wait_limits = limits.Limits(copy_seconds, copy_seconds, CONF.libvirt.images_rbd_glance_copy_poll_interval)
+    wait_limits = limits.Limits(copy_seconds, copy_seconds if turn_seconds is None else turn_seconds,
+                                CONF.libvirt.images_rbd_glance_copy_poll_interval)
 
     def patience() -> float:
         return min(copy_seconds, REQUEST_SECONDS)
@@ -213,6 +288,27 @@ def ensure_in_store(context: Any, image_id: str, store: str, driver: Any) -> boo
         # Nova itself says nothing when it downloads in place of a clone.
         LOG.warning('%s', error)
         raise exception.ImageUnacceptable(image_id=image_id, reason=str(error)) from error
+
+
+def cache(context: Any, image_id: str, store: Optional[str]) -> bool:
+    """Have an image copied to the store of this site, or a site image made; return whether that was needed.
+
+    :raises nova.exception.ImageUnacceptable: neither is possible.
+    :raises nova.exception.ImageNotFound: it does not exist.
+    """
+    driver = rbd_driver()
+    wanted = site_images.wanted_for(context, image_id, None)
+    if store in wanted.record.stores:
+        return False
+    if store and site_images.asks_for_copies() and wanted.record.record.get('disk_format') == 'raw':
+        try:
+            return ensure_in_store(context, image_id, store, driver, CONF.multistore_hooks.site_image_after)
+        except exception.ImageUnacceptable as error:
+            LOG.debug('%s', error)
+    with site_images.Site(driver) as site:
+        found = site.find(wanted)
+        site.touch(found or site.ensure(context, wanted))
+        return found is None
 
 
 def _site(driver: Any) -> cluster.Cluster:

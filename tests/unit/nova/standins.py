@@ -110,9 +110,11 @@ class Cloud(fixtures.Fixture):
         self._module('nova.context', RequestContext=types.SimpleNamespace)
         self._module('nova.compute.task_states', SHELVING='shelving', IMAGE_SNAPSHOT='image_snapshot',
                      IMAGE_BACKUP='image_backup')
+        self._module('nova.compute.vm_states', SHELVED_OFFLOADED='shelved_offloaded')
         self._module('nova.image.glance', **self._image_classes())
         self.rbd_utils = self._rbd_utils()
         self.imagebackend = self._module('nova.virt.libvirt.imagebackend', rbd_utils=self.rbd_utils, Rbd=Rbd)
+        self.libvirt_utils = self._module('nova.virt.libvirt.utils', fetch_image=None)
         self.nova_driver = self._module('nova.virt.libvirt.driver', LibvirtDriver=LibvirtDriver)
 
     @staticmethod
@@ -130,7 +132,13 @@ class Cloud(fixtures.Fixture):
         conf = cfg.ConfigOpts()
         conf.register_opts([cfg.StrOpt('images_type', default='rbd'),
                             cfg.StrOpt('images_rbd_pool', default='vms')], group='libvirt')
-        conf.register_opts([cfg.IntOpt('num_retries', default=1)], group='glance')
+        conf.register_opts([cfg.IntOpt('num_retries', default=1),
+                            cfg.BoolOpt('verify_glance_signatures', default=False)], group='glance')
+        conf.register_opts([cfg.BoolOpt('remove_unused_base_images', default=True),
+                            cfg.IntOpt('remove_unused_original_minimum_age_seconds', default=86400)],
+                           group='image_cache')
+        conf.register_opts([cfg.StrOpt('instances_path'), cfg.StrOpt('host', default='compute'),
+                            cfg.BoolOpt('force_raw_images', default=True)])
         conf.register_opts([cfg.BoolOpt('never_download_image_if_on_rbd', default=False)],
                            group='workarounds')
         conf([])
@@ -237,15 +245,30 @@ class RBDDriver:
     def get_fsid(self):
         return FSID
 
+    def parent_info(self, name):
+        raise sys.modules['nova.exception'].ImageUnacceptable(image_id=name, reason='it has no parent')
+
 
 class Rbd:
     """Nova's image backend."""
 
-    def __init__(self, driver=None):
-        self.driver, self.rbd_name = driver or RBDDriver(), 'server_disk'
+    def __init__(self, instance=None, disk_name=None, path=None, disk_info_mapping=None):
+        self.driver, self.rbd_name = sys.modules['nova.virt.libvirt.imagebackend'].rbd_utils.RBDDriver(), path
 
     def clone(self, context, image_id_or_uri, copy_to_store=True):
         return 'cloned by Nova'
+
+    def exists(self):
+        return False
+
+    def create_image(self, prepare_template, base, size, *args, **kwargs):
+        return 'made by Nova'
+
+    def direct_snapshot(self, context, snapshot_name, image_format, image_id, base_image_id):
+        return self._get_parent_pool(context, base_image_id, FSID)
+
+    def _get_parent_pool(self, context, base_image_id, fsid):
+        return "Nova's"
 
 
 class LibvirtDriver:
@@ -262,3 +285,6 @@ class LibvirtDriver:
 
     def cache_image(self, context, image_id):
         return 'by Nova'
+
+    def manage_image_cache(self, context, all_instances):
+        self.taken.append('image cache')

@@ -67,6 +67,29 @@ class DriverTest(base.FakeGlanceTestCase):
         self.assertRaises(ValueError, self.snapshot, 'shelving', take=fail)
         self.assertEqual({}, self.glance.images)
 
+    def test_site_images_that_have_no_effect_are_named_at_start(self):
+        self.cloud.conf.set_override('site_images', 'only', group='multistore_hooks')
+        for images_type, warned in (('rbd', False), ('qcow2', True)):
+            self.cloud.conf.set_override('images_type', images_type, group='libvirt')
+            self.module.LibvirtDriver(None)
+            self.assertEqual(warned, 'WARNING [multistore_hooks] site_images has no effect' in self.log)
+
+    def test_periodic_task_cleans_up_where_site_images_are_on(self):
+        cleaned = []
+        with mock.patch.multiple(self.module.site_images, clean_up=cleaned.append):
+            self.driver.manage_image_cache(self.context, [])
+            self.assertEqual([], cleaned)
+            self.cloud.conf.set_override('site_images', 'only', group='multistore_hooks')
+            self.driver.manage_image_cache(self.context, [])
+        self.assertEqual(['image cache'] * 2, self.driver.taken)
+        self.assertEqual(1, len(cleaned))
+
+    def test_image_for_which_no_site_image_is_made_is_cached_by_nova(self):
+        self.cloud.conf.set_override('site_images', 'only', group='multistore_hooks')
+        refused = self.cloud.exception.ImageUnacceptable(image_id='image', reason='it is an ISO')
+        with mock.patch.object(self.rbd, 'cache', side_effect=refused):
+            self.assertEqual('by Nova', self.driver.cache_image(self.context, 'image'))
+
     def test_cache_image_is_novas_without_a_local_store(self):
         self.assertEqual('by Nova', self.driver.cache_image(self.context, 'image'))
 

@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Site images in nova-compute: one host of a site downloads and converts, all of them clone.
+
+The download and the conversion are Nova's own, with its checks of formats and signatures. The result goes
+into the cluster under a name of its own, see ``ceph/site_images.py``. This is reached from ``Rbd.clone``
+alone, which Nova calls for the root disks of servers and of rescues, never for config drives, swap or
+ephemeral disks.
+"""
+
+import contextlib
+import os
+import threading
+import time
+from typing import Any
+from typing import Dict
+from typing import Iterator
+from typing import NamedTuple
+from typing import Optional
+from typing import Set
+
+from nova import conf
+from nova import exception
+from nova.virt.libvirt import imagebackend
+from nova.virt.libvirt import utils as libvirt_utils
+from oslo_log import log as logging
+
+from multistore_hooks import backoff
+from multistore_hooks.ceph import cluster
+from multistore_hooks.ceph import site_images
+from multistore_hooks.ceph import site_lock
+from multistore_hooks.copy import limits
+from multistore_hooks.glance_api import api
+from multistore_hooks.nova import image_api
+from multistore_hooks import options
+
+CONF = conf.CONF
+LOG = logging.getLogger(__name__)
+
+rbd_utils = imagebackend.rbd_utils
+
+#: Seconds of one request to Glance.
+REQUEST_SECONDS = 30
+#: Seconds between two looks of a host that waits for another: at first, and at the longest.
+SHORTEST_WAIT, LONGEST_WAIT = 0.25, 2
+#: Seconds between two records of the use of a site image by one host.
+TOUCH_EVERY = 300
+#: The folder for downloads, under ``instances_path``.
+FOLDER = 'multistore_hooks'
+#: The bytes that a host asks for to learn whether the user may download the image.
+_ONE_BYTE = {'Range': 'bytes=0-0'}
+
+_touched: Dict[str, float] = {}
+_downloading: Set[str] = set()
+
+
+class Wanted(NamedTuple):
+    """What a boot needs."""
+
+    image_id: str
+    record: api.Image
+    requirement: site_images.Requirement
+    trusted_certs: Any
+
+
+def is_on() -> bool:
+    """Return whether this host uses site images."""
+    return bool(CONF.libvirt.images_type == 'rbd' and CONF.multistore_hooks.site_images != options.OFF)
+
+
+def asks_for_copies() -> bool:
+    """Return whether Glance is asked for copies."""
+    return bool(CONF.multistore_hooks.site_images != options.ONLY)
+
+
+class Site:
+    """The site images of this compute's cluster, for one boot; a context manager.
+
+    :param driver: Nova's RBDDriver.
+    :param clock: has ``monotonic()``, ``time()`` and ``sleep(seconds)``.
+    """
+
+    def __init__(self, driver: Any, clock: Any = time) -> None:
+        self._driver, self._clock = driver, clock
+        access = cluster.Access(rbd_utils.rados, rbd_utils.rbd, driver.ceph_conf, driver.rbd_user,
+                                cluster.call_natively)
+        self._cluster = cluster.Cluster(access)
+        self.images = site_images.SiteImages(self._cluster, access,
+                                             CONF.multistore_hooks.site_image_pool or driver.pool)
+
+    def __enter__(self) -> 'Site':
+        return self
+
+    def __exit__(self, *_error: Any) -> None:
+        self._cluster.close()
+
+    def find(self, wanted: Wanted) -> Optional[site_images.SiteImage]:
+        """Return the site image for a boot, or None.
+
+        :raises nova.exception.ImageUnacceptable: the cluster cannot be read.
+        """
+        with _own_way(wanted.image_id, 'the site images cannot be read'):
+            return site_images.find(self.images.published(wanted.image_id), wanted.requirement)
+
+    def clone(self, wanted: Wanted, site_image: site_images.SiteImage, disk: str) -> bool:
+        """Clone a site image into a disk; return False if it has gone meanwhile, and is forgotten.
+
+        :raises nova.exception.ImageUnacceptable: it cannot be cloned.
+        """
+        url = 'rbd://%s/%s/%s/%s' % (self._driver.get_fsid(), self.images.pool, site_image.name,
+                                     site_images.SNAPSHOT)
+        try:
+            self._driver.clone({'url': url}, disk)
+        except (rbd_utils.rados.Error, rbd_utils.rbd.Error, exception.Forbidden) as error:
+            with _own_way(wanted.image_id, 'its site image cannot be read'):
+                if not self.images.is_whole(site_image.name):
+                    self.images.forget(site_image)
+                    return False
+            raise _unacceptable(wanted.image_id, 'its site image %s cannot be cloned: %s'
+                                % (site_image.name, error))
+        LOG.info('The disk %(disk)s is a clone of the site image %(name)s of image %(image)s.',
+                 {'disk': disk, 'name': site_image.name, 'image': wanted.image_id})
+        self.touch(site_image)
+        return True
+
+    def touch(self, site_image: site_images.SiteImage) -> None:
+        """Record that a site image is in use, every few minutes."""
+        now = self._clock.monotonic()
+        if now - _touched.get(site_image.name, -TOUCH_EVERY) < TOUCH_EVERY:
+            return
+        try:
+            self.images.touch(site_image.name, self._clock.time())
+        except (cluster.ClusterError, cluster.Missing) as error:
+            LOG.debug('The use of %(name)s is not recorded: %(error)s',
+                      {'name': site_image.name, 'error': error})
+        else:
+            _touched[site_image.name] = now
+
+    def ensure(self, context: Any, wanted: Wanted) -> site_images.SiteImage:
+        """Return the site image for a boot; make it, or wait until another host of the site has made it.
+
+        :raises nova.exception.ImageUnacceptable: it cannot be made; Nova's own way is left.
+        :raises nova.exception.ImageNotFound: the image was deleted.
+        """
+        lock = site_lock.SiteLock(self._cluster, self._driver.pool, 'site_image.%s' % wanted.image_id,
+                                  self._clock)
+        # 0 means: without a limit.
+        limit = max(CONF.libvirt.images_rbd_glance_copy_timeout, 0) or limits.A_DAY
+        first = self._outcome(lock, wanted)
+        for _waited in backoff.polls(limit, LONGEST_WAIT, SHORTEST_WAIT, self._clock):
+            found = self.find(wanted)
+            if found is not None:
+                return found
+            with _own_way(wanted.image_id, 'the hosts of the site cannot coordinate'):
+                leads = lock.acquire()
+            if leads:
+                return self._lead(context, wanted, lock)
+            outcome = self._outcome(lock, wanted)
+            if outcome is not None and (first is None or outcome.id != first.id):
+                raise _unacceptable(wanted.image_id, 'another host could not make its site image: %s'
+                                    % outcome.content.get('reason'))
+        raise _unacceptable(wanted.image_id, 'no host made its site image within %d seconds' % limit)
+
+    @staticmethod
+    def _outcome(lock: site_lock.SiteLock, wanted: Wanted) -> Optional[site_lock.Record]:
+        """Return how the last host failed that made just this, or None."""
+        with _own_way(wanted.image_id, 'the hosts of the site cannot coordinate'):
+            record = lock.read()
+        if record is None or record.content.get('requirement') != wanted.requirement.digest:
+            return None
+        return record
+
+    def _lead(self, context: Any, wanted: Wanted, lock: site_lock.SiteLock) -> site_images.SiteImage:
+        """Make the site image while the lock is renewed; let the followers know if that fails."""
+        try:
+            with lock.kept(_start) as keeper:
+                # Another host may have published it just before it let the lock go.
+                return self.find(wanted) or self._make(context, wanted, keeper)
+        except (exception.ImageNotFound, exception.ImageNotAuthorized, exception.Forbidden):
+            raise  # other users may see it, and have it downloaded
+        except Exception as error:
+            reason = str(error) or type(error).__name__
+            LOG.warning('The site image of image %(image)s could not be made, and servers get whole copies: '
+                        '%(reason)s', {'image': wanted.image_id, 'reason': reason})
+            with contextlib.suppress(cluster.ClusterError, cluster.Missing):
+                lock.write({'requirement': wanted.requirement.digest, 'reason': reason[:500]})
+            raise _unacceptable(wanted.image_id, reason) from error
+        finally:
+            with contextlib.suppress(cluster.ClusterError):
+                lock.release()
+
+    def _make(self, context: Any, wanted: Wanted, keeper: site_lock.Keeper) -> site_images.SiteImage:
+        name = site_images.new_name(wanted.image_id)
+        for left in site_images.remove_leftovers(self.images, wanted.image_id):
+            LOG.info('Removed %s, left by a host that died.', left)
+        LOG.info('Making the site image %(name)s of image %(image)s: this host downloads it for the site.',
+                 {'name': name, 'image': wanted.image_id})
+        started = self._clock.monotonic()
+        with _download(name) as path:
+            libvirt_utils.fetch_image(context, path, wanted.image_id, wanted.trusted_certs)
+            made = site_images.SiteImage(name, wanted.image_id, os.path.getsize(path), wanted.requirement,
+                                         self._clock.time())
+            try:
+                self._import(path, name)
+                self.images.finish(made)
+                other = self.find(wanted) if keeper.lost else None
+                if other is None:
+                    self.images.publish(made)
+            except Exception:
+                self._discard(name)
+                raise
+        if other is not None:
+            self._discard(name)
+            return other
+        LOG.info('Published the site image %(name)s of image %(image)s, %(size)d bytes, after %(seconds).1f '
+                 'seconds.', {'name': name, 'image': wanted.image_id, 'size': made.size,
+                              'seconds': self._clock.monotonic() - started})
+        return made
+
+    def _import(self, path: str, name: str) -> None:
+        driver = self._driver
+        if self.images.pool != driver.pool:
+            driver = rbd_utils.RBDDriver()
+            driver.pool = self.images.pool
+        driver.import_image(path, name)
+
+    def _discard(self, name: str) -> None:
+        """Remove what this call has made, unless it was published after all; nobody else writes this name."""
+        try:
+            published = {listed.image.name for listed in self.images.list()}
+            if name not in published and not self.images.remove(name):
+                LOG.debug('%s is in use, and is left to a later run.', name)
+        except Exception as error:
+            LOG.debug('%(name)s is left to a later run: %(error)s', {'name': name, 'error': error})
+
+
+def wanted_for(context: Any, image_id: str, trusted_certs: Any) -> Wanted:
+    """Read the record of an image with the user's rights, and check that it may be downloaded.
+
+    :raises nova.exception.ImageUnacceptable: no site image serves this boot; Nova's own way says why.
+    """
+    images = image_api.images_for(context, lambda: REQUEST_SECONDS)
+    try:
+        record = images.image(image_id)
+        why = site_images.why_not(record.record, CONF.force_raw_images)
+        if why:
+            raise _unacceptable(image_id, 'no site image is made of it: %s' % why)
+        response, _body = images.request('data', 'get', '/v2/images/%s/file' % image_id,
+                                         raw_headers=_ONE_BYTE)
+        response.close()
+    except exception.NovaException:
+        raise
+    except Exception as error:  # Glance's or Keystone's
+        raise _unacceptable(image_id, 'Glance does not let this user download it: %s' % error) from error
+    verified = bool(CONF.glance.verify_glance_signatures)
+    ids = tuple(sorted(trusted_certs.ids)) if verified and trusted_certs else ()
+    checksum = str(record.record.get('os_hash_value') or record.record.get('checksum') or '')
+    return Wanted(image_id, record, site_images.Requirement(checksum, verified, ids), trusted_certs)
+
+
+def clean_up(driver: Any, clock: Any = time) -> None:
+    """Remove the site images that nobody uses; for Nova's periodic task. It never raises."""
+    cache = getattr(CONF, 'image_cache', CONF)  # Train has its options in [DEFAULT]
+    if not is_on() or not cache.remove_unused_base_images:
+        return
+    with Site(driver, clock) as site:
+        lock = site_lock.SiteLock(site._cluster, driver.pool, 'site_images.clean_up', clock)
+        try:
+            if not lock.acquire():
+                return
+            done = site_images.clean_up(site.images, clock.time(),
+                                        cache.remove_unused_original_minimum_age_seconds)
+        except (cluster.ClusterError, cluster.Missing, cluster.Busy) as error:
+            LOG.warning('Unused site images could not be removed: %s', error)
+        else:
+            for name in done.withdrawn:
+                LOG.info('The site image %s is not used any more, and will be removed.', name)
+            for name in done.removed:
+                LOG.info('Removed the site image %s.', name)
+        finally:
+            with contextlib.suppress(cluster.ClusterError):
+                lock.release()
+
+
+@contextlib.contextmanager
+def _download(name: str) -> Iterator[str]:
+    """Yield a path for a download, and remove what is there at the end; and what a process that died left."""
+    folder = os.path.join(CONF.instances_path, FOLDER, CONF.host)
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, name)
+    _downloading.add(name)
+    try:
+        _clear(folder, lambda entry: not entry.startswith(tuple(_downloading)))
+        yield path
+    finally:
+        _downloading.discard(name)
+        _clear(folder, lambda entry: entry.startswith(name))
+
+
+def _clear(folder: str, goes: Any) -> None:
+    for entry in os.listdir(folder):
+        if entry.startswith(site_images.PREFIX) and goes(entry):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(folder, entry))
+
+
+@contextlib.contextmanager
+def _own_way(image_id: str, what: str) -> Iterator[None]:
+    """Leave a boot to Nova where the cluster cannot be used."""
+    try:
+        yield
+    except (cluster.ClusterError, cluster.Missing, cluster.Busy) as error:
+        raise _unacceptable(image_id, '%s: %s' % (what, error)) from error
+
+
+def _unacceptable(image_id: str, reason: str) -> Exception:
+    return exception.ImageUnacceptable(image_id=image_id, reason=reason)  # type: ignore[no-any-return]
+
+
+def _start(function: Any) -> None:
+    # A green thread where Nova has patched the standard library.
+    threading.Thread(target=function, name='site image', daemon=True).start()

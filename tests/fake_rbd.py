@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RBD images for tests, with snapshots, clones and the two formats of clones, on a fake Ceph cluster."""
+
+import datetime
+
+from tests import fake_ceph
+
+_CREATED = datetime.datetime(1970, 1, 1)
+
+
+class Image:
+    """What is kept of an RBD image. ``snapshots`` holds by name whether it is protected."""
+
+    def __init__(self, size, created=0):
+        self.size, self.created = size, created
+        self.snapshots, self.metadata = {}, {}
+        #: Clones, as (pool, name), and those whose snapshot is in the trash (format 2).
+        self.children, self.trash = [], False
+        self.watchers = 0
+
+
+class _Open:
+    def __init__(self, rbd, ioctx, name, snapshot=None, read_only=False):
+        ioctx.check()
+        self._rbd, self._pool, self._name = rbd, ioctx.pool, name
+        self._kept = rbd.images.get((ioctx.pool, name))
+        if self._kept is None or (snapshot is not None and snapshot not in self._kept.snapshots):
+            raise rbd.ImageNotFound('error opening image %s' % name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        """Nothing is open."""
+
+    def close(self):
+        """Nothing is open."""
+
+    def size(self):
+        return self._kept.size
+
+    def metadata_set(self, key, value):
+        self._rbd.step('metadata_set')
+        self._kept.metadata[key] = value
+
+    def create_snap(self, name):
+        self._rbd.step('create_snap')
+        self._kept.snapshots[name] = False
+
+    def protect_snap(self, name):
+        self._rbd.step('protect_snap')
+        self._kept.snapshots[name] = True
+
+    def is_protected_snap(self, name):
+        return self._kept.snapshots[name]
+
+    def list_snaps(self):
+        return [{'name': name} for name in self._kept.snapshots]
+
+    def list_children2(self):
+        self._rbd.step('list_children2')
+        return list(self._kept.children)
+
+    def unprotect_snap(self, name):
+        self._rbd.step('unprotect_snap')
+        if self._kept.children and self._rbd.clone_format == 1:
+            raise self._rbd.ImageBusy('error unprotecting snapshot')
+        self._kept.snapshots[name] = False
+
+    def remove_snap(self, name):
+        self._rbd.step('remove_snap')
+        if self._kept.snapshots[name]:
+            raise self._rbd.ImageBusy('error removing snapshot')
+        del self._kept.snapshots[name]
+        self._kept.trash = bool(self._kept.children)
+
+    def create_timestamp(self):
+        return _CREATED + datetime.timedelta(seconds=self._kept.created)
+
+
+class Rbd:
+    """The module rbd.
+
+    ``images`` by (pool, name). ``before`` is called with the name of each step that changes something.
+    """
+
+    Error = fake_ceph._RbdError
+    ImageNotFound, PermissionError, ImageBusy, ImageHasSnapshots, InvalidArgument = (
+        type(name, (fake_ceph._RbdError,), {}) for name in (
+            'ImageNotFound', 'PermissionError', 'ImageBusy', 'ImageHasSnapshots', 'InvalidArgument'))
+
+    def __init__(self, clone_format=2):
+        self.clone_format, self.images = clone_format, {}
+        self.before = lambda step: None
+
+    def step(self, name):
+        self.before(name)
+
+    def Image(self, ioctx, name, snapshot=None, read_only=False):
+        return _Open(self, ioctx, name, snapshot, read_only)
+
+    def RBD(self):
+        return self
+
+    def list(self, ioctx):
+        ioctx.check()
+        return sorted(name for pool, name in self.images if pool == ioctx.pool)
+
+    def remove(self, ioctx, name):
+        self.step('remove')
+        kept = self.images.get((ioctx.pool, name))
+        if kept is None:
+            raise self.ImageNotFound(name)
+        if kept.snapshots or (kept.trash and kept.children):
+            raise self.ImageHasSnapshots(name)
+        if kept.watchers:
+            raise self.ImageBusy(name)
+        del self.images[ioctx.pool, name]
+
+    def clone(self, pool, name, snapshot, disk):
+        """Clone an image as a host does."""
+        kept = self.images.get((pool, name))
+        if kept is None or snapshot not in kept.snapshots:
+            raise self.ImageNotFound(name)
+        if self.clone_format == 1 and not kept.snapshots[snapshot]:
+            raise self.InvalidArgument('parent snapshot must be protected')
+        kept.children.append((pool, disk))
+        self.images[pool, disk] = Image(kept.size)
+
+
+def ceph(clock, clone_format=2):
+    """Return a fake cluster with such images."""
+    made = fake_ceph.FakeCeph(clock)
+    made.rbd = Rbd(clone_format)
+    return made

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Site images: the real Nova with the hooks, a real Glance, real Ceph clusters."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+from lab import ceph
+from lab.nova import boot_run
+from tests.functional import copy_sites
+from tests.functional.copy_sites import boot
+from tests.functional.copy_sites import MEGABYTE
+from tests.functional.copy_sites import MEMBER
+from tests.functional.copy_sites import NEVER
+from tests.functional.copy_sites import random
+from tests.functional.copy_sites import SERVICE
+from tests.functional import shared
+
+NAME = r'vms/multistore_hooks\.site_image\.%s\.[0-9a-f]{16}@base'
+
+
+def qcow2(megabytes, *options):
+    """Return a qcow2 image of the random data of so many megabytes."""
+    folder = shared.folder('qcow2')
+    raw, made = os.path.join(folder, 'raw'), os.path.join(folder, 'qcow2')
+    with open(raw, 'wb') as stream:
+        stream.write(random(megabytes))
+    subprocess.run(['qemu-img', 'convert', '-O', 'qcow2'] + list(options) + [raw, made], check=True)
+    with open(made, 'rb') as stream:
+        return stream.read()
+
+
+class SiteImageTestCase(copy_sites.SitesTestCase):
+    """Hosts with site images; Glance keeps the images in a file store."""
+
+    def site_host(self, *args, site_images='only', **conf):
+        return self.host(*args, multistore_hooks={'site_images': site_images}, **conf)
+
+    def qcow2_image(self, megabytes=4):
+        return self.image(data=qcow2(megabytes), disk_format='qcow2')
+
+    def assertFromSite(self, booted, image, cluster, megabytes=4):
+        """The disk is a clone of a site image, with the bytes of the image."""
+        self.assertEqual((None, 'clone'), (booted['error'], booted['outcome']))
+        self.assertTrue(re.match(NAME % image + '$', booted['parent']), booted['parent'])
+        self.assertBytes(cluster.read(booted['disk'], megabytes * MEGABYTE), megabytes)
+
+    def whole_downloads(self):
+        """Return the downloads but those of one byte, which try whether the user may."""
+        return [get for get in self.downloads() if get['status'] == 200]
+
+    def site_images(self, cluster):
+        return [name for name in cluster.rbd('ls', 'vms').split() if name.startswith('multistore_hooks.')]
+
+
+class BootTest(SiteImageTestCase):
+
+    def test_qcow2_is_downloaded_once_for_a_site_and_cloned_by_all(self):
+        image = self.qcow2_image()
+        hosts = [self.site_host(), self.site_host(number=1)]
+        ran = boot_run.run_all(hosts, [[boot(image, name=name) for name in 'ab']] * 2, parallel=2)
+        parents = set()
+        for one in ran:
+            for booted in one['results']:
+                self.assertFromSite(booted, image, self.a)
+                parents.add(booted['parent'])
+            self.assertEqual([], one['base_files'])
+        self.assertEqual(1, len(parents))
+        self.assertEqual(1, len(self.whole_downloads()))
+        self.assertEqual([], self.asked(image))
+
+    def test_bytes_are_those_of_novas_own_way_for_raw_and_vmdk(self):
+        host = self.site_host()
+        for data, disk_format in ((random(4), 'raw'), (self.vmdk(), 'vmdk')):
+            image = self.image(data=data, disk_format=disk_format)
+            self.assertFromSite(self.boot(host, image), image, self.a)
+
+    def vmdk(self):
+        folder = shared.folder('vmdk')
+        raw, made = os.path.join(folder, 'raw'), os.path.join(folder, 'vmdk')
+        with open(raw, 'wb') as stream:
+            stream.write(random(4))
+        subprocess.run(['qemu-img', 'convert', '-O', 'vmdk', '-o', 'subformat=monolithicSparse', raw, made],
+                       check=True)
+        with open(made, 'rb') as stream:
+            return stream.read()
+
+    def test_image_that_nova_refuses_is_refused_still(self):
+        image = self.image(data=qcow2(4), disk_format='raw')
+        booted = self.boot(self.site_host(), image)
+        self.assertEqual('none', booted['outcome'])
+        self.assertIn('ImageUnacceptable', booted['error'])
+        self.assertEqual([], [name for name in self.site_images(self.a) if image in name])
+
+    def test_a_download_for_the_site_is_no_download_for_the_server(self):
+        image = self.qcow2_image()
+        self.assertFromSite(self.boot(self.site_host(**NEVER), image), image, self.a)
+
+    def test_copying_that_is_refused_falls_back_to_a_site_image(self):
+        image = self.image()
+        booted = self.boot(self.site_host(allowed=False, site_images='fallback'), image)
+        self.assertFromSite(booted, image, self.a)
+        self.assertEqual([403], self.asked(image))
+
+    def test_glance_that_can_copy_does_so_in_fallback(self):
+        image = self.image()
+        self.assertCloned(self.boot(self.site_host(site_images='fallback'), image), image, self.a)
+        self.assertEqual([], self.whole_downloads())
+
+    def test_image_that_is_here_is_cloned(self):
+        image = self.image('dcn1')
+        self.assertCloned(self.boot(self.site_host(), image), image, self.a)
+
+    def test_host_without_a_store_of_its_own_in_glance(self):
+        image = self.qcow2_image()
+        self.assertFromSite(self.boot(self.site_host(store='', allowed=False), image), image, self.a)
+
+    def test_user_who_may_not_download_it_is_refused_though_the_site_has_it(self):
+        image = self.qcow2_image()
+        host = self.site_host(**NEVER)
+        self.assertFromSite(self.boot(host, image), image, self.a)
+        self.glance.fault('GET', '/file$', status=403, times=1)
+        booted = self.boot(host, image)
+        self.assertEqual('none', booted['outcome'])
+        self.assertIn('does not let this user download it', booted['error'])
+
+
+class SnapshotTest(SiteImageTestCase):
+
+    def snapshot(self, host, image, operation='snapshot'):
+        self.assertIsNone(self.boot(host, image, name='of-' + image)['error'])
+        self.ran = host.run({'operation': operation, 'name': 'of-' + image, 'image_name': 's',
+                             'token': SERVICE})
+        result = self.ran['results'][0]
+        self.assertIsNone(result['error'])
+        return result
+
+    def test_direct_snapshot_of_a_clone_of_a_site_image_is_in_glances_pool(self):
+        image = self.qcow2_image()
+        snapshot = self.snapshot(self.site_host(), image)['image_id']
+        self.assertIn(snapshot, self.a.rbd('ls', 'images').split())
+        self.assertNotIn(snapshot, self.a.rbd('ls', 'vms').split())
+        self.assertBytes(self.a.read('images/%s@snap' % snapshot, 4 * MEGABYTE))
+        self.assertEqual([], self.glance.requests('PUT', snapshot + '/file$'))
+        self.assertBytes(self.glance.download(snapshot))
+
+    def test_host_without_a_store_of_its_own_uploads_the_snapshot(self):
+        image = self.qcow2_image()
+        snapshot = self.snapshot(self.site_host(store='', allowed=False), image)['image_id']
+        self.assertEqual({'central'}, self.glance.stores_of(snapshot))
+        self.assertBytes(self.glance.download(snapshot))
+        self.assertNotIn(snapshot, self.a.rbd('ls', 'vms').split())
+
+
+class HiddenTest(SnapshotTest):
+    """A Glance that shows no locations."""
+
+    name, options = 'hidden', {'locations': False}
+
+    def test_flat_disk_is_taken_inside_the_cluster(self):
+        image = self.image()
+        host = self.host(allowed=False)  # it may not copy: its disks are flat
+        snapshot = self.snapshot(host, image)['image_id']
+        self.assertIn(snapshot, self.a.rbd('ls', 'images').split())
+        self.assertEqual([], self.glance.requests('PUT', snapshot + '/file$'))
+        self.assertBytes(self.a.read('images/%s@snap' % snapshot, 4 * MEGABYTE))
+
+
+class LeaderTest(SiteImageTestCase):
+    """The host that makes a site image hangs in its download."""
+
+    def hang(self, image):
+        """Let a host begin; return it when it leads."""
+        host = self.site_host(number=7)
+        host.ready()
+        # The first request is for one byte.
+        self.glance.fault('GET', image + '/file$', action='hang', seconds=300, skip=1)
+        self.addCleanup(self.glance.clear_faults)
+        host.start([boot(image)])
+        self.wait_until(lambda: 'Making the site image multistore_hooks.site_image.%s' % image in host.log)
+        return host
+
+    def forget(self, host):
+        for key in [key for key, known in copy_sites._hosts.items() if known is host]:
+            del copy_sites._hosts[key]
+
+    def test_leader_that_is_killed_is_replaced(self):
+        image = self.qcow2_image()
+        host = self.hang(image)
+        self.forget(host)
+        host.kill()
+        self.addCleanup(host.stop)
+        self.assertFromSite(self.boot(self.site_host(), image), image, self.a)
+        self.assertEqual(1, len([name for name in self.site_images(self.a) if image in name]))
+
+    def test_leader_that_is_stopped_beyond_its_lease_and_goes_on_does_no_harm(self):
+        image = self.qcow2_image()
+        host = self.hang(image)
+        os.kill(host.pid, signal.SIGSTOP)
+        try:
+            booted = self.boot(self.site_host(), image)
+        finally:
+            os.kill(host.pid, signal.SIGCONT)
+        self.assertFromSite(booted, image, self.a)
+        self.glance.clear_faults()
+        late = host.results()['results'][0]
+        self.assertIsNone(late['error'])
+        self.assertBytes(self.a.read(late['disk'], 4 * MEGABYTE))
+        self.assertIn(booted['parent'][len('vms/'):-len('@base')], self.site_images(self.a))
+
+
+class LeastPrivilegeTest(SiteImageTestCase):
+    """Nova's Ceph user writes its own pool, and reads Glance's; clones are of both formats."""
+
+    def setUp(self):
+        super().setUp()
+        key = self.a.ceph('auth', 'get-or-create', 'client.nova', 'mon', 'profile rbd', 'mgr', 'profile rbd',
+                          'osd', 'profile rbd pool=vms, profile rbd-read-only pool=images')
+        with open(self.a.keyring, 'r+', encoding='utf-8') as keyring:
+            if 'client.nova' not in keyring.read():
+                keyring.write(key)
+
+    def test_boot_snapshot_and_removal(self):
+        host = self.site_host(libvirt={'rbd_user': 'nova'})
+        for clone_format in ('1', '2'):
+            self.a.ceph('config', 'set', 'client', 'rbd_default_clone_format', clone_format)
+            self.addCleanup(self.a.ceph, 'config', 'rm', 'client', 'rbd_default_clone_format')
+            image = self.qcow2_image()
+            booted = self.boot(host, image, name='of-' + image)
+            self.assertFromSite(booted, image, self.a)
+            name = booted['parent'][len('vms/'):-len('@base')]
+            remove = ['multistore-hooks', 'site', 'image', 'remove', name, '--ceph-conf', self.a.conf,
+                      '--ceph-user', 'nova']
+            self.assertEqual((1, True), self.command(remove, 'are clones of it'))
+            self.assertIn(name, self.site_images(self.a))
+            host.run({'operation': 'delete', 'name': 'of-' + image})
+            self.assertEqual((0, True), self.command(remove, 'is removed'))
+            self.assertNotIn(name, self.site_images(self.a))
+
+    def command(self, arguments, words):
+        modules = ceph.bindings(os.path.join(shared.folder('bindings')))
+        ran = subprocess.run(
+            [sys.executable, '-c', 'import sys; from multistore_hooks.cli import main; '
+             'sys.exit(main.main(sys.argv[1:]))'] + arguments[1:], stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, env=dict(os.environ, PYTHONPATH=os.pathsep.join(
+                [modules, os.environ.get('PYTHONPATH', '')])), universal_newlines=True, check=False)
+        return ran.returncode, words in ran.stdout or ran.stdout
+
+
+class StorageTest(SiteImageTestCase):
+
+    def test_both_sites_download_once_each(self):
+        image = self.qcow2_image()
+        ran = boot_run.run_all([self.site_host(), self.site_host('dcn10')], [[boot(image)]] * 2)
+        for one, cluster in zip(ran, (self.a, self.b)):
+            self.assertFromSite(one['results'][0], image, cluster)
+        self.assertEqual(2, len(self.whole_downloads()))
+
+    def test_image_that_was_cached_is_cloned_and_no_file_stays(self):
+        image = self.qcow2_image()
+        cached = self.site_host().run({'operation': 'cache_image', 'image_ref': image, 'token': MEMBER})
+        self.assertEqual(('cached', []), (cached['results'][0]['outcome'], cached['base_files']))
+        self.glance.forget_requests()
+        self.assertFromSite(self.boot(self.site_host(), image), image, self.a)
+        self.assertEqual([], self.whole_downloads())

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``multistore-hooks site image list|remove`` on a fake cluster."""
+
+import contextlib
+import io
+import json
+import sys
+import time
+from unittest import mock
+
+import testtools
+
+from multistore_hooks.ceph import cluster
+from multistore_hooks.ceph import site_images
+from multistore_hooks.cli import main
+from tests import clock
+from tests import fake_rbd
+
+IMAGE = '11111111-1111-1111-1111-111111111111'
+
+
+class SiteImageCommandTest(testtools.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.ceph = fake_rbd.ceph(clock.Clock())
+        access = cluster.Access(self.ceph.rados, self.ceph.rbd, None, None, cluster.call_natively)
+        self.images = site_images.SiteImages(cluster.Cluster(access), access, 'vms')
+        modules = mock.patch.dict(sys.modules, rados=self.ceph.rados, rbd=self.ceph.rbd)
+        modules.start()
+        self.addCleanup(modules.stop)
+
+    def make(self, published=True, created=None):
+        name = site_images.new_name(IMAGE)
+        made = site_images.SiteImage(name, IMAGE, 5, site_images.Requirement('', False, ()), 1700000000)
+        self.ceph.rbd.images['vms', name] = fake_rbd.Image(5, time.time() if created is None else created)
+        if published:
+            self.images.finish(made)
+            self.images.publish(made)
+        return made
+
+    def run_command(self, *arguments):
+        """Return the exit code, and what was printed to both outputs."""
+        self.out, self.err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(self.out), contextlib.redirect_stderr(self.err):
+            code = main.main(['site', 'image'] + list(arguments))
+        return code, self.out.getvalue(), self.err.getvalue()
+
+    def test_list_tells_state_and_clones(self):
+        used, unused, unfinished = self.make(), self.make(), self.make(published=False, created=1700000000)
+        self.ceph.rbd.clone('vms', used.name, site_images.SNAPSHOT, 'disk')
+        self.images.withdraw(unused, 1700000000)
+        code, out, _err = self.run_command('list', '-f', 'json')
+        self.assertEqual(0, code)
+        self.assertEqual({used.name: ('published', 1), unused.name: ('withdrawn', 0),
+                          unfinished.name: ('unfinished', 0)},
+                         {row['Name']: (row['State'], row['Clones']) for row in json.loads(out)})
+        self.assertEqual({'2023-11-14T22:13:20Z'}, {row['Made'] for row in json.loads(out)})
+
+    def test_remove_takes_what_nothing_is_a_clone_of(self):
+        made, old = self.make(), self.make(published=False, created=1)
+        self.assertEqual(0, self.run_command('remove', made.name, old.name)[0])
+        self.assertEqual({}, self.ceph.rbd.images)
+        self.assertEqual((), self.images.list())
+
+    def test_remove_keeps_what_is_used_or_in_the_making_or_something_else(self):
+        used, new = self.make(), self.make(published=False)
+        self.ceph.rbd.clone('vms', used.name, site_images.SNAPSHOT, 'disk')
+        before = set(self.ceph.rbd.images)
+        code, _out, err = self.run_command('remove', used.name, new.name, 'disk', site_images.new_name('x'))
+        self.assertEqual(1, code)
+        for words in ('1 disks are clones', 'a host may be making it', 'not a site image',
+                      'none of this name'):
+            self.assertIn(words, err)
+        self.assertEqual(before, set(self.ceph.rbd.images))
+        self.assertEqual((used,), self.images.published(IMAGE))
+
+    def test_cluster_that_is_away_is_one_line(self):
+        self.ceph.away = True
+        code, _out, err = self.run_command('list')
+        self.assertEqual((2, 1), (code, len(err.splitlines())), err)
+
+    def test_missing_modules_are_named(self):
+        with mock.patch.dict(sys.modules, rados=None):
+            code, _out, err = self.run_command('list')
+        self.assertEqual(2, code)
+        self.assertIn('python3-rados', err)
