@@ -170,6 +170,8 @@ class HiddenTest(ClonesTestCase):
             'multistore_hooks.cinder.image_clones.image_client.privileged_images_for',
             lambda *arguments: types.SimpleNamespace(locations=lambda image_id: ('file:///password', url))))
         self.assertEqual(({'cloned_from': url}, True), self.clone(image))
+        # The driver logs what it cannot use, and some locations hold passwords.
+        self.assertNotIn('file:///password', self.driver.tried)
 
     def test_an_image_that_is_in_other_stores_is_not_looked_for(self):
         """Another image of the same pool would have the same id, and its data may be incomplete."""
