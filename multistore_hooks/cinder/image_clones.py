@@ -190,21 +190,27 @@ class _Clone:
         if image.stores and store not in image.stores:
             return None
         for url in self._hidden_urls():
-            update, cloned = self._clone(self._context, self._volume, (url, None), self._image_meta,
-                                         self._image_service)
-            if cloned:
+            if self._can_be_read(url):
                 LOG.debug('Image %(image)s has the location %(url)s, which Glance hides.',
                           {'image': self._image_id, 'url': url})
-                return update, cloned
+                return self._clone(self._context, self._volume, (url, None), self._image_meta,
+                                   self._image_service)
         return None
+
+    def _can_be_read(self, url: str) -> bool:
+        try:
+            return bool(self._driver._is_cloneable(url, self._image_meta))
+        except Exception as error:  # no such pool, say, of librados and not of librbd: Cinder expects none
+            LOG.debug('%(url)s cannot be read: %(error)s', {'url': url, 'error': error})
+            return False
 
     def _hidden_urls(self) -> Iterator[str]:
         """Yield where the image may be: the cluster itself can show it sooner than Glance."""
-        yield 'rbd://%s/%s/%s/%s' % (self._driver._get_fsid(), self._options.rbd_glance_pool, self._image_id,
-                                     coordinator.SNAPSHOT)
         try:
+            yield 'rbd://%s/%s/%s/%s' % (self._driver._get_fsid(), self._options.rbd_glance_pool,
+                                         self._image_id, coordinator.SNAPSHOT)
             urls = image_client.privileged_images_for(self._context).locations(self._image_id)
-        except Exception as error:  # Glance's or Keystone's
+        except Exception as error:  # the cluster's, Glance's or Keystone's
             LOG.debug('Glance does not show the locations of image %(image)s: %(error)s',
                       {'image': self._image_id, 'error': error})
             return

@@ -173,6 +173,17 @@ class HiddenTest(ClonesTestCase):
         # The driver logs what it cannot use, and some locations hold passwords.
         self.assertNotIn('file:///password', self.driver.tried)
 
+    def test_a_pool_that_cannot_be_read_is_no_failure_of_the_volume(self):
+        """Cinder's driver lets errors of librados through."""
+        image = self.base('cheap')
+        self.driver.configuration._options['rbd_glance_pool'] = 'no-such-pool'
+        self.assertEqual(({}, False), self.clone(image))
+        self.assertIn('WARNING Glance has image %s in the store cheap' % image, self.log)
+
+    def test_a_cluster_that_is_away_is_no_failure_of_the_volume_either(self):
+        self.driver.is_away = True
+        self.assertEqual(({}, False), self.clone(self.base('cheap')))
+
     def test_an_image_that_is_in_other_stores_is_not_looked_for(self):
         """Another image of the same pool would have the same id, and its data may be incomplete."""
         image = self.base('fast')
