@@ -38,7 +38,7 @@ def delete(context: store_context.StoreContext, volume_id: str) -> None:
     :raises errors.WrongState: Cinder has accepted the deletion, and failed.
     """
     limit, free_once = context.timeouts.idle + _DETACH_SECONDS, True
-    for waited in backoff.polls(limit, longest=0.5, shortest=0.5, clock=context.clock):
+    for _waited in backoff.polls(limit, longest=0.5, shortest=0.5, clock=context.clock):
         try:
             context.cinder.delete_volume(volume_id)
             break
@@ -50,11 +50,13 @@ def delete(context: store_context.StoreContext, volume_id: str) -> None:
                      {'volume': volume_id, 'error': error})
             if status == 'available' and free_once:
                 free_once = False  # it was in use until a moment ago
-            elif status not in _PASSING or waited >= limit:
+            elif status not in _PASSING:
                 # Cinder's text lists snapshots among the reasons, whatever the reason is.
                 if status == 'available' and 'snapshot' in str(error):
                     raise HasSnapshot() from error
                 raise InUse() from error
+    else:
+        raise InUse()
     _watch(context, volume_id)
 
 

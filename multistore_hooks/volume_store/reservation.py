@@ -29,18 +29,19 @@ def create(context: store_context.StoreContext, volume_id: str, mode: str) -> st
     :raises NotReserved: the volume is in a state that does not pass, or did not within ``state_timeout``.
     :raises cinder_client.CinderError: as Cinder answered, or did not.
     """
-    cinder, free_once = context.cinder, True
-    for waited in volume_status.polls(context, context.timeouts.state):
+    cinder, free_once, why = context.cinder, True, ''
+    for _waited in volume_status.polls(context, context.timeouts.state):
         try:
             return cinder.attachment_create(volume_id, mode)
         except cinder_client.Refused as error:
             status = cinder.volume(volume_id).status
+            why = "it is '%s' (%s)" % (status, error)
             if status == 'available' and free_once:
                 free_once = False  # it was in use until a moment ago
-            elif status not in _PASSING or waited >= context.timeouts.state:
-                raise NotReserved(volume=volume_id, why="it is '%s' (%s)" % (status, error)) from error
-    raise NotReserved(volume=volume_id, why='it stayed in use for %s seconds (state_timeout)'
-                      % context.timeouts.state)
+            elif status not in _PASSING:
+                raise NotReserved(volume=volume_id, why=why) from error
+    raise NotReserved(volume=volume_id, why='%s, for %s seconds (state_timeout)' % (
+        why, context.timeouts.state))
 
 
 def delete_lost(context: store_context.StoreContext, volume_id: str, mode: str) -> None:

@@ -122,9 +122,18 @@ class FakeCinder:
         with self.lock:
             self.volumes[volume_id] = images.Volume(
                 volume_id, 'available', gib, dict(metadata), PROJECT, volume_type, False, description)
+        self.create_file(volume_id, gib)
+        return self.volumes[volume_id]._replace(status='creating')
+
+    def create_file(self, volume_id, gib):
         with open(self.path(volume_id), 'wb') as file:
             file.truncate(gib * images.GIB)
-        return self.volumes[volume_id]._replace(status='creating')
+
+    def resize_file(self, volume_id, gib):
+        os.truncate(self.path(volume_id), gib * images.GIB)
+
+    def remove_file(self, volume_id):
+        os.unlink(self.path(volume_id))
 
     def volume(self, volume_id):
         try:
@@ -161,13 +170,13 @@ class FakeCinder:
                 self._set(volume_id, status='error_deleting')
                 return
             del self.volumes[volume_id]
-            os.unlink(self.path(volume_id))
+            self.remove_file(volume_id)
 
     def extend(self, volume_id, gib):
         self._refuse(volume_id, 'available', 'in-use')
         if gib > self.quota:
             raise cinder_client.OverQuota(request='os-extend', why='413: quota')
-        os.truncate(self.path(volume_id), gib * images.GIB)
+        self.resize_file(volume_id, gib)
         self._set(volume_id, gib=gib)
 
     def set_read_only(self, volume_id):

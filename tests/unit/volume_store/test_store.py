@@ -14,6 +14,7 @@ from multistore_hooks.volume_store import deletion
 from multistore_hooks.volume_store import errors
 from multistore_hooks.volume_store import images
 from multistore_hooks.volume_store import leftovers
+from tests import clock
 from tests.unit.volume_store import base
 from tests.unit.volume_store import standins
 
@@ -177,6 +178,22 @@ class StoreTest(base.VolumeTestCase):
         timer.start()
         self.store.delete(where)
         self.assertEqual({}, self.cinder.volumes)
+
+    def test_a_volume_that_stays_in_use_elsewhere_is_in_use_however_slow_cinder_is(self):
+        self.add()
+        volume, = self.cinder.volumes
+        self.cinder.attachment_update(self.cinder.attachment_create(volume, 'ro'), {'host': 'there'})
+        self.cinder._set(volume, status='in-use')
+        for seconds in (0, 0.4, 7, 100):
+            passing, delete = clock.Clock(), self.cinder.delete_volume
+
+            def slow(volume_id):
+                passing.now += seconds
+                delete(volume_id)
+            context = self.context()._replace(clock=passing)
+            with fixtures.MockPatchObject(self.cinder, 'delete_volume', slow):
+                self.assertRaises(deletion.InUse, deletion.delete, context, volume)
+        self.assertIn(volume, self.cinder.volumes)
 
     def test_who_deletes_what_is_being_deleted_has_deleted_it(self):
         where = self.location(self.add()[0])

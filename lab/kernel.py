@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Linux kernel of its own for tests: User Mode Linux, with device mapper, LIO, iSCSI and NFS.
+
+Debian's packages are unpacked, not installed. The guest sees the host's files below an overlay in memory:
+nothing that it writes is seen outside, and it has no device of the host. A script boots in seconds::
+
+    kernel = Kernel()
+    status, output = kernel.run('modprobe iscsi_tcp && iscsid', seconds=60)
+"""
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import typing
+
+PACKAGES = ('user-mode-linux', 'kmod', 'open-iscsi', 'libopeniscsiusr', 'libisns0', 'nfs-kernel-server',
+            'nfs-common', 'libnfsidmap1', 'keyutils', 'rpcbind', 'libevent-core-2.1-7', 'libwrap0',
+            'libtirpc3')
+CACHE = os.path.join(tempfile.gettempdir(), 'multistore-hooks-kernel-%d' % os.getuid())
+DOWNLOAD_SECONDS = 300
+_ENDED = re.compile(r'^GUEST ENDED (\d+)\r?$', re.MULTILINE)
+
+#: User Mode Linux sets the floating point registers of a process with the size that it knows. A kernel of the
+#: host refuses that on processors which have more of them, AMX for example: hand over the rest as it is.
+_REGISTERS = r'''
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <elf.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+
+long ptrace(enum __ptrace_request request, ...)
+{
+    static __thread char all[65536] __attribute__((aligned(64)));
+    va_list rest;
+    va_start(rest, request);
+    pid_t pid = va_arg(rest, pid_t);
+    void *address = va_arg(rest, void *), *data = va_arg(rest, void *);
+    va_end(rest);
+    long (*real)(enum __ptrace_request, pid_t, void *, void *) = dlsym(RTLD_NEXT, "ptrace");
+    if (request == PTRACE_SETREGSET && (long)address == NT_X86_XSTATE) {
+        struct iovec *given = data, found = {all, sizeof all};
+        if (!real(PTRACE_GETREGSET, pid, address, &found) && found.iov_len > given->iov_len) {
+            memcpy(all, given->iov_base, given->iov_len);
+            return real(request, pid, address, &found);
+        }
+    }
+    return real(request, pid, address, data);
+}
+'''
+
+#: The first process: the host's files and the packages below an overlay, then the script.
+_INIT = '''#!/bin/bash
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t tmpfs tmpfs /mnt
+LD_LIBRARY_PATH=%(files)s/usr/lib/x86_64-linux-gnu bash -c 'exec -a insmod %(files)s/usr/bin/kmod $0' \\
+    %(files)s/usr/lib/modules/$(uname -r)/kernel/fs/overlayfs/overlay.ko
+mkdir -p /mnt/packages /mnt/root /mnt/work /mnt/upper
+mount -t hostfs -o %(files)s none /mnt/packages
+mount -t overlay -o lowerdir=/mnt/packages:/,upperdir=/mnt/upper,workdir=/mnt/work none /mnt/root
+cd /mnt/root
+mount -n --move /proc proc
+mount -n --move /sys sys
+mount -n -t devtmpfs dev dev
+mkdir -p dev/shm dev/pts
+mount -n -t tmpfs tmpfs dev/shm
+mount -n -t tmpfs tmpfs run
+cp %(script)s run/script
+exec chroot . /bin/bash -c 'ip link set lo up; bash /run/script; echo "GUEST ENDED $?"; sync
+                            echo o > /proc/sysrq-trigger; sleep 60'
+'''
+
+
+def unavailable() -> typing.Optional[str]:
+    """Say why there is no kernel for tests here; None: there is one."""
+    if os.geteuid() != 0:
+        return 'a kernel for tests is started by root'
+    for name in ('apt-get', 'dpkg-deb', 'gcc', 'losetup', 'lvcreate'):
+        if shutil.which(name, path=os.environ.get('PATH', '') + ':/usr/sbin:/sbin') is None:
+            return '%s is not installed' % name
+    try:
+        files()
+    except (OSError, subprocess.SubprocessError) as error:
+        return 'the packages of the kernel for tests cannot be had: %s' % error
+    return None
+
+
+def files() -> str:
+    """Return the folder with the unpacked packages; they are downloaded once."""
+    done = os.path.join(CACHE, 'files')
+    if not os.path.exists(done):
+        os.makedirs(CACHE, mode=0o700, exist_ok=True)
+        folder = tempfile.mkdtemp(dir=CACHE)
+        try:
+            _unpack(folder)
+            os.rename(os.path.join(folder, 'files'), done)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    return done
+
+
+def _unpack(folder: str) -> None:
+    into = os.path.join(folder, 'files')
+    subprocess.run(('apt-get', 'download') + PACKAGES, cwd=folder, check=True, timeout=DOWNLOAD_SECONDS,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    for name in sorted(os.listdir(folder)):
+        if name.endswith('.deb'):
+            subprocess.run(['dpkg-deb', '-x', name, into], cwd=folder, check=True)
+    # The overlay has /bin, /lib and /sbin as links into /usr.
+    for name in ('bin', 'lib', 'sbin'):
+        if os.path.isdir(os.path.join(into, name)):
+            shutil.copytree(os.path.join(into, name), os.path.join(into, 'usr', name), symlinks=True,
+                            dirs_exist_ok=True)
+            shutil.rmtree(os.path.join(into, name))
+    os.makedirs(os.path.join(into, 'usr/lib/modules'), exist_ok=True)
+    for version in os.listdir(os.path.join(into, 'usr/lib/uml/modules')):
+        os.rename(os.path.join(into, 'usr/lib/uml/modules', version),
+                  os.path.join(into, 'usr/lib/modules', version))
+    with open(os.path.join(into, 'registers.c'), 'w', encoding='utf-8') as stream:
+        stream.write(_REGISTERS)
+    subprocess.run(['gcc', '-shared', '-fPIC', '-o', 'registers.so', 'registers.c', '-ldl'], cwd=into,
+                   check=True)
+
+
+class Kernel:
+    """Boots once for each script."""
+
+    def __init__(self, memory: str = '2G') -> None:
+        self._memory = memory
+
+    def run(self, script: str, seconds: float) -> typing.Tuple[typing.Optional[int], str]:
+        """Run a bash script in a fresh guest, as root; return its exit status and all that it printed.
+
+        :param seconds: after which the guest is killed; the status is None then.
+        """
+        with tempfile.TemporaryDirectory(prefix='multistore-kernel-') as folder:
+            init = os.path.join(folder, 'init')
+            with open(init, 'w', encoding='utf-8') as stream:
+                stream.write(_INIT % {'files': files(), 'script': os.path.join(folder, 'script')})
+            os.chmod(init, 0o700)
+            with open(os.path.join(folder, 'script'), 'w', encoding='utf-8') as stream:
+                stream.write(script)
+            command = [os.path.join(files(), 'usr/bin/linux.uml'), 'mem=' + self._memory, 'rootfstype=hostfs',
+                       'rootflags=/', 'ro', 'init=' + init, 'con=null', 'con0=null,fd:1', 'quiet']
+            # The guest's memory is a file there.
+            environ = dict(os.environ, LD_PRELOAD=os.path.join(files(), 'registers.so'), HOME=folder,
+                           TMPDIR='/dev/shm' if os.access('/dev/shm', os.W_OK) else folder)
+            with subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, start_new_session=True) as process:
+                try:
+                    output = process.communicate(timeout=seconds)[0]
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, 9)
+                    output = process.communicate()[0]
+        text = output.decode(errors='replace')
+        found = _ENDED.search(text)
+        return int(found.group(1)) if found else None, text
