@@ -9,7 +9,6 @@ from oslo_log import log as logging
 from oslo_utils import uuidutils
 
 from multistore_hooks.volume_store import cinder_client
-from multistore_hooks.volume_store import errors
 
 LOG = logging.getLogger(__name__)
 
@@ -35,7 +34,7 @@ def check(cinder: cinder_client.Cinder, store: str, volume_type: Optional[str],
         if volume_type and type_name(cinder.volume_types(), volume_type) is None:
             LOG.error("Store %(store)s: the volume type '%(type)s' (volume_type) does not exist, or is not "
                       'visible to the project of the credentials.', {'store': store, 'type': volume_type})
-    except errors.VolumeStoreError as error:
+    except Exception as error:  # whatever it is, glance-api starts
         LOG.warning('Store %(store)s: Cinder cannot be checked: %(error)s', {'store': store, 'error': error})
 
 

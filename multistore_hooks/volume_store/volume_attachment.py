@@ -144,8 +144,8 @@ class Attachment:
 
     def _shared_with_others(self) -> bool:
         """Return whether another glance-api of this host, with a journal of its own, uses the device."""
-        if not isinstance(self.path, str) or not self._record.get('host'):
-            return False
+        if not isinstance(self.path, str) or not self._record.get('host') or self._record.get('upload'):
+            return False  # the volume of an upload is known to this process alone
         try:
             hosts = self._context.cinder.volume(self._volume_id).hosts
         except cinder_client.CinderError:

@@ -10,10 +10,16 @@ import hashlib
 import json
 import os
 import time
+import uuid
+
+from keystoneauth1 import adapter
+from keystoneauth1 import session
+from keystoneauth1 import token_endpoint
 
 from lab.cinder import client
 from lab.volume_store import case
 from lab.volume_store import lab as lab_module
+from multistore_hooks.volume_store import cinder_client
 
 MIB, GIB = case.MIB, case.GIB
 #: Odd, longer than any piece, with holes at odd places.
@@ -276,6 +282,18 @@ class LoopTest(Flows, FlowCase):
 
     store = 'gold'
     sizes = (1, 511, 4096, 4097, SIZE)
+
+    def test_the_check_at_the_start_has_nothing_against_this_cinder(self):
+        log = self.glance.log_text()
+        for said in ('Cinder cannot be checked', 'attaches volumes to servers only',
+                     '(volume_type) does not exist'):
+            self.assertNotIn(said, log)
+        transport = session.Session(auth=token_endpoint.Token(self.cinder.url, client.ADMIN))
+        cinder = cinder_client.Cinder(adapter.Adapter(transport, service_type='block-storage'))
+        self.assertTrue(cinder.attaches_without_server())
+        self.assertIn(self.kind.volume_type, cinder.volume_types().values())
+        self.assertIsNone(cinder.message(str(uuid.uuid4())))
+        self.assertEqual({}, self.cinder.attachments())
 
 
 class RbdTest(Flows, FlowCase):

@@ -32,6 +32,11 @@ def run(*command):
     return done.stdout.decode()
 
 
+def listed(folder):
+    """Return the names in a folder, if there is one."""
+    return os.listdir(folder) if os.path.exists(folder) else []
+
+
 def write(path, text):
     """Write to a file of configfs."""
     with open(path, 'w', encoding='ascii') as stream:
@@ -111,10 +116,11 @@ class Flows:
     def left(self):
         """Say what is attached, connected, recorded or open."""
         found = ['attachment of ' + volume for volume, _status, _mode in self.cinder.bound.values()]
-        found += ['disk ' + name for name in os.listdir('/sys/block') if name.startswith('sd')]
-        found += ['session ' + name for name in os.listdir('/sys/class/iscsi_session')]
+        found += ['disk ' + name for name in listed('/sys/block') if name.startswith('sd')]
+        found += ['session ' + name for name in listed('/sys/class/iscsi_session')]
         found += ['record ' + name for name in os.listdir(os.path.join(self.folder, 'attachments'))]
-        found += ['open ' + path for path in base.open_files('/dev/sd')]
+        found += ['open ' + path for place in ('/dev/sd', '/var/lib/glance/mnt')
+                  for path in base.open_files(place)]
         return found
 
     def test_an_image_is_uploaded_read_back_in_ranges_and_deleted(self):
@@ -194,10 +200,12 @@ class NfsTest(Flows, base.VolumeTestCase):
     def setUp(self):
         super().setUp()
         self.cinder = NfsCinder(self.EXPORT)
+        self.addCleanup(self.empty)
 
-    def left(self):
-        """As of iSCSI; the share stays mounted."""
-        return [one for one in super().left() if not one.startswith('session')]
+    def empty(self):
+        """Remove what a failed test has left."""
+        for name in os.listdir(self.EXPORT):
+            os.unlink(os.path.join(self.EXPORT, name))
 
     def volume_bytes(self, stored):
         # Past the client's cache, where the server has it.

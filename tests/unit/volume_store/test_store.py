@@ -296,6 +296,9 @@ class StoreTest(base.VolumeTestCase):
         self.cinder.attaches_without_server = away
         self.store.configure()
         self.assertIn('WARNING Store gold: Cinder cannot be checked: Cinder: GET /types', self.log)
+        self.cinder.attaches_without_server = lambda: {}['the response of a proxy']
+        self.store.configure()
+        self.assertIn("Cinder cannot be checked: 'the response of a proxy'", self.log)
         self.add()  # it takes images all the same
 
     def test_a_missing_lock_path_is_logged_where_os_brick_needs_it(self):
