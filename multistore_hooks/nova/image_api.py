@@ -50,8 +50,6 @@ SNAPSHOT_SECONDS = 60
 POLL_SECONDS, LONGEST_WAIT = 30, 10
 #: Seconds for which a record that has to be deleted is tried again.
 DELETE_SECONDS = 60
-#: Seconds for which the stores that Glance offers are remembered.
-STORES_LIFETIME = 60
 
 _credentials: List[Any] = []
 
@@ -301,19 +299,19 @@ class _BoundedSession:
 class _ClientWrapper(glance.GlanceClientWrapper):
     """Nova's client wrapper, which runs our function with each attempt's client.
 
-    :param patience: see ``ClientImages``; Keystone is waited for no longer either.
+    :param get_timeout: see ``ClientImages``; Keystone is waited for no longer either.
     """
 
-    def __init__(self, patience: Optional[Callable[[], float]]) -> None:
+    def __init__(self, get_timeout: Optional[Callable[[], float]]) -> None:
         super().__init__()
-        self._patience = patience
+        self._get_timeout = get_timeout
 
     def _create_onetime_client(self, context: Any, version: int) -> client.RetryLoopClient:
-        if self._patience is not None:
+        if self._get_timeout is not None:
             # Authenticate now, with our limit, and let the plugins keep the tokens: later requests would
             # wait for Keystone without a limit.
             session, auth = glance._session_and_auth(context)
-            auth.get_headers(_BoundedSession(session, self._patience()))
+            auth.get_headers(_BoundedSession(session, self._get_timeout()))
         return client.RetryLoopClient(super()._create_onetime_client(context, version))
 
 
@@ -329,11 +327,11 @@ def privileged(context: Any) -> Any:
                                        global_request_id=context.global_id, overwrite=False)
 
 
-def images_for(context: Any, patience: Optional[Callable[[], float]] = None) -> client.ClientImages:
+def images_for(context: Any, get_timeout: Optional[Callable[[], float]] = None) -> client.ClientImages:
     """Return the library's view of the Glance that Nova would use, with the rights of this context.
 
-    :param patience: see ``ClientImages``.
+    :param get_timeout: see ``ClientImages``.
     """
-    clients = _ClientWrapper(patience)
+    clients = _ClientWrapper(get_timeout)
     return client.ClientImages(
-        lambda verb, function: clients.call(context, 2, verb, args=(function,)), patience)
+        lambda verb, function: clients.call(context, 2, verb, args=(function,)), get_timeout)

@@ -40,7 +40,7 @@ rbd_utils = imagebackend.rbd_utils
 
 #: Seconds of one request to Glance.
 REQUEST_SECONDS = 30
-#: Seconds between two looks of a host that waits for another: at first, and at the longest.
+#: Seconds between two polls of a host that waits for another: at first, and at the longest.
 SHORTEST_WAIT, LONGEST_WAIT = 0.25, 2
 #: Seconds between two records of the use of a site image by one host.
 TOUCH_EVERY = 300
