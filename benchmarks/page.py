@@ -23,6 +23,7 @@ PURPOSES = {
     'boot_storm': 'Many computes of two sites boot one cold image at once',
     'copy_lag': 'From the end of a copy to the clone',
     'overhead': 'What the hooks cost',
+    'store_plan': 'A plan for many images, on a Glance in memory',
     'volume_store': 'Images on Cinder volumes',
 }
 

@@ -5,6 +5,7 @@ The modules rados and rbd are those of the service, which hands them in, and so 
 eventlet a call of librados would stop the whole process, and has to be made in a native thread.
 """
 
+import json
 import threading
 import time
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Callable
 from typing import Dict
 from typing import NamedTuple
 from typing import Optional
+from typing import Tuple
 from typing import TypeVar
 
 T = TypeVar('T')
@@ -128,6 +130,30 @@ class Cluster:
         except Missing:
             return False
         return True
+
+    def fsid(self, pool: str) -> str:
+        """Return the cluster's id, when a pool of it is reached.
+
+        :raises ClusterError: it is not.
+        """
+        return self.call(pool, lambda _ioctx: str(self._connection.get_fsid()))  # type: ignore[union-attr]
+
+    def room(self, pool: str) -> Tuple[int, int]:
+        """Return the bytes that a pool holds, and those that it can take yet, copies of them left out.
+
+        :raises ClusterError: the cluster does not tell; without a manager it does not.
+        """
+        command = json.dumps({'prefix': 'df', 'format': 'json'})
+        _code, text, _error = self.call(
+            pool, lambda _ioctx: self._connection.mon_command(command, b''))  # type: ignore[union-attr]
+        try:
+            found = next(entry['stats'] for entry in json.loads(text)['pools'] if entry['name'] == pool)
+            room = int(found.get('stored', found['bytes_used'])), int(found['max_avail'])
+        except (ValueError, KeyError, StopIteration) as error:
+            raise ClusterError('the cluster does not tell the room of the pool %s: %s' % (pool, error))
+        if not any(room):
+            raise ClusterError('the cluster does not tell the room of the pool %s' % pool)
+        return room
 
     def close(self) -> None:
         """Close the connection; the next call makes another one."""

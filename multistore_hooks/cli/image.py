@@ -19,13 +19,13 @@ from multistore_hooks.cli import image_lookup
 from multistore_hooks.cli import misplaced
 from multistore_hooks.cli import progress
 from multistore_hooks.cli import session
+from multistore_hooks.cli import store_names
 from multistore_hooks.cli import text
 from multistore_hooks.copy import limits
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
 from multistore_hooks.i18n import _
 from multistore_hooks import options
-from multistore_hooks.upload import placements
 
 OK, NOT_ALL, REFUSED, STOPPED, INTERNAL_ERROR = 0, 1, 2, 130, 255
 
@@ -231,26 +231,23 @@ class Copy(_Copying):
     """
 
     shown = _Copying.copied
-    usage = 'IMAGE [IMAGE ...] --to STORE [STORE ...] [--wait] [--parallel N] [--timeout SECONDS]'
+    usage = 'IMAGE [IMAGE ...] --to STORE,... [--wait] [--parallel N] [--timeout SECONDS]'
     exit_codes = ('Exit code: 0 all images are in all stores or, without --wait, Glance has accepted the '
                   'copies; 1 some copies failed; 2 an image or a store does not exist, or Glance cannot be '
                   'reached: nothing was copied; 130 stopped by Ctrl-C.')
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument('images', metavar='IMAGE', nargs='+', help='id or name of an image')
-        parser.add_argument('--to', metavar='STORE', nargs='+', action='append', required=True,
-                            help='ids of the stores, as Glance lists them (glance stores-info)')
+        parser.add_argument('--to', metavar='STORE,...', action='append', required=True,
+                            help="ids of stores, with commas between them; 'all'; or the path of a file that "
+                                 'lists them')
         self.add_copy_options(parser)
 
     def take_action(self, arguments: argparse.Namespace) -> _Table:
         """Copy, and return the table of results."""
         connection = self.connect(arguments)
         images = image_lookup.Images(connection.run)
-        # In their order, each once.
-        wanted = tuple(dict.fromkeys(store for stores in arguments.to for store in stores))
-        known = _some_stores(images)
-        for store in wanted:
-            placements.check_named(placements.StoreRef(store, '--to'), known)
+        wanted = store_names.parse(arguments.to, '--to', _some_stores(images))
         found = self.find(images, arguments.images)
         if self._code != OK:
             raise _AlreadyReported()

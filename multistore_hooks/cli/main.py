@@ -28,6 +28,13 @@ LATER = {
     'image stores': 'multistore_hooks.cli.image:Stores',
     'image copy': 'multistore_hooks.cli.image:Copy',
     'image misplaced': 'multistore_hooks.cli.image:Misplaced',
+    'image list': 'multistore_hooks.cli.image_list:List',
+    'image evict': 'multistore_hooks.cli.image_evict:Evict',
+    'image place': 'multistore_hooks.cli.image_place:Place',
+    'image watch': 'multistore_hooks.cli.image_watch:Watch',
+    'store list': 'multistore_hooks.cli.store:StoreList',
+    'store drain': 'multistore_hooks.cli.store:Drain',
+    'store check': 'multistore_hooks.cli.store:Check',
     'site image list': 'multistore_hooks.cli.site_images:Show',
     'site image remove': 'multistore_hooks.cli.site_images:Remove',
 }
@@ -92,7 +99,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     text.show_everything()
     try:
         # Without arguments cliff would start a shell of its own.
-        asks_glance = 'image' in arguments and 'site' not in arguments
+        asks_glance = ('image' in arguments or 'store' in arguments) and 'site' not in arguments
         return int(MultistoreHooks(asks_glance).run(arguments or ['--help']))
     except KeyboardInterrupt:
         print('stopped', file=sys.stderr)

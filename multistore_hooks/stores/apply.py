@@ -78,7 +78,8 @@ class Applier:
                  has_room: Callable[[str, int], bool] = lambda store, size: True) -> None:
         self._images, self._evictor, self._limits = images, evictor, limits
         self._clock, self._report, self._has_room = clock, report, has_room
-        self._outcomes: List[Outcome] = []
+        #: What came of each step so far.
+        self.outcomes: List[Outcome] = []
         self._running: List[_Import] = []
 
     def run(self, plan: plans.Plan) -> List[Outcome]:
@@ -93,14 +94,14 @@ class Applier:
             self._copy(one.copies, check_room=number > 0)
             for eviction in one.evictions:
                 self._evict(eviction)
-        return self._outcomes
+        return self.outcomes
 
     def going_on(self) -> Tuple[Tuple[inventory.Subject, Tuple[str, ...]], ...]:
         """Return the images that Glance is copying now, with their stores."""
         return tuple((running.copy.image, tuple(running.pending)) for running in self._running)
 
     def _add(self, outcome: Outcome) -> None:
-        self._outcomes.append(outcome)
+        self.outcomes.append(outcome)
         self._report(outcome)
 
     def _evict(self, eviction: plans.Evict) -> None:

@@ -24,6 +24,8 @@ LOG = logging.getLogger(__name__)
 #: What came of an eviction.
 FREED, TRASHED, REMOVED = 'freed', 'moved to trash', 'removed, use unknown'
 ABSENT, GONE, REFUSED, FAILED = 'not there', 'image is gone', 'refused', 'failed'
+#: What would come of it.
+POSSIBLE = 'possible'
 DONE = (FREED, TRASHED, REMOVED, ABSENT, GONE)
 
 #: Kinds of stores whose data nothing can be a clone of.
@@ -59,6 +61,9 @@ class Tools(NamedTuple):
     in_use: bool = False
 
 
+_Examined = Tuple[Optional[Outcome], proofs.Proof, Optional[places.Children], str]
+
+
 class Evictor:
     """Removes copies, one at a time."""
 
@@ -76,19 +81,36 @@ class Evictor:
         except (lock.LockHeld, lock.LockLost, lock.LockRefused) as error:
             return Outcome(REFUSED, str(error))
 
+    def examine(self, image: api.Image, store: str) -> Outcome:
+        """Return what would come of an eviction; nothing is changed.
+
+        :raises GlanceError: as of :meth:`evict`
+        """
+        outcome, proof, _children, _unknown = self._examine(image, store)
+        return outcome or Outcome(POSSIBLE, '%s holds it (%s)' % (proof.store, proof.how))
+
+    def _examine(self, image: api.Image, store: str) -> _Examined:
+        """Return why it is not to be done, or None; the proof, and what uses the copy."""
+        nothing = proofs.Proof('', '')
+        early = self._judge(image, store)
+        if early is not None:
+            return early, nothing, None, ''
+        proof = self._tools.prover.prove(image, store)
+        if not proof.store:
+            return (Outcome(REFUSED, 'no other store is proved to hold it: %s' % proof.why_not), nothing,
+                    None, '')
+        children, unknown = self._children(image.id, store)
+        if children is not None and children.clones and not self._tools.in_use:
+            return (Outcome(REFUSED, '%d clones use it there: removing it would free nothing'
+                            % children.clones), proof, children, unknown)
+        return None, proof, children, unknown
+
     def _evict(self, image_id: str, store: str, held: lock.EvictionLock) -> Outcome:
         try:
             before = self._images.image(image_id)
-            early = self._judge(before, store)
-            if early is not None:
-                return early
-            proof = self._tools.prover.prove(before, store)
-            if not proof.store:
-                return Outcome(REFUSED, 'no other store is proved to hold it: %s' % proof.why_not)
-            children, unknown = self._children(image_id, store)
-            if children is not None and children.clones and not self._tools.in_use:
-                return Outcome(REFUSED, '%d clones use it there: removing it would free nothing'
-                               % children.clones)
+            outcome, proof, children, unknown = self._examine(before, store)
+            if outcome is not None:
+                return outcome
             again = self._images.image(image_id)
         except api.NotFound:
             return Outcome(GONE, 'the image was deleted')

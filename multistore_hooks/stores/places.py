@@ -250,7 +250,11 @@ class Pool(Place):
                 yield name, found
 
     def space(self) -> inventory.Space:
-        raise PlaceError('%r: the room of a pool is not read; give its capacity in the rules' % self)
+        try:
+            used, free = self._cluster.room(self._pool)
+        except (ceph_cluster.ClusterError, ceph_cluster.Missing) as error:
+            raise PlaceError('%r: %s' % (self, error))
+        return inventory.Space(used + free, free)
 
     def read(self, image_id: str, size: int = 8 << 20) -> Iterator[bytes]:
         found = self.find(image_id)

@@ -239,11 +239,7 @@ class _Planner:
     def _fits(self, store: str, size: int) -> bool:
         if store not in self._free:
             return True
-        return self._free[store] - size >= self._floor(store)
-
-    def _floor(self, store: str) -> int:
-        share, size = self._limits.reserve.get(store, (0.0, 0))
-        return int(share * self._limits.space[store].total) + size
+        return self._free[store] - size >= _floor(self._limits.space, self._limits.reserve, store)
 
     def _evict(self, task: _Task) -> List[Evict]:
         """Take the evictions that leave a copy where the image may be, and return them."""
@@ -272,8 +268,8 @@ class _Planner:
         return found
 
     def _full(self, store: str) -> str:
-        floor = self._floor(store) if store in self._free else 0
-        return 'no room in %s%s' % (store, ' beside its reserve' if floor else '')
+        reserved = _floor(self._limits.space, self._limits.reserve, store) if store in self._free else 0
+        return 'no room in %s%s' % (store, ' beside its reserve' if reserved else '')
 
     def _why_kept(self, task: _Task, store: str) -> str:
         if store not in self._stores.ids:
@@ -283,3 +279,15 @@ class _Planner:
         if not task.demand.fallback:
             return 'it is its last copy, and there is no store to copy it to'
         return 'it is its last copy, and there is no room in %s' % ', '.join(task.demand.fallback)
+
+
+def fits(space: Mapping[str, inventory.Space], reserve: Mapping[str, Tuple[float, int]], store: str,
+         size: int) -> bool:
+    """Return whether a store has room for so many bytes beside its reserve; unknown room is room."""
+    return store not in space or space[store].free - size >= _floor(space, reserve, store)
+
+
+def _floor(space: Mapping[str, inventory.Space], reserve: Mapping[str, Tuple[float, int]], store: str) -> int:
+    """Return the bytes that have to stay free."""
+    share, size = reserve.get(store, (0.0, 0))
+    return int(share * space[store].total) + size

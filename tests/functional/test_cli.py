@@ -69,7 +69,7 @@ class ImagesTest(CommandTestCase):
                          (code, ['%s %s' % (row['Store'], row['Result']) for row in rows]))
         self.assertEqual(b'data', self.glance.data('reliable', away))
         self.assertEqual(0, self.image('misplaced', away)[0])
-        code, rows, _err = self.json('copy', 'base', away, '--to', 'cheap', 'fast', '--wait')
+        code, rows, _err = self.json('copy', 'base', away, '--to', 'cheap,fast', '--wait')
         self.assertEqual((0, [(base, 'cheap', 'present'), (base, 'fast', 'copied'),
                               (away, 'cheap', 'copied'), (away, 'fast', 'present')]),
                          (code, [(row['ID'], row['Store'], row['Result']) for row in rows]))
@@ -104,7 +104,7 @@ class ImagesTest(CommandTestCase):
 
     def test_failing_store_is_told_and_the_other_gets_the_image(self):
         one = self.add('fast')
-        code, rows, err = self.json('copy', one, '--to', 'off', 'cheap', '--wait')
+        code, rows, err = self.json('copy', one, '--to', 'off,cheap', '--wait')
         self.assertEqual((1, ['failed', 'copied']), (code, [row['Result'] for row in rows]))
         self.assertIn('Image %s is not in the store off: the copy failed' % one, err)
         self.assertEqual(1, len(self.glance.requests('POST', '/import$')))
@@ -121,7 +121,7 @@ class ImagesTest(CommandTestCase):
 
     def test_without_wait_glance_goes_on(self):
         one = self.add('fast')
-        code, rows, _err = self.json('copy', one, '--to', 'cheap', 'reliable')
+        code, rows, _err = self.json('copy', one, '--to', 'cheap,reliable')
         self.assertEqual((0, ['asked for'] * 2), (code, [row['Result'] for row in rows]))
         self.glance.wait_for_import(one)
         self.assertEqual({'fast', 'cheap', 'reliable'}, self.glance.stores_of(one))

@@ -174,7 +174,7 @@ class CopyTest(image_base.ImageTestCase):
 
     def test_several_images_to_several_stores(self):
         one, two = self.add('fast'), self.add('cheap', name='two')
-        code, rows = self.results(one, 'two', '--to', 'reliable', 'cheap', '--wait')
+        code, rows = self.results(one, 'two', '--to', 'reliable,cheap', '--wait')
         self.assertEqual((0, [(one, 'reliable', 'copied'), (one, 'cheap', 'copied'),
                               (two, 'reliable', 'copied'), (two, 'cheap', 'present')]), (code, rows))
         self.assertEqual(['cheap', 'fast', 'reliable'], self.glance.where(one))
@@ -189,7 +189,7 @@ class CopyTest(image_base.ImageTestCase):
         self.glance.copies_at_once = False
         one = self.add('fast')
         self.assertEqual((0, [(one, 'reliable', 'asked for'), (one, 'cheap', 'asked for')]),
-                         self.results(one, '--to', 'reliable', 'cheap'))
+                         self.results(one, '--to', 'reliable,cheap'))
         self.assertEqual(1, self.imports())
         self.glance.finish_copies()
         self.assertEqual(['cheap', 'fast', 'reliable'], self.glance.where(one))
@@ -204,13 +204,13 @@ class CopyTest(image_base.ImageTestCase):
 
         with mock.patch.object(self.glance, '_show', show):
             self.assertEqual((0, [(one, 'reliable', 'asked for'), (one, 'cheap', 'asked for')]),
-                             self.results(one, '--to', 'reliable', 'cheap'))
+                             self.results(one, '--to', 'reliable,cheap'))
         self.assertEqual(1, self.imports())
 
     def test_megabytes_of_the_store_before_are_not_those_of_the_next(self):
         self.glance.copies_at_once = False
         one = self.add('fast', data=b'x')
-        self.results(one, '--to', 'reliable', 'cheap')
+        self.results(one, '--to', 'reliable,cheap')
         run = image_base.connection(self.glance).run
         images = image_copies._OneImage(run, image_copies.Wanted(None, ()), image.progress.NullProgress())
         record, shown = images.image(one), []
@@ -244,7 +244,7 @@ class CopyTest(image_base.ImageTestCase):
     def test_failed_copy_is_told_and_the_others_go_on(self):
         self.glance.stores['bad'] = fake_glance.FAILING
         one = self.add('fast', name='one')
-        code, out, err = self.run_command('copy', one, '--to', 'bad', 'cheap', '--wait', '-f', 'json')
+        code, out, err = self.run_command('copy', one, '--to', 'bad,cheap', '--wait', '-f', 'json')
         self.assertEqual(1, code)
         self.assertIn('multistore-hooks: Image %s is not in the store bad: the copy failed' % one, err)
         self.assertIn('"Reason": "Image %s' % one, out)
@@ -255,7 +255,7 @@ class CopyTest(image_base.ImageTestCase):
         self.glance.copies_at_once, self.glance.looks = False, 3
         one = self.add('fast')
         self.assertEqual((1, [(one, 'bad', 'failed'), (one, 'worse', 'failed')]),
-                         self.results(one, '--to', 'bad', 'worse', '--wait'))
+                         self.results(one, '--to', 'bad,worse', '--wait'))
         self.assertEqual(1, self.imports())
 
     @ddt.data((), ('--wait',))

@@ -45,7 +45,7 @@ class PluginTest(image_base.ImageTestCase):
 
     def test_it_authenticates_before_a_command(self):
         commands = [target for group, _name, module, target in test_entry_points.entry_points()
-                    if group == 'openstack.multistore.v1']
+                    if group == 'openstack.multistore.v1' and module == osc_image.__name__]
         self.assertEqual(['Copy', 'Misplaced', 'Stores'], sorted(commands))
         for name in commands:
             self.assertTrue(getattr(osc_image, name).auth_required)

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plan over many images: 1,000 and 10,000 images, 40 stores, 20 rules; requests, seconds, memory.
+
+Glance is one in memory, behind HTTP's own shapes: how long it takes to answer is measured apart from what the
+plan costs. Each size is measured in a process of its own, so that the memory is its own.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+
+from benchmarks import report
+from multistore_hooks.glance_api import api
+from multistore_hooks.stores import inventory
+from multistore_hooks.stores import plan as plans
+from multistore_hooks.stores import rules
+from tests import fake_glance
+from tests.unit.stores import fakes
+
+SIZES, STORES, RULES = (1000, 10000), 40, 20
+#: The targets: seconds beside Glance's own responses, and MiB.
+MOST_SECONDS, MOST_MIB = 20, 300
+NOW = 1767225600.0
+
+
+class Timed:
+    """A Glance, and the seconds that it takes to respond."""
+
+    def __init__(self, glance):
+        self.glance, self.seconds, self.requests = glance, 0.0, 0
+
+    def __call__(self, environ, start_response):
+        started = time.perf_counter()
+        try:
+            return self.glance(environ, start_response)
+        finally:
+            self.seconds += time.perf_counter() - started
+            self.requests += 1
+
+
+def glance_with(count):
+    """Return a Glance with so many images: builds of families, snapshots, in one store or in some."""
+    glance = fake_glance.FakeGlance({'site%d' % number: fake_glance.FILE for number in range(STORES)},
+                                    'site0')
+    for number in range(count):
+        stores = ['site%d' % ((number * step) % STORES) for step in range(1, 2 + number % 3)]
+        image = glance.add_image(
+            sorted(set(stores)), name='family%d-%d' % (number % 200, number),
+            os_distro='linux%d' % (number % 5),
+            visibility='public' if number % 4 else 'private', tags=['keep'] if number % 7 == 0 else [])
+        glance.images[image].update(
+            size=(number % 40 + 1) << 30, created_at='2026-01-%02dT00:00:00Z' % (number % 28 + 1))
+        if number % 5 == 0:
+            glance.images[image]['image_type'] = 'snapshot'
+    return glance
+
+
+def written_rules():
+    """Return twenty rules of every kind, which do not contradict one another."""
+    found = [{'name': 'tagged everywhere', 'match': {'tag': 'keep', 'kind': 'image'}, 'at least': 3},
+             {'name': 'snapshots twice', 'match': {'kind': 'snapshot'}, 'at least': 2},
+             {'name': 'large private ones in one store', 'only': 'site0',
+              'match': {'visibility': 'private', 'larger than': '36 GiB', 'kind': 'image'},
+              'except': {'tag': 'keep'}}]
+    for number in range(len(found), RULES):
+        found.append({'name': 'family %d' % number, 'match': {'name': 'family%d-*' % number,
+                                                              'visibility': 'public'},
+                      'newest': 3, 'in': ['site%d' % number, 'site%d' % (STORES - number)]})
+    return {'rules': found, 'reserve': {'site*': '20%'}, 'capacity': {'site*': '900 TiB'}}
+
+
+def measure(count):
+    """Return the figures of one plan over so many images."""
+    glance = Timed(glance_with(count))
+    images = fakes.store_images(glance)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'rules.yaml')
+        with open(path, 'w', encoding='utf-8') as stream:
+            json.dump(written_rules(), stream)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        started = time.perf_counter()
+        stores: api.Stores = images.stores()
+        wanted = rules.load(path, stores)
+        subjects = [inventory.subject_of(image) for image in images.everything()]
+        space = inventory.with_capacity({}, wanted.capacity, subjects)
+        listed = time.perf_counter()
+        plan = plans.by_rules(wanted, subjects, plans.Limits(stores, space), {}, NOW)
+        ended = time.perf_counter()
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {'images': count, 'requests': glance.requests, 'glance_seconds': glance.seconds,
+            'reading_seconds': listed - started - glance.seconds, 'planning_seconds': ended - listed,
+            'mib': after / 1024, 'grown_mib': (after - before) / 1024,
+            'copies': sum(len(copy.stores) for copy in plan.copies), 'evictions': len(plan.evictions)}
+
+
+def measured(count):
+    """Return the figures of a process of their own."""
+    done = subprocess.run([sys.executable, '-m', 'benchmarks.store_plan', '--one', str(count)],
+                          stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout.decode('utf-8'))
+
+
+def main():
+    """Run it."""
+    if '--one' in sys.argv:
+        print(json.dumps(measure(int(sys.argv[-1]))))
+        return
+    given = report.arguments(__doc__.splitlines()[0], times=1)
+    results = report.Report('store_plan', times=given.times, stores=STORES, rules=RULES)
+    for count in SIZES:
+        found = [measured(count) for _unused in range(given.times)]
+        largest = count == SIZES[-1]
+        results.add('%d images: beside Glance' % count, 's', [], [
+            one['reading_seconds'] + one['planning_seconds'] for one in found],
+            'under %d s' % MOST_SECONDS if largest else None)
+        results.add('%d images: of that, the plan' % count, 's', [],
+                    [one['planning_seconds'] for one in found])
+        results.add('%d images: requests' % count, '', [], [one['requests'] for one in found],
+                    'one for each page of 500')
+        results.add('%d images: memory, Glance included' % count, 'MiB', [], [one['mib'] for one in found],
+                    'under %d MiB' % MOST_MIB if largest else None)
+        results.add('%d images: planned copies' % count, '', [], [one['copies'] for one in found])
+        results.add('%d images: planned evictions' % count, '', [], [one['evictions'] for one in found])
+    results.finish(given.json)
+
+
+if __name__ == '__main__':
+    main()

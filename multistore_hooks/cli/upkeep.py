@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands that look after stores have in common: options, the way to Glance, outcomes."""
+
+import argparse
+import time
+from typing import Any
+from typing import Dict
+from typing import List
+from typing import Mapping
+from typing import NamedTuple
+from typing import Sequence
+from typing import Tuple
+
+from multistore_hooks.cli import image
+from multistore_hooks.cli import session
+from multistore_hooks.cli import store_names
+from multistore_hooks import exceptions
+from multistore_hooks.glance_api import api
+from multistore_hooks.i18n import _
+from multistore_hooks.stores import apply
+from multistore_hooks.stores import evict
+from multistore_hooks.stores import glance
+from multistore_hooks.stores import inventory
+from multistore_hooks.stores import places
+from multistore_hooks.stores import plan as plans
+from multistore_hooks.stores import plan_text
+from multistore_hooks.stores import proof
+from multistore_hooks.stores import reach
+
+
+class NotAdministrator(exceptions.MultistoreError):
+    """Glance does not tell these credentials what only administrators see."""
+
+    msg_fmt = _('These credentials are not an administrator\'s (%(why)s): they do not see the images of all '
+                'projects, and may neither copy nor remove.')
+
+
+class World(NamedTuple):
+    """A Glance, its stores, and what of them is read without it."""
+
+    images: glance.StoreImages
+    stores: api.Stores
+    details: Mapping[str, api.StoreDetail]
+    reached: Mapping[str, places.Place]
+
+    def subjects(self) -> List[inventory.Subject]:
+        """Return all images that these credentials see."""
+        return [inventory.subject_of(image) for image in self.images.everything()]
+
+    def space(self) -> Dict[str, inventory.Space]:
+        """Return the room of the stores of which it can be read."""
+        found = {}
+        for store, place in self.reached.items():
+            try:
+                found[store] = place.space()
+            except places.PlaceError:
+                pass  # a plan says what it does not know
+        return found
+
+
+class UpkeepCommand(image._ImageCommand):
+    """Base of the commands."""
+
+    def add_reach(self, parser: argparse.ArgumentParser) -> None:
+        """Add how stores are read without Glance."""
+        parser.add_argument(
+            '--reach', metavar='STORE=PLACE', action='append', default=[],
+            help='read this store without Glance, where this host can: its directory, or a ceph.conf '
+                 '[,user=USER][,pool=POOL]; what is seen there proves that a copy exists')
+
+    def add_eviction(self, parser: argparse.ArgumentParser) -> None:
+        """Add what evictions may do."""
+        self.add_reach(parser)
+        parser.add_argument('--accept-reads', action='store_true',
+                            help='take it as proof of a copy that Glance reads it (?prefer=, 2026.2 and '
+                                 'later); '
+                                 'Glance reads another copy, without a word, if that one is not there')
+        parser.add_argument('--in-use', action='store_true',
+                            help='remove copies that have clones, too; they go to the trash of the pool, and '
+                                 'free nothing until the last clone is gone')
+
+    def add_limits(self, parser: argparse.ArgumentParser) -> None:
+        """Add how much may go on at once."""
+        parser.add_argument('--per-store', metavar='N', type=image._positive, default=2,
+                            help='how many images to copy into one store at once (default: 2)')
+        parser.add_argument('--parallel', metavar='N', type=image._positive, default=8,
+                            help='how many images to copy at once (default: 8)')
+        parser.add_argument('--timeout', metavar='SECONDS', type=image._positive, default=6 * 3600,
+                            help='how long to wait for the copies of one image (default: 21600)')
+
+    def world(self, arguments: argparse.Namespace, detailed: bool = True) -> World:
+        """Return the Glance and its stores.
+
+        :raises SingleStore: it has one store only
+        :raises NotAdministrator: it does not tell its stores in detail to these credentials
+        :raises WrongPlace: --reach names what cannot be used
+        """
+        connection: session.Connection = self.connect(arguments)
+        images = glance.StoreImages(connection.run)
+        stores = images.stores()
+        if not stores.stores:
+            raise image.SingleStore()
+        details: Mapping[str, api.StoreDetail] = {}
+        try:
+            details = {detail.id: detail for detail in images.stores_detail()}
+        except api.Forbidden as error:
+            if detailed:
+                raise NotAdministrator(why=error)
+        except api.GlanceError:
+            pass  # not all drivers tell; see ImageApi.stores_detail
+        return World(images, stores, details,
+                     reach.places_of(getattr(arguments, 'reach', []), stores, details))
+
+    def store_named(self, world: World, store: str, option: str) -> str:
+        """Return a store's id.
+
+        :raises StoreNotUsable: Glance does not have it
+        """
+        return store_names.parse([store], option, world.stores, writable=False)[0]
+
+    def evictor(self, world: World, arguments: argparse.Namespace) -> evict.Evictor:
+        """Return what removes copies as the options say."""
+        prover = proof.Prover(world.images, world.reached, world.details, arguments.accept_reads)
+        return evict.Evictor(evict.Tools(world.images, prover, world.reached, world.details,
+                                         arguments.in_use))
+
+    def applier(self, world: World, arguments: argparse.Namespace,
+                reserve: Mapping[str, Any]) -> apply.Applier:
+        """Return what carries plans out, and says each failure as it comes."""
+        def has_room(store: str, size: int) -> bool:
+            space = world.space()
+            return plans.fits(space, reserve, store, size)
+
+        limits = apply.Limits(arguments.per_store, arguments.parallel, arguments.timeout)
+        return apply.Applier(world.images, self.evictor(world, arguments), limits, time, self.report,
+                             has_room)
+
+    def report(self, outcome: apply.Outcome) -> None:
+        """Say what came of a step, as it comes."""
+        if outcome.failed:
+            self._code = image.NOT_ALL
+        self.print_error('%s%s %s: %s%s' % (
+            outcome.action, outcome.store, plan_text.title(outcome.image), outcome.state,
+            ' (%s)' % outcome.why if outcome.why else ''))
+
+    def carry_out(self, applier: apply.Applier, make_plan: Any) -> plans.Plan:
+        """Carry plans out until there is nothing left to wait for; return the last one."""
+        try:
+            return apply.converge(make_plan, applier)
+        except KeyboardInterrupt:
+            for subject, stores in applier.going_on():
+                self.print_error('Glance goes on copying %s to %s.' % (
+                    plan_text.title(subject), ', '.join(stores)))
+            self.print_error('The same command again goes on where this one was.')
+            raise
+
+    def show_plan(self, plan: plans.Plan, arguments: argparse.Namespace) -> Tuple[Sequence[str], List[Any]]:
+        """Return a plan as a table; on a terminal print it like a diff, and end."""
+        if arguments.formatter == 'table':
+            for line in plan_text.lines(plan):
+                print(line, file=self.app.stdout)
+            raise image._AlreadyReported()
+        rows = [('wait', copy.image.id, copy.image.name, store, why, 0)
+                for copy in plan.waits for store, why in zip(copy.stores, copy.reasons)]
+        rows += [('copy', copy.image.id, copy.image.name, store, why, copy.image.size)
+                 for copy in plan.copies for store, why in zip(copy.stores, copy.reasons)]
+        rows += [('evict', one.image.id, one.image.name, one.store, one.reason, one.image.size)
+                 for one in plan.evictions]
+        rows += [('not possible', one.image.id, one.image.name, one.store, one.why, one.image.size)
+                 for one in plan.unmet]
+        return PLANNED, rows
+
+    def outcomes(self, applier: apply.Applier) -> Tuple[Sequence[str], List[Any]]:
+        """Return what came of all steps, as a table."""
+        return DONE, [('copy' if outcome.action == '+' else 'evict', outcome.image.id, outcome.image.name,
+                       outcome.store, outcome.state, outcome.why) for outcome in applier.outcomes]
+
+
+PLANNED = ('Action', 'ID', 'Name', 'Store', 'Why', 'Size')
+DONE = ('Action', 'ID', 'Name', 'Store', 'Result', 'Reason')

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the records of a store say against what the store itself holds.
+
+Data without a record is reported, and never removed: it may be a snapshot whose location does not exist yet,
+an upload or a copy that goes on, an image that these credentials do not see, or another Glance's. What can be
+mended is a record that lists a copy which is not there, when another store is proved to hold the image: the
+record is made to say so, and nothing is deleted.
+"""
+
+import re
+from typing import Dict
+from typing import Iterator
+from typing import List
+from typing import NamedTuple
+from typing import Optional
+from typing import Sequence
+
+from multistore_hooks import exceptions
+from multistore_hooks.glance_api import api
+from multistore_hooks.i18n import _
+from multistore_hooks.stores import evict
+from multistore_hooks.stores import places
+from multistore_hooks.stores import proof
+from multistore_hooks.stores import units
+
+#: What is wrong.
+MISSING, DIFFERS, UNFINISHED = 'record without data', 'data differs', 'unfinished copy'
+UNKNOWN, UNREADABLE = 'data without a record', 'cannot be read'
+
+_UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z')
+
+
+class NotThisStore(exceptions.MultistoreError):
+    """A place has none of a store's images."""
+
+    msg_fmt = _('%(place)s has the data of none of the %(count)d images that are in the store %(store)s '
+                'by their '
+                'records. Is it the place of that store? Nothing was judged.')
+
+
+class Finding(NamedTuple):
+    """One thing that is not as it should be."""
+
+    kind: str
+    store: str
+    #: The image's id, or the name of the data.
+    name: str
+    why: str
+    #: Bytes, where known.
+    size: Optional[int] = None
+
+
+def check(store: str, place: places.Place, images: Sequence[api.Image],
+          verify: bool = False) -> List[Finding]:
+    """Compare the records of a store with its place.
+
+    :param images: all images that an administrator sees, hidden ones too
+    :param verify: read the data, and compare it with the checksum of the record
+    :raises NotThisStore: no image of the store is there
+    :raises places.PlaceError: the place cannot be read
+    """
+    by_id = {image.id: image for image in images}
+    held: Dict[str, places.Found] = dict(place.everything())
+    listed = [image for image in images if store in image.stores]
+    if listed and not any(image.id in held for image in listed):
+        raise NotThisStore(place=repr(place), count=len(listed), store=store)
+    found = [finding for image in listed for finding in _image(store, place, image, held.get(image.id),
+                                                               verify)]
+    return found + list(_rest(store, held, by_id))
+
+
+def _image(store: str, place: places.Place, image: api.Image, data: Optional[places.Found],
+           verify: bool) -> Iterator[Finding]:
+    if data is None:
+        busy = image.import_task or image.importing_to or image.status != 'active'
+        yield Finding(MISSING, store, image.id,
+                      'its status is %s, it may be on its way' % image.status if busy
+                      else 'the record lists the store, which has no data of it', image.size)
+        return
+    problem = places.holds(data, image.size or 0)
+    if not problem and verify:
+        try:
+            problem = proof.differs(image, place.read(image.id)) or ''
+        except places.PlaceError as error:
+            yield Finding(UNREADABLE, store, image.id, str(error), data.size)
+            return
+    if problem:
+        yield Finding(DIFFERS, store, image.id, problem, data.size)
+
+
+def _rest(store: str, held: Dict[str, places.Found], by_id: Dict[str, api.Image]) -> Iterator[Finding]:
+    """Yield what the store holds beside the images that its records list."""
+    for name in sorted(held):
+        image, data = by_id.get(name), held[name]
+        if image is not None and store in image.stores:
+            continue
+        if image is not None:
+            going_on = store in image.importing_to or image.import_task
+            yield Finding(UNFINISHED, store, name, 'a copy goes on' if going_on else
+                          'its record does not list the store; a copy that failed has left it, or is '
+                          'about to '
+                          'be recorded', data.size)
+        elif _UUID.match(name):
+            yield Finding(UNKNOWN, store, name, 'no image that these credentials see has this id', data.size)
+        else:
+            yield Finding(UNKNOWN, store, name, 'it is no image of Glance', data.size)
+
+
+def mend(finding: Finding, evictor: evict.Evictor) -> evict.Outcome:
+    """Mend what can be: let a record forget a copy that is not there.
+
+    :returns: what came of it; refused, with the reason, for all that is not safe to mend
+    """
+    if finding.kind == MISSING:
+        return evictor.evict(finding.name, finding.store)
+    if finding.kind in (UNKNOWN, UNFINISHED):
+        return evict.Outcome(evict.REFUSED, 'data without a record is never removed by --mend')
+    return evict.Outcome(evict.REFUSED, 'copy it again by hand when the cause is known; %s' % (
+        units.show_bytes(finding.size)))

@@ -1,0 +1,480 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``multistore-hooks store ...`` and ``image list|evict|place|watch`` on a fake Glance."""
+
+import contextlib
+import io
+import json
+import os
+import sys
+from unittest import mock
+
+import fixtures
+import testtools
+
+from multistore_hooks.cli import image_evict
+from multistore_hooks.cli import image_list
+from multistore_hooks.cli import image_place
+from multistore_hooks.cli import image_watch
+from multistore_hooks.cli import main
+from multistore_hooks.cli.osc import stores as osc_stores
+from multistore_hooks.cli import store
+from multistore_hooks.cli import store_names
+from multistore_hooks import exceptions
+from multistore_hooks.glance_api import api
+from multistore_hooks.stores import apply
+from multistore_hooks.stores import places
+from multistore_hooks.stores import reach
+from tests import contract
+from tests import fake_glance
+from tests.unit.cli import image_base
+from tests.unit.stores import fakes
+
+
+class StoresTestCase(image_base.ImageTestCase):
+    """The stores reliable, fast (default) and cheap are read without Glance, too."""
+
+    def setUp(self):
+        super().setUp()
+        self.places = {store: fakes.MemoryPlace(self.glance, store) for store in ('reliable', 'fast',
+                                                                                  'cheap')}
+        self.reached = True
+        self.useFixture(fixtures.MockPatchObject(
+            reach, 'places_of', lambda *unused: self.places if self.reached else {}))
+        self.folder = self.useFixture(fixtures.TempDir()).path
+
+    def run_words(self, words):
+        """Return exit code, output and errors of a command line."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                code = main.main(words.split())
+            except SystemExit as done:  # argparse
+                code = done.code or 0
+        return code, out.getvalue(), err.getvalue()
+
+    def rows(self, words, *columns):
+        """Return the exit code, and some columns of what is printed as JSON."""
+        code, out, err = self.run_words(words + ' -f json')
+        self.assertNotIn('internal error', err)
+        return code, [tuple(row[name] for name in columns) for row in json.loads(out)]
+
+    def write(self, name, text):
+        path = os.path.join(self.folder, name)
+        with open(path, 'w', encoding='utf-8') as stream:
+            stream.write(text)
+        return path
+
+    def read(self, path):
+        with open(path, encoding='utf-8') as stream:
+            return stream.read()
+
+
+class StoreListTest(StoresTestCase):
+
+    def test_stores_with_images_and_bytes(self):
+        self.add('fast', 'cheap')
+        self.add('fast', os_hidden=True)
+        self.glance.details = {'fast': {'type': 'rbd', 'pool': 'images', 'fsid': 'f'}}
+        code, rows = self.rows('store list', 'ID', 'Default', 'Read Only', 'Type', 'Place', 'Images', 'Size',
+                               'Free')
+        self.assertEqual((0, [
+            ('reliable', False, False, 'file', '', 0, 0, 50),
+            ('fast', True, False, 'rbd', 'images', 2, 8, 50),
+            ('cheap', False, False, 'file', '', 1, 4, 50), ('web', False, True, 'http', '', 0, 0, '')]),
+            (code, rows))
+
+    def test_images_of_a_store_that_glance_does_not_have_any_more_are_counted(self):
+        self.add('cheap')
+        del self.glance.stores['cheap']
+        _code, rows = self.rows('store list', 'ID', 'Type', 'Images')
+        self.assertEqual(('cheap', 'unknown here', 1), rows[-1])
+
+    def test_for_people_sizes_have_units(self):
+        self.add('fast')
+        self.assertIn('4 B', self.run_words('store list')[1])
+
+    def test_member_sees_what_it_may(self):
+        self.token = contract.MEMBER
+        code, rows = self.rows('store list', 'ID', 'Type')
+        self.assertEqual((0, ('fast', '')), (code, rows[1]))
+
+    def test_glance_with_one_store(self):
+        self.glance.stores = {}
+        code, _out, err = self.run_words('store list')
+        self.assertEqual((2, 1), (code, err.count('\n')))
+
+
+class ImageListTest(StoresTestCase):
+
+    def test_by_store(self):
+        one, two, three = self.add('fast', 'cheap'), self.add('fast'), self.add('reliable')
+        self.assertEqual((0, [(two,), (one,)]), self.rows('image list --store fast', 'ID'))
+        self.assertEqual((0, [(three,), (one,)]), self.rows('image list --store cheap,reliable', 'ID'))
+        self.assertEqual((0, [(three,)]), self.rows('image list --not-in fast', 'ID'))
+        self.assertEqual((0, [(two,)]), self.rows('image list --store fast --not-in cheap', 'ID'))
+
+    def test_by_use(self):
+        old, new, unknown = (self.add('fast') for _unused in range(3))
+        path = self.write('usage', '# of Nova\n%s,2020-01-01T00:00:00Z\n%s, in use\n' % (old, new))
+        with mock.patch('time.time', lambda: 1893456000.0):
+            code, rows = self.rows('image list --unused-for 60d --usage ' + path, 'ID', 'Last Used')
+        self.assertEqual((0, [(old, '2026-01-01T00:00:00Z')]), (code, rows))  # when it was made
+        _code, rows = self.rows('image list --usage ' + path, 'ID', 'Last Used')
+        self.assertEqual([(unknown, ''), (new, 'in use'), (old, '2026-01-01T00:00:00Z')], rows)
+
+    def test_wrong_input_is_one_line(self):
+        bad = self.write('usage', 'x,soon\n')
+        for words, why in (('--store nope', "--store names the Glance store 'nope', which does not exist"),
+                           ('--usage ' + bad, "line 1: 'soon' is no time"),
+                           ('--usage /nonexistent', 'No such file or directory')):
+            code, out, err = self.run_words('image list ' + words)
+            self.assertEqual((2, '', 1), (code, out, err.count('\n')))
+            self.assertIn(why, err)
+        self.assertEqual(2, self.run_words('image list --unused-for soon')[0])
+
+
+class EvictTest(StoresTestCase):
+
+    def test_copies_go(self):
+        one, two = self.add('fast', 'cheap', name='one'), self.add('cheap', name='two')
+        code, rows = self.rows('image evict one two --from cheap', 'ID', 'Result', 'Reason')
+        self.assertEqual((1, [(one, 'freed', ''), (two, 'refused', 'it is the last copy')]), (code, rows))
+        self.assertEqual((['fast'], ['cheap']), (self.glance.where(one), self.glance.where(two)))
+
+    def test_dry_run_changes_nothing(self):
+        one = self.add('fast', 'cheap')
+        code, rows = self.rows('image evict %s --from cheap --dry-run' % one, 'Result', 'Reason')
+        self.assertEqual((0, [('possible', 'fast holds it (seen in its own place)')]), (code, rows))
+        self.assertEqual([], [entry for entry in self.glance.log if entry[0] in ('DELETE', 'POST')])
+
+    def test_nothing_that_a_rule_wants(self):
+        one, two = self.add('fast', 'cheap', name='one'), self.add('fast', 'cheap', name='two')
+        path = self.write('rules', '{rules: [{name: r, match: {name: one}, in: cheap}]}')
+        code, rows = self.rows('image evict one two --from cheap --rules ' + path, 'ID', 'Result', 'Reason')
+        self.assertEqual((1, [(one, 'refused', "the rule 'r' wants it there"), (two, 'freed', '')]),
+                         (code, rows))
+
+    def test_unknown_image_or_store_removes_nothing(self):
+        one = self.add('fast', 'cheap')
+        for words in ('image evict %s nope --from cheap' % one, 'image evict %s --from nope' % one):
+            code, _out, err = self.run_words(words)
+            self.assertEqual((2, 1), (code, err.count('\n')))
+        self.assertEqual(['cheap', 'fast'], self.glance.where(one))
+
+    def test_member_is_told(self):
+        self.token = contract.MEMBER
+        code, _out, err = self.run_words('image evict %s --from cheap' % self.add('fast', 'cheap'))
+        self.assertEqual(2, code)
+        self.assertIn("These credentials are not an administrator's (", err)
+
+    def test_without_proof_it_stays(self):
+        self.reached = False
+        one = self.add('fast', 'cheap')
+        self.assertEqual(1, self.run_words('image evict %s --from cheap' % one)[0])
+        self.assertEqual(0, self.run_words('image evict %s --from cheap --accept-reads' % one)[0])
+
+
+class DrainTest(StoresTestCase):
+
+    def test_store_is_emptied(self):
+        only, both, other = self.add('cheap'), self.add('cheap', 'reliable'), self.add('fast')
+        code, rows = self.rows('store drain cheap', 'Action', 'ID', 'Store', 'Result')
+        self.assertEqual((0, [('copy', only, 'fast', 'copied'), ('evict', only, 'cheap', 'freed'),
+                              ('evict', both, 'cheap', 'freed')]), (code, sorted(rows, key=lambda row: (
+                                  row[0], [only, both].index(row[1])))))
+        self.assertEqual([['fast'], ['reliable'], ['fast']], [self.glance.where(one) for one in (
+            only, both, other)])
+        self.assertEqual((0, []), self.rows('store drain cheap', 'ID'))
+
+    def test_dry_run_reads_like_a_diff(self):
+        one = self.add('cheap', name='one')
+        code, out, _err = self.run_words('store drain cheap --to reliable --dry-run')
+        self.assertEqual(1, code)
+        self.assertEqual(['  %s one  (4 B)' % one, '+   reliable  (drain of cheap)', '-   cheap  (drain '
+                                                                                     'of cheap)',
+                          '1 copies (4 B) in 1 imports, 1 evictions (4 B).'], out.splitlines())
+        self.assertEqual(['cheap'], self.glance.where(one))
+
+    def test_what_stays_is_said(self):
+        used = self.add('cheap', 'fast')
+        self.places['cheap'].clones[used] = 2
+        code, out, err = self.run_words('store drain cheap')
+        self.assertEqual(1, code)
+        self.assertIn('refused (2 clones use it there', err)
+        self.assertIn('cheap: 1 images are still there', err)
+
+    def test_default_store_needs_a_target(self):
+        code, _out, err = self.run_words('store drain fast')
+        self.assertEqual(2, code)
+        self.assertIn('say with --to where its images are to go', err)
+
+    def test_ctrl_c_says_what_goes_on(self):
+        self.glance.copies_at_once = False
+        one = self.add('cheap', name='one')
+        applier = apply.Applier._poll
+
+        def stop(self, running):
+            applier(self, running)
+            raise KeyboardInterrupt()
+
+        with mock.patch.object(apply.Applier, '_poll', stop):
+            code, _out, err = self.run_words('store drain cheap')
+        self.assertEqual(130, code)
+        self.assertIn('Glance goes on copying %s one to fast.' % one, err)
+        self.assertIn('The same command again goes on where this one was.', err)
+
+
+class PlaceTest(StoresTestCase):
+
+    RULES = '''
+        rules:
+          - {name: everywhere, match: {visibility: public}, in: all}
+          - {name: here, match: {tag: here}, only: fast}
+        '''
+
+    def setUp(self):
+        super().setUp()
+        self.rules = self.write('rules.yaml', self.RULES)
+
+    def test_plan_is_printed_and_nothing_changed(self):
+        one, two = self.add('fast', visibility='public'), self.add('fast', 'cheap', tags=['here'])
+        code, out, _err = self.run_words('image place --rules ' + self.rules)
+        self.assertEqual(1, code)
+        self.assertIn('+   reliable  (everywhere)', out)
+        self.assertIn('-   cheap  (here)', out)
+        self.assertEqual([], [entry for entry in self.glance.log if entry[0] in ('DELETE', 'POST')])
+        _code, rows = self.rows('image place --rules ' + self.rules, 'Action', 'ID', 'Store', 'Why')
+        self.assertEqual({('copy', one, 'reliable', 'everywhere'), ('copy', one, 'cheap', 'everywhere'),
+                          ('evict', two, 'cheap', 'here')}, set(rows))
+
+    def test_apply_and_again(self):
+        one, two = self.add('fast', visibility='public'), self.add('fast', 'cheap', tags=['here'])
+        code, rows = self.rows('image place --apply --rules ' + self.rules, 'Action', 'Result')
+        self.assertEqual((0, [('copy', 'copied'), ('copy', 'copied'), ('evict', 'freed')]),
+                         (code, sorted(rows)))
+        self.assertEqual((['cheap', 'fast', 'reliable'], ['fast']),
+                         (self.glance.where(one), self.glance.where(two)))
+        code, out, _err = self.run_words('image place --rules ' + self.rules)
+        self.assertEqual((0, 'Nothing to do.\n'), (code, out))
+
+    def test_wrong_rules_do_nothing(self):
+        self.add('fast', visibility='public')
+        for text, why in (('{rules: [{name: a, in: nope}]}', "rules[1] -> in: Glance has no store 'nope'"),
+                          ('{rules: [{name: a, in: all}, {name: b, only: fast}]}', 'contradict one another')):
+            code, out, err = self.run_words('image place --apply --rules ' + self.write('bad', text))
+            self.assertEqual((2, '', 1), (code, out, err.count('\n')))
+            self.assertIn(why, err)
+        self.assertEqual([], self.imports_of_all())
+
+    def imports_of_all(self):
+        return self.glance.requests('POST', '/import$')
+
+    def test_metrics(self):
+        self.add('fast', visibility='public')
+        path = os.path.join(self.folder, 'x.prom')
+        self.run_words('image place --rules %s --prometheus %s' % (self.rules, path))
+        text = self.read(path)
+        self.assertIn('multistore_hooks_images{store="fast"} 1\n', text)
+        self.assertIn('multistore_hooks_copies_wanted 2\n', text)
+        self.assertNotIn('last_success', text)
+        with mock.patch('time.time', lambda: 1893456000.0):
+            self.run_words('image place --apply --rules %s --prometheus %s' % (self.rules, path))
+        text = self.read(path)
+        for line in ('images{store="reliable"} 1', 'bytes{store="cheap"} 4', 'copies_wanted 0', 'failed 0',
+                     'last_success_timestamp_seconds 1893456000'):
+            self.assertIn('multistore_hooks_%s\n' % line, text)
+        self.glance.stores['cheap'] = fake_glance.FULL
+        self.add('fast', visibility='public')
+        code = self.run_words('image place --apply --rules %s --prometheus %s' % (self.rules, path))[0]
+        text = self.read(path)
+        self.assertEqual(1, code)
+        for line in ('copies_wanted 1', 'failed 1', 'last_success_timestamp_seconds 1893456000'):
+            self.assertIn('multistore_hooks_%s\n' % line, text)
+        self.assertEqual(['rules.yaml', 'x.prom'], sorted(os.listdir(self.folder)))
+
+    def test_metrics_that_cannot_be_written(self):
+        code, _out, err = self.run_words('image place --rules %s --prometheus /nonexistent/x' % self.rules)
+        self.assertEqual((2, 1), (code, err.count('\n')))
+
+
+class WatchTest(StoresTestCase):
+
+    def test_copies_are_waited_for(self):
+        self.glance.copies_at_once = False
+        one = self.add('fast', name='one')
+        self.add('fast')
+        fakes.store_images(self.glance).copy(one, ['cheap'])
+        self.glance.reads = None
+        polls = []
+
+        def poll(*unused):
+            polls.append(1)
+            if len(polls) == 3:
+                self.glance.finish_copies()
+            return 0.01
+
+        with mock.patch('multistore_hooks.backoff.poll_interval', poll):
+            code, rows = self.rows('image watch', 'ID', 'Stores', 'Result')
+        self.assertEqual((0, [(one, ['fast', 'cheap'], 'ended')]), (code, rows))
+
+    def test_nothing_to_watch(self):
+        self.assertEqual((0, []), self.rows('image watch', 'ID'))
+
+
+class CheckTest(StoresTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.add('cheap', 'fast')   # so that the place is that of the store
+
+    def found(self, words=''):
+        code, rows = self.rows('store check cheap ' + words, 'Finding', 'Name', 'Mended')
+        return code, rows
+
+    def test_all_well(self):
+        self.assertEqual((0, []), self.found('--verify'))
+
+    def test_record_without_data_is_mended_if_another_copy_is_proved(self):
+        two, one = self.add('cheap'), self.add('cheap', 'fast')
+        self.glance.lose(one, 'cheap')
+        self.glance.lose(two, 'cheap')
+        self.assertEqual((1, [('record without data', one, ''), ('record without data', two, '')]),
+                         self.found())
+        mended = [('record without data', one, 'yes'),
+                  ('record without data', two, 'refused: it is the last copy')]
+        self.assertEqual((1, mended), self.found('--mend'))
+        self.assertEqual(['fast'], self.glance.listed(one))
+        self.assertEqual(1, len(self.found()[1]))
+
+    def test_data_without_record_and_unfinished_copies_are_never_removed(self):
+        one = self.add('fast')
+        data = {('cheap', 'c0ffee00-0000-4000-8000-000000000000'): b'x', ('cheap', 'volume-1'): b'y',
+                ('cheap', one): b'ba'}
+        self.glance.data.update(data)
+        code, rows = self.found('--mend')
+        refused = 'refused: data without a record is never removed by --mend'
+        self.assertEqual((1, [('data without a record', 'c0ffee00-0000-4000-8000-000000000000', refused),
+                              ('data without a record', 'volume-1', refused),
+                              ('unfinished copy', one, refused)]),
+                         (code, sorted(rows)))
+        self.assertEqual(set(), set(data) - set(self.glance.data))
+
+    def test_size_and_checksum(self):
+        one, two = self.add('cheap', 'fast'), self.add('cheap', 'fast', checksum='0' * 32)
+        self.glance.data['cheap', one] = b'ba'
+        self.assertEqual((1, [('data differs', one, '')]), self.found())
+        self.assertEqual({one, two}, {row[1] for row in self.found('--verify')[1]})
+
+    def test_another_place_is_not_judged(self):
+        self.glance.data = {key: data for key, data in self.glance.data.items() if key[0] != 'cheap'}
+        code, out, err = self.run_words('store check cheap --mend')
+        self.assertEqual((2, ''), (code, out))
+        self.assertIn('Nothing was judged.', err)
+
+    def test_place_that_is_away_or_unknown(self):
+        self.places['cheap'].away = 'no route'
+        self.assertEqual(2, self.run_words('store check cheap')[0])
+        self.reached = False
+        code, _out, err = self.run_words('store check cheap')
+        self.assertEqual(2, code)
+        self.assertIn('--reach cheap=PLACE', err)
+
+
+class HelpTest(StoresTestCase):
+
+    def test_every_command_has_help_with_its_exit_codes(self):
+        for words in ('store list', 'store drain', 'store check', 'image list', 'image evict', 'image place',
+                      'image watch'):
+            code, out, _err = self.run_words(words + ' --help')
+            self.assertEqual(0, code, words)
+            self.assertIn('Exit code: 0', ' '.join(out.split()))
+
+
+class OscTest(StoresTestCase):
+    """The same commands in the openstack client."""
+
+    def test_each_is_there_with_the_clients_credentials(self):
+        for plugin, module, name in (
+                (osc_stores.StoreList, store, 'StoreList'), (osc_stores.Drain, store, 'Drain'),
+                (osc_stores.Check, store, 'Check'), (osc_stores.List, image_list, 'List'),
+                (osc_stores.Evict, image_evict, 'Evict'), (osc_stores.Place, image_place, 'Place'),
+                (osc_stores.Watch, image_watch, 'Watch')):
+            self.assertTrue(plugin.auth_required)
+            self.assertEqual(getattr(module, name).__doc__, plugin.__doc__)
+
+    def test_one_is_run(self):
+        one = self.add('fast', 'cheap')
+        app = mock.Mock(NAME='openstack', stdout=io.StringIO(), stderr=io.StringIO())
+        app.client_manager.multistore = image_base.connection(self.glance)
+        command = osc_stores.Evict(app, None)
+        parser = command.get_parser('x')
+        self.assertNotIn('--os-cloud', parser.format_help())
+        self.assertEqual(0, command.run(parser.parse_args([one, '--from', 'cheap'])))
+        self.assertEqual(['fast'], self.glance.where(one))
+
+
+class StoreNamesTest(StoresTestCase):
+
+    def names(self, *words, **options):
+        return store_names.parse(words, '--to', fakes.store_images(self.glance).stores(), **options)
+
+    def test_lists_all_and_files(self):
+        self.assertEqual(('cheap', 'fast'), self.names('cheap,fast'))
+        self.assertEqual(('cheap', 'fast'), self.names('cheap', 'fast, cheap'))
+        self.assertEqual(('reliable', 'fast', 'cheap'), self.names('all'))
+        self.assertEqual(('fast', 'cheap'), self.names(self.write('stores', '# sites\nfast\n\ncheap\n')))
+        self.assertEqual(('web',), self.names('web', writable=False))
+
+    def test_wrong_names(self):
+        for words in (['nope'], ['web'], [','], ['/nonexistent/x'], [self.write('empty', '')]):
+            error = self.assertRaises(exceptions.MultistoreError, self.names, *words)
+            self.assertTrue(str(error).startswith('--to'), error)
+
+
+class ReachTest(testtools.TestCase):
+    """What --reach names, and what of it is read."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = self.useFixture(fixtures.TempDir()).path
+        self.stores = api.Stores((api.Store('a'), api.Store('b')))
+
+    def refused(self, text, why, details=None):
+        error = self.assertRaises(reach.WrongPlace, reach.places_of, [text], self.stores, details or {})
+        self.assertIn(why, str(error))
+
+    def test_what_cannot_be_used(self):
+        self.refused('a', 'write STORE=DIRECTORY')
+        self.refused('c=/tmp', "Glance has no store 'c'; it has: a, b")
+        self.refused('a=/nonexistent', 'there is no such file or directory here')
+        self.refused('a=%s,users=x' % __file__, "'users' is unknown; there are user= and pool=")
+        self.refused('a=%s' % __file__, 'add ,pool=POOL')
+
+    def test_without_the_bindings_of_ceph(self):
+        with mock.patch.dict(sys.modules, {'rados': None}):
+            self.refused('a=%s,pool=p' % __file__, 'the Python bindings of Ceph are missing')
+
+    def test_directory(self):
+        found = reach.places_of(['a=' + self.folder], self.stores, {})['a']
+        with open(os.path.join(self.folder, 'x'), 'wb') as stream:
+            stream.write(b'data')
+        self.assertIsNone(found.find('y'))
+        self.assertEqual((4, None), found.find('x')[:2])
+        self.assertEqual(['x'], [name for name, _data in found.everything()])
+        self.assertEqual(b'data', b''.join(found.read('x')))
+        self.assertEqual((0, False), (found.children('x').clones, found.in_trash('x')))
+        self.assertTrue(0 < found.space().free <= found.space().total)
+
+    def test_directory_that_is_gone_is_not_an_empty_one(self):
+        found = reach.places_of(['a=' + self.folder], self.stores, {})['a']
+        os.rmdir(self.folder)
+        for read in (lambda: found.find('x'), lambda: list(found.everything()), found.space,
+                     lambda: list(found.read('x')), lambda: found.identity):
+            self.assertRaises(places.PlaceError, read)
+        os.mkdir(self.folder)
+
+    def test_two_names_of_one_directory_are_one_place(self):
+        other = os.path.join(self.useFixture(fixtures.TempDir()).path, 'link')
+        os.symlink(self.folder, other)
+        found = reach.places_of(['a=' + self.folder, 'b=' + other], self.stores, {})
+        self.assertEqual(found['a'].identity, found['b'].identity)
