@@ -143,7 +143,7 @@ class _Task:
         self.image, self.demand = image, demand
         self.coming = set(image.importing_to) if image.import_task else set()
         self.have: Set[str] = set(image.stores) | self.coming
-        self.safe: Set[str] = set(image.stores) - self.coming
+        self.safe: Set[str] = set(image.stores)
         self.missing = [(store, why) for store, why in demand.required if store not in self.have]
         self.surplus = [store for store in image.stores
                         if demand.allowed is not None and store not in demand.allowed]
