@@ -12,12 +12,12 @@ import typing
 
 from lab import ceph
 from lab import ceph_glance
-from lab import glance as lab
-from lab.nova import boot_run
+from lab.glance import ADMIN
+from lab.nova import compute_hosts
 from tests.functional import nova_runs
 
 STOCK, OURS = nova_runs.STOCK, nova_runs.OURS
-MEMBER, ADMIN = 'user:project:member,reader', lab.ADMIN
+MEMBER = 'user:project:member,reader'
 STORES = ('dcn1', 'dcn10')
 # Nova's own defaults.
 POLL_SECONDS, TIMEOUT_SECONDS = 15, 600
@@ -58,7 +58,7 @@ class Sites:
         self._clean.callback(shutil.rmtree, self.root, ignore_errors=True)
         self.stores = STORES[:number]
         self.clusters = [ceph.Ceph(os.path.join(self.root, name), size=size) for name in self.stores]
-        self._fleets: typing.Dict[str, typing.List[boot_run.Host]] = {STOCK: [], OURS: []}
+        self._fleets: typing.Dict[str, typing.List[compute_hosts.Host]] = {STOCK: [], OURS: []}
 
     @staticmethod
     def _need_space(needed: int) -> None:
@@ -99,13 +99,13 @@ class Sites:
         os.unlink(path)
         return str(image)
 
-    def hosts(self, driver: str, number: int) -> typing.List[boot_run.Host]:
+    def hosts(self, driver: str, number: int) -> typing.List[compute_hosts.Host]:
         """Return so many running hosts, the sites in turn."""
         fleet = self._fleets[driver]
         while len(fleet) < number:
             site = len(fleet) % len(self.stores)
             own = {'auth_type': 'admin_token', 'endpoint': self.glance.url, 'token': ADMIN}
-            fleet.append(boot_run.Host(boot_run.document(
+            fleet.append(compute_hosts.Host(compute_hosts.document(
                 self.clusters[site], self.glance.url, self.stores[site], poll_seconds=POLL_SECONDS,
                 timeout_seconds=TIMEOUT_SECONDS, compute_driver=driver, nova_root=nova_runs.root(),
                 conf={'multistore_hooks': own} if driver == OURS else {})))
@@ -147,15 +147,15 @@ class Sites:
         # Stock code asks for the copy with the user's token, and Glance's policy wants an administrator.
         token = token or (MEMBER if driver == OURS else ADMIN)
         self.glance.forget_requests()
-        ran = boot_run.run_all(hosts, [[{
+        ran = compute_hosts.run_all(hosts, [[{
             'operation': 'boot', 'image_ref': image, 'name': 'server', 'token': token,
             'root_gb': 0}]] * number)
         result = self.look(ran, image, mib)
-        boot_run.run_all(hosts, [[{'operation': 'delete', 'name': 'server'}]] * number)
+        compute_hosts.run_all(hosts, [[{'operation': 'delete', 'name': 'server'}]] * number)
         self.forget(image)
         return result
 
-    def look(self, ran: typing.List[boot_run.Result], image: str, mib: int) -> Storm:
+    def look(self, ran: typing.List[compute_hosts.Result], image: str, mib: int) -> Storm:
         """Count what happened."""
         booted = [one['results'][0] for one in ran]
         outcomes = [one['outcome'] for one in booted]
@@ -171,7 +171,7 @@ class Sites:
             seconds=max(one['ended'] for one in booted) - min(one['started'] for one in booted))
 
     @staticmethod
-    def _rate(ran: typing.List[boot_run.Result]) -> float:
+    def _rate(ran: typing.List[compute_hosts.Result]) -> float:
         """Return a site's requests a second, of each compute from when it begins to wait."""
         waits, requests = [], 0
         for one in ran:

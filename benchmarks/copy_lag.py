@@ -11,7 +11,7 @@ import statistics
 
 from benchmarks import _sites
 from benchmarks import report
-from lab.nova import boot_run
+from lab.nova import compute_hosts
 
 # What the lag may be: so many seconds, or this share of the copy's duration if that is more.
 SECONDS, SHARE = 0.5, 0.1
@@ -21,7 +21,7 @@ def lag(sites, driver, mib):
     """Boot one cold image; return the seconds of its copy, and from its end to the clone."""
     host, = sites.hosts(driver, 1)
     image = sites.image(mib)
-    ran, = boot_run.run_all([host], [[{
+    ran, = compute_hosts.run_all([host], [[{
         'operation': 'boot', 'image_ref': image, 'name': 'server', 'root_gb': 0,
         'token': _sites.MEMBER if driver == _sites.OURS else _sites.ADMIN}]])
     booted, = ran['results']

@@ -14,7 +14,9 @@ import time
 import timeit
 
 from benchmarks import report
-from lab import glance as lab
+from lab.glance import ADMIN
+from lab.glance import BASE_IMAGE_FILTER
+from lab.glance import Glance
 from tests.functional import nova_runs
 
 OTHERS = (('GET an image', 'GET', '/v2/images/%s'), ('GET images', 'GET', '/v2/images?limit=5'),
@@ -25,7 +27,7 @@ def timed(connection, method, path, data=None, headers=None):
     """Send one request and return its seconds."""
     start = time.perf_counter()
     connection.request(method, path, body=data, headers=dict(
-        {'X-Auth-Token': lab.ADMIN}, **headers or {}))
+        {'X-Auth-Token': ADMIN}, **headers or {}))
     answer = connection.getresponse()
     answer.read()
     assert answer.status < 300, (method, path, answer.status)
@@ -110,8 +112,8 @@ def main():
     results = report.Report('overhead', times=given.times, mib=given.mib)
     root = tempfile.mkdtemp(prefix='multistore-overhead-')
     try:
-        with lab.Glance(os.path.join(root, 'stock')) as stock, lab.Glance(
-                os.path.join(root, 'filtered'), filters=[lab.BASE_IMAGE_FILTER]) as filtered:
+        with Glance(os.path.join(root, 'stock')) as stock, Glance(
+                os.path.join(root, 'filtered'), filters=[BASE_IMAGE_FILTER]) as filtered:
             filter_alone(results)
             other_requests(results, (stock, filtered), given.times * 50)
             uploads(results, (stock, filtered), given.times, given.mib)

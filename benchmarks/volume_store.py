@@ -27,8 +27,11 @@ import uuid
 from benchmarks import _slow_disk
 from benchmarks import _volume_worker as workers
 from benchmarks import report
-from lab import glance as glance_lab
-from lab.volume_store import lab as volume_lab
+from lab.glance import ADMIN
+from lab.volume_store.lab import Lab
+from lab.volume_store.lab import ours
+from lab.volume_store.lab import stock
+from lab.volume_store.lab import unavailable_with
 
 DRIVERS = ('stock', 'ours')
 MIB = workers.MIB
@@ -48,10 +51,10 @@ class Bench:
         clean.callback(shutil.rmtree, self.root, ignore_errors=True)
         idle = {'attachment_idle_timeout': '10', 'state_timeout': '300', 'attach_timeout': '180',
                 'io_timeout': '300', 'root_helper': ''}
-        stores = {'stock': volume_lab.stock('loop'), 'ours': volume_lab.ours('loop', **idle)}
+        stores = {'stock': stock('loop'), 'ours': ours('loop', **idle)}
         if given.rbd_mib:
-            stores.update({'stock-rbd': volume_lab.stock('rbd'), 'ours-rbd': volume_lab.ours('rbd', **idle)})
-        self.lab = clean.enter_context(volume_lab.Lab(
+            stores.update({'stock-rbd': stock('rbd'), 'ours-rbd': ours('rbd', **idle)})
+        self.lab = clean.enter_context(Lab(
             self.root, stores, default='ours',
             cinder_conf={'loop': {'lab_losetup': '--direct-io=on'}}))
         # In memory: what is measured is the driver, not this machine's disk.
@@ -214,7 +217,7 @@ def through_glance(bench, driver, kind, mib):
     cpu, begun = _cpu(glance.processes()), time.monotonic()
     connection = http.client.HTTPConnection('127.0.0.1', glance.port, timeout=600)
     connection.putrequest('PUT', '/v2/images/%s/file' % image)
-    for name, value in (('x-auth-token', glance_lab.ADMIN), ('x-image-meta-store', driver),
+    for name, value in (('x-auth-token', ADMIN), ('x-image-meta-store', driver),
                         ('content-type', 'application/octet-stream'), ('content-length', str(size))):
         connection.putheader(name, value)
     connection.endheaders()
@@ -262,7 +265,7 @@ def main():
     given = report.arguments(
         __doc__.splitlines()[0], mib=1024, times=3, large_mib=10240, rbd_mib=256, ranges=100,
         stock_ranges=10, mbps=118, ms=1, network_times=2, only='')
-    missing = volume_lab.unavailable(['loop'] + (['rbd'] if given.rbd_mib else []))
+    missing = unavailable_with(['loop'] + (['rbd'] if given.rbd_mib else []))
     if missing:
         sys.exit('volume_store: ' + missing)
     results = report.Report('volume_store', mib=given.mib, rbd_mib=given.rbd_mib, times=given.times,

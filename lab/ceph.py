@@ -7,26 +7,30 @@
         a.stop()                        # an outage
         a.start()
 
-A cluster is a monitor and one OSD (and a manager, if asked for), with its own fsid, ports and
+A cluster is a monitor and one OSD (and a manager, if requested), with its own fsid, ports and
 keys; all its state is in its directory, and nothing of the machine's own Ceph is touched. A new
-one takes some three seconds. ``start_all`` starts several at the same time.
+one takes some three seconds. ``start_all`` starts several at the same time; ``sites`` are two that
+the tests of a process share.
 
 Debian's packages ceph-mon, ceph-osd, ceph-common, python3-rbd and python3-rados have all that is
 needed; ``unavailable`` says what is missing. Other interpreters than Debian's own, of the same
 version, find the modules rados and rbd through ``bindings``.
 """
 
+import atexit
 import concurrent.futures
+import itertools
 import os
 import pathlib
 import shutil
 import subprocess
+import tempfile
 import typing
 
 from lab import ceph_bindings
 from lab import ceph_conf
-from lab import ceph_daemons
-from lab.ceph_daemons import CephError
+from lab.poll import LabError
+from lab import processes
 
 bindings = ceph_bindings.directory
 unavailable = ceph_bindings.unavailable
@@ -36,7 +40,11 @@ POOLS = ('images', 'vms')
 USER = 'openstack'
 ADMIN = 'admin'
 GIB = 1 << 30
-COMMAND_SECONDS = 60
+COMMAND_SECONDS = 180
+# Of the first try of a command; each one after it has that much more.
+TRY_SECONDS = 3
+# The OSD signs off at the monitor, so the monitor goes last.
+ORDER = ('osd.0', 'mgr.x', 'mon.a')
 
 
 class Ceph:
@@ -44,7 +52,7 @@ class Ceph:
 
     def __init__(self, directory: str, auth: str = 'cephx',
                  pools: typing.Sequence[str] = POOLS, size: int = 32 * GIB,
-                 mgr: bool = False) -> None:
+                 mgr: bool = False, guarded: bool = True) -> None:
         """Describe a cluster; nothing is done yet.
 
         :param directory: where its state goes; made when it is not there. A cluster that is in it
@@ -52,13 +60,14 @@ class Ceph:
         :param auth: 'cephx' or 'none'.
         :param size: bytes that the OSD offers, in a sparse file.
         :param mgr: run a manager, for what asks for the pools' usage (300 MB of memory).
+        :param guarded: it ends with this process.
         """
         self.directory = pathlib.Path(directory).resolve()
         self.user = USER
         self.pools = tuple(pools)
         self.conf = str(self.directory / 'ceph.conf')
-        self._auth, self._size, self._mgr = auth, size, mgr
-        self._daemons = ceph_daemons.Daemons(self.directory)
+        self._auth, self._size, self._mgr, self._guarded = auth, size, mgr, guarded
+        self._daemons: typing.Dict[str, processes.Process] = {}
         self._made = self.directory / '.made'
 
     @property
@@ -81,7 +90,7 @@ class Ceph:
     def start(self) -> None:
         """Create the cluster, or start it again, and wait until it answers.
 
-        :raises CephError: it does not come up; the message has what its daemons said.
+        :raises LabError: it does not come up; with the end of its daemons' logs.
         """
         try:
             if self._made.exists():
@@ -94,11 +103,15 @@ class Ceph:
 
     def stop(self) -> None:
         """Stop the daemons, and keep the data: an outage, as Glance and Nova see it."""
-        self._daemons.stop()
+        for name in ORDER:
+            if name in self._daemons:
+                self._daemons.pop(name).stop()
 
     def kill(self) -> None:
         """Kill the daemons with SIGKILL, and keep what is on disk."""
-        self._daemons.kill()
+        for name in ORDER:
+            if name in self._daemons:
+                self._daemons.pop(name).kill()
 
     def remove(self) -> None:
         """Stop the cluster and remove all of it."""
@@ -108,26 +121,26 @@ class Ceph:
     def rbd(self, *arguments: str) -> str:
         """Run the command rbd as the cluster's administrator; return what it prints.
 
-        :raises CephError: it failed.
+        :raises LabError: it failed.
         """
         return self._run('rbd', '--conf', self.conf, *arguments)
 
     def ceph(self, *arguments: str) -> str:
         """Run the command ceph as the cluster's administrator; return what it prints.
 
-        :raises CephError: it failed.
+        :raises LabError: it failed.
         """
         return self._run(*self._ceph(*arguments))
 
     def read(self, disk: str, length: int) -> bytes:
         """Return the first bytes of an RBD image, ``pool/name`` or ``pool/name@snapshot``."""
-        command = ['rbd', '--conf', self.conf, 'export', '--no-progress', disk, '-']
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                              env=ceph_daemons.environment()) as export:
-            assert export.stdout
-            data = export.stdout.read(length)
+        export = processes.Process(
+            ['rbd', '--conf', self.conf, 'export', '--no-progress', disk, '-'], env=environment(),
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            return bytes(export.stdout.read(length))
+        finally:
             export.kill()
-        return data
 
     def refuse_writes(self, pool: str) -> None:
         """Let the services' client only read a pool; cephx is needed for it.
@@ -170,20 +183,25 @@ class Ceph:
         self._start_daemon('osd.0', 'ceph-osd', *self._key_of('osd'))
         if self._mgr:
             self._start_daemon('mgr.x', 'ceph-mgr', *self._key_of('mgr'))
-        # A request that comes before the OSD is up waits for it, but looks again after 5 seconds.
+        # A request that comes before the OSD is up waits for it, but tries again only after 5 seconds.
         self._wait('OSD that is up', 'osd.0', self._ceph('osd', 'stat'), ' 1 up')
 
     def _wait_ready(self) -> None:
-        # The map may say "up" of an OSD that was killed: only a real request tells.
+        # The map may say "up" of an OSD that was killed: only a real request shows.
         self._wait('answer of the OSD', 'osd.0',
                    ['rbd', '--conf', self.conf, 'ls', self.pools[0]])
 
     def _start_daemon(self, name: str, program: str, *more: str) -> None:
-        self._daemons.start(
-            name, [program, '--conf', self.conf, '--id', name.split('.')[1], '-f', *more])
+        self._daemons[name] = processes.Process(
+            [program, '--conf', self.conf, '--id', name.split('.')[1], '-f', *more],
+            str(self.directory / 'log' / (name + '.out')), env=environment(), guarded=self._guarded)
 
     def _wait(self, what: str, daemon: str, command: typing.List[str], says: str = '') -> None:
-        self._daemons.wait_for(what, daemon, command, says)
+        """Repeat a command until it succeeds and says something, while a daemon runs."""
+        tries = itertools.count(1)
+        self._daemons[daemon].wait_until(
+            what, lambda: says in self._run(*command, seconds=TRY_SECONDS * next(tries)),
+            ignored=(LabError,))
 
     def _ceph(self, *arguments: str) -> typing.List[str]:
         return ['ceph', '--conf', self.conf, '--connect-timeout', '10', *arguments]
@@ -243,14 +261,24 @@ class Ceph:
         return ['mon', 'profile rbd', 'mgr', 'profile rbd', 'osd', pools]
 
     @staticmethod
-    def _run(*command: str) -> str:
-        return ceph_daemons.run(command, COMMAND_SECONDS)
+    def _run(*command: str, seconds: float = COMMAND_SECONDS) -> str:
+        done = processes.run(command, seconds=seconds, env=environment())
+        if done.code:
+            raise LabError('%s: %s' % (' '.join(command), done.errors.strip()))
+        return done.output
+
+
+def environment() -> typing.Dict[str, str]:
+    """The environment of Ceph's programs; some are in Python, and must not find our packages."""
+    keep = {name: value for name, value in os.environ.items()
+            if not name.startswith(('PYTHON', 'CEPH_', 'VIRTUAL_ENV'))}
+    return dict(keep, LC_ALL='C.UTF-8')
 
 
 def start_all(clusters: typing.Sequence[Ceph]) -> None:
     """Start several clusters at the same time; when one fails, all are stopped.
 
-    :raises CephError: one did not come up.
+    :raises LabError: one did not come up.
     """
     with concurrent.futures.ThreadPoolExecutor(len(clusters)) as pool:
         started = [pool.submit(cluster.start) for cluster in clusters]
@@ -263,4 +291,20 @@ def start_all(clusters: typing.Sequence[Ceph]) -> None:
         raise
 
 
-__all__ = ['Ceph', 'CephError', 'bindings', 'start_all', 'unavailable']
+_sites: typing.List[Ceph] = []
+
+
+def sites() -> typing.Tuple[Ceph, Ceph]:
+    """Return two running clusters, the first one with cephx, the second one without.
+
+    They are started when they are first wanted, and end with the process. A test that stops one, or lets
+    it refuse something, has to bring it back.
+    """
+    if not _sites:
+        folder = tempfile.mkdtemp(prefix='multistore-ceph-')
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        clusters = [Ceph(os.path.join(folder, name), auth=auth)
+                    for name, auth in (('a', 'cephx'), ('b', 'none'))]
+        start_all(clusters)
+        _sites.extend(clusters)
+    return _sites[0], _sites[1]

@@ -17,10 +17,11 @@ import typing
 
 from lab import ceph
 from lab import glance
+from lab import glance_config
+from lab import ini
 
 # Images that the tests make are smaller than the default of 8 MB would be good for.
 CHUNK_MB = 4
-CONNECT_SECONDS = 10
 
 
 class Copy(typing.NamedTuple):
@@ -33,21 +34,13 @@ class Copy(typing.NamedTuple):
 
 
 def store(cluster: ceph.Ceph, pool: str = 'images', **options: typing.Any
-          ) -> typing.Tuple[str, typing.Dict[str, str]]:
+          ) -> typing.Tuple[str, typing.Dict[str, typing.Any]]:
     """Return an RBD store in a cluster, for the stores of a lab's Glance.
 
     :param options: further options of the store, such as weight.
     """
-    wanted = {
-        'rbd_store_ceph_conf': cluster.conf,
-        'rbd_store_user': cluster.user,
-        'rbd_store_pool': pool,
-        'rbd_store_chunk_size': CHUNK_MB,
-        # librados itself would wait five minutes for a cluster that is down.
-        'rados_connect_timeout': CONNECT_SECONDS,
-    }
-    wanted.update(options)
-    return 'rbd', {name: str(value) for name, value in wanted.items()}
+    return glance_config.rbd_store(cluster.conf, cluster.user, pool, **dict(
+        {'rbd_store_chunk_size': CHUNK_MB}, **options))
 
 
 class Glance(glance.Glance):
@@ -70,14 +63,12 @@ class Glance(glance.Glance):
         sections = {
             'DEFAULT': {
                 'enabled_import_methods': '[%s]' % ', '.join(import_methods),
-                'show_multiple_locations': str(locations).lower(),
-                'show_image_direct_url': str(locations).lower(),
+                'show_multiple_locations': locations,
+                'show_image_direct_url': locations,
             },
             'oslo_policy': {'policy_file': self._policy_file},
         }
-        for name, options in (conf or {}).items():
-            sections.setdefault(name, {}).update(options)
-        super().__init__(root, stores, conf=sections, **more)
+        super().__init__(root, stores, conf=ini.merged(sections, conf or {}), **more)
 
     def start(self) -> None:
         """Start it; its configuration folder is on its PYTHONPATH, so the modules go there."""

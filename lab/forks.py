@@ -4,10 +4,10 @@
 Importing Nova, Cinder or Glance takes a processor two seconds, and the labs start hundreds of such
 processes. Here a server imports a service once, and then forks for each of them:
 
-    process = popen('glance', sys.executable, 'gunicorn', ['-b', ...], cwd=..., env=...)
+    process = popen('glance', [sys.executable, '-m', 'gunicorn', ...], cwd=..., env=...)
 
-is what ``subprocess.Popen([python, '-m', 'gunicorn', ...])`` would be, and is just that for another
-interpreter, and until ``use`` was called, as the functional tests do. What a process gets is its own:
+is what ``subprocess.Popen`` of that command would be, and is just that for another interpreter, and until
+``use`` was called, as the functional tests do. What a process gets is its own:
 directory, environment, sys.path, arguments, streams. Nothing of a service is changed, and nothing of
 it runs before the fork but the imports of ``lab.warm``. A server is of one test process, and
 ends with it.
@@ -30,7 +30,9 @@ import threading
 import time
 import typing
 
-CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from lab import guard
+from lab import paths
+
 START_SECONDS = 120
 # Above all numbers that a process is given by its starter.
 HIGH = 512
@@ -50,45 +52,23 @@ def use() -> None:
     _used = os.environ.get('LAB_FORKS') != '0'
 
 
-def popen(service: str, python: str, module: str, arguments: typing.Sequence[str] = (),
-          root: str = '', env: typing.Optional[typing.Dict[str, str]] = None,
-          **options: typing.Any) -> typing.Any:
-    """Start ``python -W ignore -m module``, forked where that can be; like subprocess.Popen.
+def popen(service: str, command: typing.List[str], root: str = '',
+          env: typing.Optional[typing.Dict[str, str]] = None, **options: typing.Any) -> typing.Any:
+    """Start a command, forked where that can be; like subprocess.Popen.
 
-    :param service: a function of lab.warm, which says what is imported before
+    :param service: a function of lab.warm, which says what is imported before: then the command is
+        [python, '-m', module, argument...]; '' for none
     :param root: a directory that comes first on sys.path for that, such as a patched Nova's
     :param options: cwd, stdin, stdout, stderr, pass_fds, start_new_session, as of Popen
     """
     env = dict(os.environ if env is None else env)
-    if python != sys.executable or not _used:
-        return subprocess.Popen([python, '-W', 'ignore', '-m', module, *arguments], env=env, **options)
+    if not service or command[0] != sys.executable or not _used:
+        return subprocess.Popen(command, env=env, **options)
     with _lock:
         key = (os.getpid(), service, root)
         if key not in _servers:
             _servers[key] = Server(service, root)
-        return _servers[key].start(module, list(arguments), env, **options)
-
-
-def run(service: str, python: str, module: str, text: bytes, timeout: float,
-        **options: typing.Any) -> 'subprocess.CompletedProcess[bytes]':
-    """Run a process with this standard input to its end; return what it wrote.
-
-    :raises subprocess.TimeoutExpired: it took longer, and was killed
-    """
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output, \
-            tempfile.TemporaryFile() as errors:
-        given.write(text)
-        given.seek(0)
-        process = popen(service, python, module, stdin=given, stdout=output, stderr=errors, **options)
-        try:
-            code = process.wait(timeout)
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
-        output.seek(0)
-        errors.seek(0)
-        return subprocess.CompletedProcess(module, code, output.read(), errors.read())
+        return _servers[key].start(command[2], command[3:], env, **options)
 
 
 class Process:
@@ -136,10 +116,6 @@ class Process:
         """Send it SIGKILL."""
         self.send_signal(signal.SIGKILL)
 
-    def terminate(self) -> None:
-        """Send it SIGTERM."""
-        self.send_signal(signal.SIGTERM)
-
     def _ended(self, timeout: typing.Optional[float]) -> typing.Optional[int]:
         if self.returncode is None:
             said = self._read(timeout)
@@ -168,7 +144,8 @@ class Server:
     def __init__(self, service: str, root: str) -> None:
         self._folder = tempfile.mkdtemp(prefix='lab-forks-')
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environ = dict(os.environ, PYTHONPATH=CHECKOUT, PYTHONWARNINGS='ignore', XDG_CACHE_HOME=self._folder)
+        environ = dict(os.environ, PYTHONPATH=paths.CHECKOUT, PYTHONWARNINGS='ignore',
+                       XDG_CACHE_HOME=self._folder, **guard.mark())
         self._process = subprocess.Popen(
             [sys.executable, '-W', 'ignore', '-m', 'lab.forks', str(theirs.fileno()), service, root],
             cwd=self._folder, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -226,7 +203,7 @@ def main(control: str, service: str, root: str) -> None:
     requests = socket.socket(fileno=int(control))
     # Ignored, where the starter is told to ignore it.
     interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    own = [path for path in sys.path if path not in ('', os.getcwd(), CHECKOUT)]
+    own = [path for path in sys.path if path not in ('', os.getcwd(), paths.CHECKOUT)]
     if root:
         sys.path.insert(0, root)
     from lab import warm

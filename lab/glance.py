@@ -15,35 +15,28 @@ This module imports no service, so tests that need it can be listed without one.
 """
 
 import argparse
-import atexit
 import http.client
 import importlib.metadata
 import json
 import os
 import shutil
 import signal
-import socket
-import subprocess
 import sys
-import time
 import urllib.parse
 
-from lab import forks
 from lab import glance_config
+from lab import ini
+from lab import keystone
+from lab import paths
+from lab import poll
+from lab.poll import LabError
 from lab import ports
+from lab import processes
 
 BASE_IMAGE_FILTER = {'name': 'base_image',
                      'factory': 'multistore_hooks.glance.base_image_filter:filter_factory'}
 STORES = {'reliable': 'file', 'fast': 'file', 'cheap': 'file'}
-ADMIN = 'admin:admin:admin,member,reader,service'
-CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-START_TIMEOUT = 60
-STOP_TIMEOUT = 5
-DRIVERS = '[glance_store.drivers]\nlab_full = lab.full_store:Store\n'
-
-
-class LabError(Exception):
-    """The lab's Glance could not do what the lab asked; the text says what, and why."""
+ADMIN = keystone.ADMIN
 
 
 class Answer:
@@ -85,6 +78,9 @@ class Glance:
     :param eventlet: under eventlet's server instead of gunicorn: Ussuri's Glance copies there only
     """
 
+    #: Drivers of stores, by the names of their entry points.
+    _drivers = {'lab_full': 'lab.full_store:Store'}
+
     def __init__(self, root, stores=None, default=None, filters=(), conf=None, port=None,
                  multistore=True, faults=False, drain=True, python=sys.executable, pythonpath='',
                  eventlet=False, lock_at_begin=True):
@@ -98,7 +94,6 @@ class Glance:
         self._lock_at_begin = lock_at_begin
         self._port = port
         self._process = None
-        self._lifeline = None
         self._kinds = dict(STORES if stores is None else stores)
         self.default = default or next(iter(self._kinds))
         if self.default not in self._kinds:
@@ -139,18 +134,17 @@ class Glance:
         """
         if self._process:
             raise LabError('this Glance runs already')
-        listener = self._listen()
-        try:
+        # Only the server shall hold it afterwards: when it is gone, clients shall be refused.
+        with self._listen() as listener:
             self.port = listener.getsockname()[1]
             self._write_files()
             self._make_database()
-            self._spawn(listener)
-        finally:
-            # Only the server shall hold it: when it is gone, clients shall be refused.
-            listener.close()
-        atexit.register(self.kill)
+            self._process = self._spawn(listener.fileno())
+        self._process.logs.append(self.log)
         try:
-            self._wait_until_up()
+            # The listener is there from the beginning: this waits for the application.
+            self._process.wait_until('answer of Glance', lambda: self.request(
+                'GET', '/healthcheck').status == 200)
         except BaseException:
             self.kill()
             raise
@@ -160,40 +154,15 @@ class Glance:
 
         Harmless when it does not run.
         """
-        self._end(signal.SIGTERM)
+        if self._process:
+            self._process.stop()
+            self._process = None
 
     def kill(self):
         """SIGKILL, as a crash would; start() brings it up again on the same data and port."""
-        self._end(signal.SIGKILL)
-
-    def _end(self, how):
-        process, self._process = self._process, None
-        if process is None:
-            return
-        atexit.unregister(self.kill)
-        try:
-            _signal_group(process.pid, how)
-            process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            # Workers too, and whatever the first signal did not reach.
-            _signal_group(process.pid, signal.SIGKILL)
-            process.wait()
-            os.close(self._lifeline)
-            self._wait_until_refused()
-
-    def _wait_until_refused(self):
-        # The workers are not our children; they are dead when nobody listens any more.
-        end = time.monotonic() + STOP_TIMEOUT
-        while time.monotonic() < end:
-            try:
-                socket.create_connection(('127.0.0.1', self.port), timeout=1).close()
-            except ConnectionRefusedError:
-                return
-            except OSError:
-                pass
-            time.sleep(0.005)
+        if self._process:
+            self._process.kill()
+            self._process = None
 
     def _listen(self):
         wanted = self.port or self._port or 0
@@ -209,17 +178,17 @@ class Glance:
         self._stores = {name: glance_config.Store(name, kind, self.root)
                         for name, kind in self._kinds.items()}
         etc = os.path.join(self.root, 'etc')
-        _write(os.path.join(etc, 'glance-api.conf'), glance_config.glance_conf(
+        ini.write(os.path.join(etc, 'glance-api.conf'), glance_config.glance_conf(
             self.root, self.url, list(self._stores.values()), self.default, self.multistore,
             self._conf))
-        _write(os.path.join(etc, 'glance-api-paste.ini'),
-               glance_config.paste_ini(self._filters, self.faults))
+        ini.write(os.path.join(etc, 'glance-api-paste.ini'),
+                  glance_config.paste_ini(self._filters, self.faults))
         _write(os.path.join(etc, 'policy.yaml'), '{}\n')
         # An installed distribution, as far as importlib.metadata can tell.
         distribution = os.path.join(etc, 'lab_stores-1.dist-info')
         _write(os.path.join(distribution, 'METADATA'),
                'Metadata-Version: 2.1\nName: lab-stores\nVersion: 1\n')
-        _write(os.path.join(distribution, 'entry_points.txt'), DRIVERS)
+        ini.write(os.path.join(distribution, 'entry_points.txt'), {'glance_store.drivers': self._drivers})
 
     def _make_database(self):
         database = os.path.join(self.root, 'glance.sqlite')
@@ -231,14 +200,11 @@ class Glance:
         if kept and os.path.exists(kept):
             shutil.copyfile(kept, database)
             return
-        command = [self._python, '-m', 'lab.glance_manage', os.path.join(self.root, 'etc')]
-        done = subprocess.run(command, cwd=self.root, env=self._environ(),
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT)
-        if done.returncode != 0:
+        done = processes.run([self._python, '-m', 'lab.glance_manage', os.path.join(self.root, 'etc')],
+                             cwd=self.root, env=self._environ())
+        if done.code:
             _remove(database)
-            raise LabError('making the database failed (exit %d):\n%s' % (
-                done.returncode, done.stdout.decode('utf-8', 'replace')[-3000:]))
+            raise LabError('making the database failed (exit %d):\n%s' % (done.code, done.errors[-3000:]))
         if kept:
             mine = '%s.%d' % (kept, os.getpid())
             shutil.copyfile(database, mine)
@@ -246,65 +212,23 @@ class Glance:
 
     def _environ(self):
         environ = dict(os.environ, OS_GLANCE_CONFIG_DIR=os.path.join(self.root, 'etc'),
-                       # stevedore keeps a cache of entry points for each path, for ever.
+                       # stevedore keeps a cache of entry points for each path, and never removes one.
                        XDG_CACHE_HOME=os.path.join(self.root, 'cache'),
                        LAB_DRAIN='1' if self._drain else '0',
-                       LAB_LOCK_AT_BEGIN='1' if self._lock_at_begin else '0',
-                       PYTHONWARNINGS='ignore')
+                       LAB_LOCK_AT_BEGIN='1' if self._lock_at_begin else '0')
         environ['PYTHONPATH'] = os.pathsep.join(filter(None, [
-            self._pythonpath, CHECKOUT, os.path.join(self.root, 'etc')]))
+            self._pythonpath, paths.CHECKOUT, os.path.join(self.root, 'etc')]))
         # A coverage run's own settings are not for Glance.
         environ.pop('PYTHON', None)
         return environ
 
     def _spawn(self, listener):
-        ours, self._lifeline = os.pipe()
-        arguments = ['-k', 'gthread', '-w', '1', '--threads', '16', '-t', '600', '--graceful-timeout', '2',
-                     '--no-control-socket', '-b', 'fd://%d' % listener.fileno(),
-                     'lab.glance_app:application']
-        try:
-            with open(self._output, 'ab') as output:
-                options = {'cwd': self.root, 'env': dict(self._environ(), LAB_LIFELINE=str(ours)),
-                           'stdin': subprocess.DEVNULL, 'stdout': output, 'stderr': subprocess.STDOUT,
-                           'start_new_session': True, 'pass_fds': [listener.fileno(), ours]}
-                if self._eventlet or self._pythonpath:
-                    module = ['lab.glance_eventlet', str(listener.fileno())]
-                    self._process = subprocess.Popen(
-                        [self._python, '-m'] + (module if self._eventlet else ['gunicorn'] + arguments),
-                        **options)
-                else:
-                    self._process = forks.popen('glance', self._python, 'gunicorn', arguments, **options)
-        except OSError as error:
-            os.close(self._lifeline)
-            raise LabError('gunicorn cannot be started: %s' % error)
-        finally:
-            os.close(ours)
-
-    def _wait_until_up(self):
-        end = time.monotonic() + START_TIMEOUT
-        while True:
-            if self._process.poll() is not None:
-                raise LabError('Glance did not start (exit %d):\n%s' % (
-                    self._process.returncode, self.log_tail()))
-            try:
-                # The listener is there from the beginning: this waits for the application.
-                if self.request('GET', '/healthcheck', timeout=1).status == 200:
-                    return
-            except (OSError, http.client.HTTPException):
-                pass
-            if time.monotonic() > end:
-                raise LabError('Glance did not answer within %d s:\n%s' % (
-                    START_TIMEOUT, self.log_tail()))
-            time.sleep(0.02)
-
-    def log_tail(self, size=3000):
-        """Return the ends of Glance's log and of the server's output."""
-        tails = []
-        for path in (self.log, self._output):
-            if os.path.exists(path):
-                with open(path, encoding='utf-8', errors='replace') as stream:
-                    tails.append('---- %s\n%s' % (path, stream.read()[-size:]))
-        return '\n'.join(tails)
+        warm = '' if self._eventlet or self._pythonpath else 'glance'
+        command = [self._python, '-m'] + (['lab.glance_eventlet', str(listener)] if self._eventlet else [
+            'gunicorn', '-k', 'gthread', '-w', '1', '--threads', '16', '-t', '600', '--graceful-timeout', '2',
+            '--no-control-socket', '-b', 'fd://%d' % listener, 'lab.glance_app:application'])
+        return processes.Process(command, self._output, warm, cwd=self.root, env=self._environ(),
+                                 pass_fds=[listener])
 
     # ---- its stores on disk -------------------------------------------------------------
 
@@ -405,16 +329,12 @@ class Glance:
             self.wait_for_import(image_id)
         return answer
 
-    def wait_for_import(self, image_id, timeout=30):
+    def wait_for_import(self, image_id):
         """Wait until no import holds the image's lock. Returns the image."""
-        end = time.monotonic() + timeout
-        while True:
+        def settled():
             image = self.image(image_id)
-            if 'os_glance_import_task' not in image:
-                return image
-            if time.monotonic() > end:
-                raise LabError('the import of %s is not over after %s s' % (image_id, timeout))
-            time.sleep(0.02)
+            return image if 'os_glance_import_task' not in image else None
+        return poll.until('end of the import of ' + image_id, settled)
 
     # ---- faults -------------------------------------------------------------------------
 
@@ -460,13 +380,6 @@ def _place_for_empty_database():
     return os.path.join(sys.prefix, 'lab-glance-%s.sqlite' % version)
 
 
-def _signal_group(pid, how):
-    try:
-        os.killpg(pid, how)
-    except ProcessLookupError:
-        pass
-
-
 def _expect(answer, status):
     if answer.status != status:
         raise LabError('Glance answered %d, not %d: %s' % (
@@ -510,7 +423,7 @@ def main(arguments):
                     multistore=not options.classic) as glance:
             print('%s  (log: %s; Ctrl-C stops it)' % (glance.url, glance.log), flush=True)
             glance._process.wait()
-            print('Glance ended by itself:\n%s' % glance.log_tail(), file=sys.stderr)
+            print('Glance ended by itself:\n%s' % glance._process.last_words(), file=sys.stderr)
             return 1
     except (LabError, ValueError) as error:
         print(error, file=sys.stderr)

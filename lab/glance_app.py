@@ -6,28 +6,14 @@
   LAB_LOCK_AT_BEGIN=0.
 - Early refusals: Glance answers 400 to an upload without reading the body, and the server then
   closes the connection while the client writes. With LAB_DRAIN=1 the rest is read first.
-- LAB_LIFELINE: a pipe whose other end the process that started Glance holds. When it closes,
-  however that process ended, this server ends as well.
 """
 
 import os
-import signal
-import threading
 
 from sqlalchemy.engine import Engine
 from sqlalchemy import event
 
 from lab import compat
-
-
-def _hang_on_to_the_starter():
-    lifeline = int(os.environ['LAB_LIFELINE'])
-
-    def watch():
-        os.read(lifeline, 1)
-        os.killpg(0, signal.SIGKILL)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 _locks_at_begin = os.environ.get('LAB_LOCK_AT_BEGIN') != '0'
@@ -52,8 +38,6 @@ def _glance():
 
 
 compat.restore_removed_names()
-if 'LAB_LIFELINE' in os.environ:
-    _hang_on_to_the_starter()
 # After the event above: Glance makes its database engine when it is imported.
 _app = _glance()
 _drain = os.environ.get('LAB_DRAIN') == '1'

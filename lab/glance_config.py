@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The configuration files of the lab's Glance, as text."""
+"""The configuration files of the lab's Glance, for lab.ini."""
 
 import os
 
-DISABLED_NOTE = 'a file, not a folder: so the store beneath it cannot be set up\n'
+from lab import ini
+
+CONNECT_SECONDS = 10
+DISABLED_TEXT = 'a file, not a folder: so the store beneath it cannot be set up\n'
 
 
 class Store:
@@ -32,12 +35,38 @@ class Store:
             # glance_store disables adding to a store whose folder it cannot make, root or not.
             self.options['filesystem_store_datadir'] = folder + '-is-a-file/folder'
             with open(folder + '-is-a-file', 'w', encoding='utf-8') as stream:
-                stream.write(DISABLED_NOTE)
+                stream.write(DISABLED_TEXT)
         elif kind != 'http':
             self.folder = folder
             self.options['filesystem_store_datadir'] = folder
         if kind == 'full':
             self.options['lab_room'] = int(argument or 0)
+
+
+def stores_conf(stores, default, folder):
+    """Return the sections of glance-api.conf for several stores, and what imports need.
+
+    :param stores: {name: (driver, options)}
+    :param folder: below which Glance keeps what is on its way
+    """
+    return dict({
+        'DEFAULT': {
+            'enabled_backends': ', '.join('%s:%s' % (name, driver) for name, (driver, _) in stores.items()),
+            'enabled_import_methods': '[glance-direct, web-download, copy-image]',
+            'show_image_direct_url': True,
+            'show_multiple_locations': True,
+        },
+        'glance_store': {'default_backend': default},
+        'os_glance_staging_store': {'filesystem_store_datadir': os.path.join(folder, 'staging')},
+        'os_glance_tasks_store': {'filesystem_store_datadir': os.path.join(folder, 'tasks')},
+    }, **{name: options for name, (_, options) in stores.items()})
+
+
+def rbd_store(ceph_conf, user, pool, **options):
+    """Return a store in a Ceph cluster: the driver, and its options."""
+    # librados itself would wait five minutes for a cluster that is down.
+    return 'rbd', dict({'rbd_store_ceph_conf': ceph_conf, 'rbd_store_user': user, 'rbd_store_pool': pool,
+                        'rados_connect_timeout': CONNECT_SECONDS}, **options)
 
 
 def glance_conf(root, url, stores, default, multistore, extra):
@@ -47,40 +76,28 @@ def glance_conf(root, url, stores, default, multistore, extra):
     :param default: the name of the default store
     :param extra: {section: {option: value}}, which wins
     """
-    sections = {
+    own = {
         'DEFAULT': {
             'log_file': os.path.join(root, 'glance-api.log'),
-            'use_stderr': 'false',
+            'use_stderr': False,
             'public_endpoint': url,
             'worker_self_reference_url': url,
-            'enabled_import_methods': '[glance-direct, web-download, copy-image]',
-            'show_image_direct_url': 'true',
-            'show_multiple_locations': 'true',
             'node_staging_uri': 'file://' + os.path.join(root, 'staging'),
         },
         # How long a request waits for another one's transaction, in seconds.
         'database': {'connection': 'sqlite:///%s?timeout=60' % os.path.join(root, 'glance.sqlite')},
-        'glance_store': {},
-        'os_glance_staging_store': {'filesystem_store_datadir': os.path.join(root, 'staging')},
-        'os_glance_tasks_store': {'filesystem_store_datadir': os.path.join(root, 'tasks')},
         'paste_deploy': {'config_file': os.path.join(root, 'etc', 'glance-api-paste.ini')},
         'oslo_concurrency': {'lock_path': os.path.join(root, 'lock')},
         'oslo_policy': {'policy_file': os.path.join(root, 'etc', 'policy.yaml')},
-        'wsgi': {'task_pool_threads': '4'},
+        'wsgi': {'task_pool_threads': 4},
     }
-    if multistore:
-        sections['DEFAULT']['enabled_backends'] = ', '.join(
-            '%s:%s' % (store.name, store.driver) for store in stores)
-        sections['glance_store']['default_backend'] = default
-        for store in stores:
-            sections[store.name] = dict({'store_description': 'lab'}, **store.options)
-    else:
-        only = stores[0]
-        sections['glance_store'].update(only.options, stores=only.driver,
-                                        default_store=only.driver)
-    for section, options in extra.items():
-        sections.setdefault(section, {}).update(options)
-    return _ini(sections)
+    sections = stores_conf({store.name: (store.driver, dict({'store_description': 'lab'}, **store.options))
+                            for store in stores}, default, root)
+    if not multistore:
+        only, = stores
+        del sections['DEFAULT']['enabled_backends'], sections[only.name]
+        sections['glance_store'] = dict(only.options, stores=only.driver, default_store=only.driver)
+    return ini.merged(own, sections, extra)
 
 
 def paste_ini(filters, faults):
@@ -107,7 +124,7 @@ def paste_ini(filters, faults):
         'filter:versionnegotiation': {
             'paste.filter_factory':
                 middleware + 'version_negotiation:VersionNegotiationFilter.factory'},
-        'filter:fakeauth': {'paste.filter_factory': 'lab.fakeauth:filter_factory'},
+        'filter:fakeauth': {'paste.filter_factory': 'lab.keystone:filter_factory'},
         'filter:context': {
             'paste.filter_factory': middleware + 'context:ContextMiddleware.factory'},
     }
@@ -118,13 +135,4 @@ def paste_ini(filters, faults):
         how = {'use': entry['use']} if 'use' in entry else {
             'paste.filter_factory': entry['factory']}
         sections['filter:' + entry['name']] = dict(how, **entry.get('conf', {}))
-    return _ini(sections)
-
-
-def _ini(sections):
-    lines = []
-    for section, options in sections.items():
-        lines.append('[%s]' % section)
-        lines += ['%s = %s' % option for option in options.items()]
-        lines.append('')
-    return '\n'.join(lines)
+    return sections

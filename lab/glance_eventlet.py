@@ -5,7 +5,6 @@ As glance-api ran before it was a WSGI application only. Ussuri's Glance does im
 nowhere else. FD is a socket that listens.
 """
 
-import os
 import socket
 import sys
 
@@ -18,9 +17,6 @@ eventlet.monkey_patch()
 
 
 def main() -> None:
-    if 'LAB_LIFELINE' in os.environ:
-        # A read that blocks would stop all green threads.
-        os.set_blocking(int(os.environ['LAB_LIFELINE']), False)
     from eventlet import wsgi
     from lab import glance_app
     listener = eventlet.greenio.GreenSocket(socket.socket(fileno=int(sys.argv[1])))

@@ -5,10 +5,13 @@ The kernel gives a connection any port of its own range, also one that a stopped
 come back on. So these are below that range (32768 and more on Linux), and below the lab's Ceph's.
 """
 
+import fcntl
 import random
 import socket
 
 FIRST, LAST = 12000, 20000
+# A process that is given the socket by its number has taken the lower ones for itself: see lab.forks.
+DESCRIPTOR = 200
 TRIES = 100
 
 
@@ -23,7 +26,8 @@ def listen(port: int = 0) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(('127.0.0.1', port or random.randrange(FIRST, LAST)))
             listener.listen(128)
-            return listener
+            with listener:
+                return socket.socket(fileno=fcntl.fcntl(listener, fcntl.F_DUPFD_CLOEXEC, DESCRIPTOR))
         except OSError as error:
             listener.close()
             failure = error

@@ -38,11 +38,11 @@ def cinder() -> None:
 
 def nova() -> None:
     """What nova-compute needs, with the stand-in for libvirt."""
-    from lab.nova import compute
+    from lab.nova import program
     from lab.nova import releases
-    sys.path.insert(0, compute.MODULES)
+    sys.path.insert(0, program.MODULES)
     releases.enter_service()
-    _all(('lab.nova.service',) + NOVA)
+    _all(('lab.nova.compute',) + NOVA)
 
 
 def nova_with_ceph() -> None:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The requests to Cinder that tests need, by name."""
-import time
 import typing
 
 import requests
 
-from lab.cinder import error
+from lab import poll
+from lab.poll import LabError
 
 # The router of newer releases takes only hexadecimal projects for projects.
 PROJECT = '5d2c6f0a9b1e4c7f8a3b6d9e0f1a2b3c'
@@ -47,7 +47,7 @@ class Client:
         if self._auth == 'noauth':
             token = ':'.join(token.split(':')[:2])
         answer = requests.request(
-            method, self.url + path, json=body, timeout=60,
+            method, self.url + path, json=body, timeout=poll.SECONDS,
             headers={'X-Auth-Token': token, 'OpenStack-API-Version': MICROVERSION})
         if answer.status_code >= 400:
             raise Refused(method, path, answer)
@@ -59,11 +59,10 @@ class Client:
         return self.request('POST', '/types', body, ADMIN)['volume_type']['id']
 
     def create_volume(self, image: typing.Optional[str] = None, size: int = 1,
-                      volume_type: typing.Optional[str] = None, name: str = 'volume',
-                      timeout: float = 60) -> str:
+                      volume_type: typing.Optional[str] = None, name: str = 'volume') -> str:
         """Create a volume of ``size`` GiB, from ``image`` if given; return its id when available.
 
-        :raises error.LabError: when it ends in error or takes longer than ``timeout`` seconds
+        :raises LabError: when it ends in error
         """
         body: Json = {'name': name, 'size': size}
         if image:
@@ -71,7 +70,7 @@ class Client:
         if volume_type:
             body['volume_type'] = volume_type
         made = self.request('POST', '/volumes', {'volume': body})['volume']['id']
-        self.wait_volume(made, timeout)
+        self.wait_volume(made)
         return made
 
     def upload(self, volume_id: str, name: str = 'uploaded', disk_format: str = 'raw',
@@ -90,33 +89,34 @@ class Client:
         """Return the volume as the API shows it."""
         return self.request('GET', '/volumes/' + volume_id)['volume']
 
-    def wait_volume(self, volume_id: str, timeout: float = 60) -> Json:
+    def wait_volume(self, volume_id: str) -> Json:
         """Wait until the volume is available or in use again, and return it.
 
-        :raises error.LabError: when it ends in error or takes longer than ``timeout`` seconds
+        :raises LabError: when it ends in error
         """
-        deadline = time.monotonic() + timeout
-        while True:
-            found = self.volume(volume_id)
-            if found['status'] in ('available', 'in-use'):
-                return found
-            if found['status'].startswith('error') or time.monotonic() > deadline:
-                raise error.LabError('volume %s is %s' % (volume_id, found['status']))
-            time.sleep(0.1)
+        def settled() -> bool:
+            found.update(self.volume(volume_id))
+            return found['status'] in ('available', 'in-use') or found['status'].startswith('error')
+        found: Json = {}
+        poll.until('end of the work on volume ' + volume_id, settled)
+        if found['status'].startswith('error'):
+            raise LabError('volume %s is %s' % (volume_id, found['status']))
+        return found
 
-    def delete_volume(self, volume_id: str, timeout: float = 60) -> None:
+    def delete_volume(self, volume_id: str) -> None:
         """Delete the volume and wait until it is gone."""
         self.request('DELETE', '/volumes/' + volume_id)
-        deadline = time.monotonic() + timeout
+        poll.until('end of volume ' + volume_id, lambda: self.is_gone(volume_id))
+
+    def is_gone(self, volume_id: str) -> bool:
+        """Tell whether there is no such volume."""
         try:
-            while time.monotonic() < deadline:
-                self.volume(volume_id)
-                time.sleep(0.1)
+            self.volume(volume_id)
         except Refused as gone:
-            if gone.status == 404:
-                return
-            raise
-        raise error.LabError('volume %s does not go away' % volume_id)
+            if gone.status != 404:
+                raise
+            return True
+        return False
 
     def messages(self) -> typing.List[Json]:
         """Return the messages that Cinder keeps for the user about failed operations."""

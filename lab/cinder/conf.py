@@ -4,7 +4,8 @@
 Imports nothing of Cinder, so that the process that starts a lab needs none.
 """
 import os
-import typing
+
+from lab import ini
 
 SHARE = '127.0.0.1:/lab'
 BACKEND = 'directory'
@@ -12,10 +13,8 @@ HOST = 'lab'
 DRIVER = 'lab.cinder.driver.DirectoryDriver'
 STOCK_MANAGER = 'cinder.volume.manager.VolumeManager'
 
-Sections = typing.Dict[str, typing.Dict[str, str]]
 
-
-def defaults(state_dir: str, glance_url: str, auth: str) -> Sections:
+def defaults(state_dir: str, glance_url: str, auth: str) -> ini.Sections:
     """Return the options of a lab that lives in ``state_dir`` and uploads to ``glance_url``.
 
     :param auth: 'keystone' (glanceclient on a keystoneauth session) or 'noauth'
@@ -55,31 +54,10 @@ def defaults(state_dir: str, glance_url: str, auth: str) -> Sections:
     }
 
 
-def merged(base: Sections, overrides: Sections) -> Sections:
-    """Return ``base`` with the options of ``overrides`` set over it."""
-    result = {name: dict(options) for name, options in base.items()}
-    for name, options in overrides.items():
-        result.setdefault(name, {}).update(options)
-    return result
-
-
-def write(state_dir: str, sections: Sections) -> str:
+def write(state_dir: str, sections: ini.Sections) -> str:
     """Make ``state_dir`` ready and write cinder.conf into it; return the file's path."""
     for name in ('conversion', 'coordination', 'locks', 'volumes'):
         os.makedirs(os.path.join(state_dir, name), exist_ok=True)
     with open(os.path.join(state_dir, 'shares'), 'w', encoding='utf-8') as shares:
         shares.write(SHARE + '\n')
-    path = os.path.join(state_dir, 'cinder.conf')
-    with open(path, 'w', encoding='utf-8') as conf:
-        for name, options in sections.items():
-            conf.write('[%s]\n' % name)
-            for key, value in options.items():
-                # A list is an option that is given several times.
-                for one in value if isinstance(value, list) else [value]:
-                    conf.write('%s = %s\n' % (key, _text(one)))
-    return path
-
-
-def _text(value: typing.Any) -> str:
-    # oslo.config expands $name; a lab's values are meant as written.
-    return str(value).replace('$', '$$')
+    return ini.write(os.path.join(state_dir, 'cinder.conf'), sections)

@@ -4,24 +4,22 @@
 Imports nothing of Cinder: the services run in a process of their own, with the
 Python and the Cinder that are asked for.
 """
-import contextlib
 import glob
 import os
-import subprocess
 import sys
-import time
 import typing
 
 from lab.cinder import client
 from lab.cinder import conf
-from lab.cinder import error
 from lab.cinder import run
-from lab import forks
-
-UP_SECONDS = 60
+from lab import ini
+from lab.poll import LabError
+from lab import ports
+from lab import processes
 
 PASTE = '''[composite:osapi_volume]
 use = call:cinder.api:root_app_factory
+/: versions
 /v3: lab
 
 [composite:lab]
@@ -37,7 +35,7 @@ paste.filter_factory = oslo_middleware.request_id:RequestId.factory
 paste.filter_factory = cinder.api.middleware.fault:FaultWrapper.factory
 
 [filter:fakeauth]
-paste.filter_factory = lab.fakeauth:filter_factory
+paste.filter_factory = lab.keystone:filter_factory
 
 [filter:keystonecontext]
 paste.filter_factory = cinder.api.middleware.auth:CinderKeystoneContext.factory
@@ -47,6 +45,12 @@ paste.filter_factory = cinder.api.middleware.auth:NoAuthMiddleware.factory
 
 [app:apiv3]
 paste.app_factory = cinder.api.v3.router:APIRouter.factory
+
+[pipeline:versions]
+pipeline = request_id faultwrap versionsapp
+
+[app:versionsapp]
+paste.app_factory = cinder.api.versions:Versions.factory
 '''
 
 
@@ -66,8 +70,10 @@ class Cinder(client.Client):
     Use as a context manager, or call :meth:`start` and :meth:`stop`.
     """
 
+    backends: typing.Tuple[str, ...] = (conf.BACKEND,)
+
     def __init__(self, glance_url: str, state_dir: str, auth: str = 'keystone',
-                 overrides: typing.Optional[conf.Sections] = None,
+                 overrides: typing.Optional[ini.Sections] = None,
                  python: str = sys.executable, pythonpath: str = '',
                  cache_dir: typing.Optional[str] = None) -> None:
         super().__init__(auth)
@@ -75,12 +81,12 @@ class Cinder(client.Client):
         self._python = python
         self._pythonpath = pythonpath
         self._cache_dir = cache_dir
-        self._process: typing.Optional[subprocess.Popen] = None
+        self._process: typing.Optional[processes.Process] = None
         chosen = conf.defaults(self._state_dir, glance_url, auth)
         chosen['DEFAULT']['api_paste_config'] = os.path.join(self._state_dir, 'paste.ini')
         chosen['DEFAULT']['resource_query_filters_file'] = os.path.join(
             self._state_dir, 'resource_filters.json')
-        self._sections = conf.merged(chosen, overrides or {})
+        self._sections = ini.merged(chosen, overrides or {})
 
     def __enter__(self) -> 'Cinder':
         try:
@@ -95,45 +101,32 @@ class Cinder(client.Client):
     def start(self) -> 'Cinder':
         """Start the process and wait until scheduler and volume service report themselves up.
 
-        :raises error.LabError: with the end of the output when it does not come up
+        :raises LabError: with the end of the output when it does not come up
         """
         conf_file = conf.write(self._state_dir, self._sections)
         self._write('paste.ini', PASTE)
         self._write('resource_filters.json', '{}')
-        self._process = self._launch(conf_file)
-        ready = self._process.stdout.readline().split()
-        if len(ready) != 2:
-            raise error.LabError('Cinder did not start: ' + self._last_words())
-        self.url = 'http://127.0.0.1:%d/v3/%s' % (int(ready[1]), client.PROJECT)
-        self._wait_for_services()
+        with ports.listen() as listener:
+            self.url = 'http://127.0.0.1:%d/v3/%s' % (listener.getsockname()[1], client.PROJECT)
+            self._process = processes.Process(
+                [self._python, '-m', 'lab.cinder.serve', conf_file, self._state_dir, str(listener.fileno())]
+                + ([self._cache_dir] if self._cache_dir else []), self.output,
+                warm='' if self._pythonpath else 'cinder', env=run.environment(self._pythonpath),
+                cwd=self._state_dir, pass_fds=[listener.fileno()])
+        self._process.logs.append(os.path.join(self._state_dir, 'cinder.log'))
+        hosts = {conf.HOST} | {'%s@%s' % (conf.HOST, name) for name in self.backends}
+        self._process.wait_until('services of Cinder', lambda: hosts <= self._hosts_up())
         return self
 
-    def _launch(self, conf_file: str) -> typing.Any:
-        module, arguments = 'lab.cinder.serve', [conf_file, self._state_dir]
-        arguments += [self._cache_dir] if self._cache_dir else []
-        try:
-            with open(self.output, 'wb') as output:
-                options = {'env': run.environment(self._pythonpath), 'cwd': self._state_dir,
-                           'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE, 'stderr': output}
-                if self._pythonpath:
-                    return subprocess.Popen([self._python, '-m', module] + arguments, **options)
-                return forks.popen('cinder', self._python, module, arguments, **options)
-        except OSError as failure:
-            raise error.LabError(
-                'cannot run %s: %s' % (self._python, failure.strerror)) from None
+    def _hosts_up(self) -> typing.Set[str]:
+        found = self.request('GET', '/os-services', token=client.ADMIN)['services']
+        return {service['host'] for service in found if service['state'] == 'up'}
 
     def stop(self) -> None:
         """End the process; harmless when it is gone already."""
-        if self._process is None:
-            return
-        self._process.stdin.close()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
+        if self._process:
             self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
-        self._process = None
+            self._process = None
 
     @property
     def output(self) -> str:
@@ -148,9 +141,10 @@ class Cinder(client.Client):
 
     def path_of(self, volume_id: str) -> str:
         """Return the file that holds the volume's bytes."""
-        found = glob.glob(os.path.join(self._state_dir, 'volumes', '*', 'volume-' + volume_id))
+        found = glob.glob(os.path.join(self._state_dir, 'volumes', '**', 'volume-' + volume_id),
+                          recursive=True)
         if not found:
-            raise error.LabError('volume %s has no file in %s' % (volume_id, self._state_dir))
+            raise LabError('volume %s has no file in %s' % (volume_id, self._state_dir))
         return found[0]
 
     def shrink(self, volume_id: str, size: int) -> None:
@@ -163,23 +157,3 @@ class Cinder(client.Client):
     def _write(self, name: str, text: str) -> None:
         with open(os.path.join(self._state_dir, name), 'w', encoding='utf-8') as file:
             file.write(text)
-
-    def _wait_for_services(self) -> None:
-        deadline = time.monotonic() + UP_SECONDS
-        while time.monotonic() < deadline:
-            found = self.request('GET', '/os-services', token=client.ADMIN)['services']
-            up = {service['binary'] for service in found if service['state'] == 'up'}
-            if up >= {'cinder-scheduler', 'cinder-volume'}:
-                return
-            time.sleep(0.1)
-        raise error.LabError('the services do not come up: ' + self._last_words())
-
-    def _last_words(self) -> str:
-        """Return what the process said last: an uncaught exception goes to its log."""
-        for name in (self.output, os.path.join(self._state_dir, 'cinder.log')):
-            with contextlib.suppress(OSError):
-                with open(name, encoding='utf-8', errors='replace') as output:
-                    told = [line.strip() for line in output if 'Error' in line]
-                if told:
-                    return '%s: %s' % (name, told[-1])
-        return 'nothing in %s tells why' % self._state_dir

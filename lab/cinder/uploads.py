@@ -25,7 +25,7 @@ from oslo_utils import importutils
 import webob
 
 from lab.cinder import conf
-from lab import fakeauth
+from lab import keystone
 
 ARRIVAL_SECONDS = 20
 GIB = 1 << 30
@@ -188,7 +188,7 @@ def _user_context(token: str, auth: str) -> typing.Any:
         return []
 
     if auth == 'keystone':
-        pipeline = fakeauth.FakeAuth(middleware.CinderKeystoneContext(application))
+        pipeline = keystone.FakeAuth(middleware.CinderKeystoneContext(application))
     else:
         pipeline = middleware.NoAuthMiddleware(application)
         token = ':'.join(token.split(':')[:2])

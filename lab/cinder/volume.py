@@ -41,10 +41,10 @@ import json
 import os
 import sys
 import typing
-import warnings
 
 from lab.cinder import boot
 from lab.cinder import conf
+from lab import ini
 from lab import standins
 
 Json = typing.Dict[str, typing.Any]
@@ -66,15 +66,14 @@ def run(request: Json) -> Json:
     return answer
 
 
-def _sections(request: Json, state_dir: str) -> conf.Sections:
+def _sections(request: Json, state_dir: str) -> ini.Sections:
     chosen = conf.defaults(state_dir, request['glance_url'], request.get('auth', 'keystone'))
     chosen['DEFAULT']['volume_manager'] = request.get('volume_manager') or conf.STOCK_MANAGER
-    return conf.merged(chosen, request.get('conf') or {})
+    return ini.merged(chosen, request.get('conf') or {})
 
 
 def main() -> None:
     """Read the request, keep standard output for the answer alone, and print it."""
-    warnings.simplefilter('ignore')
     answers = os.fdopen(os.dup(1), 'w', encoding='utf-8')
     os.dup2(2, 1)
     try:

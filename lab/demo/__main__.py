@@ -17,13 +17,14 @@ import time
 import typing
 
 from lab.demo import cases
-from lab.demo import processes
 from lab.demo import progress
 from lab.demo import services
 from lab.demo import table
 from lab.demo import uploads
 from lab.demo import verdict
-from lab import glance as lab
+from lab import paths
+from lab.poll import LabError
+from lab import processes
 
 NEEDED = ('nova', 'cinder', 'glance', 'gunicorn')
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -53,7 +54,7 @@ def main() -> int:
     except Stopped as stopped:
         print('demo: stopped, and cleaned up', file=sys.stderr)
         return 128 + int(stopped.args[0])
-    except (processes.Failed, lab.LabError, OSError) as error:
+    except (LabError, OSError) as error:
         print('demo: %s' % _one_line(error), file=sys.stderr)
         return 1
     return report(rows)
@@ -80,7 +81,7 @@ def _ignore_signals() -> None:
 def _run(shown: progress.Progress) -> typing.List[verdict.Row]:
     """Set up, do every case, take down; return the rows.
 
-    :raises Failed: something is missing, or did not work.
+    :raises LabError: something is missing, or did not work.
     """
     began = time.monotonic()
     ports = _ports(os.environ.get('GLANCE_PORT', ''))
@@ -90,20 +91,19 @@ def _run(shown: progress.Progress) -> typing.List[verdict.Row]:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         # Of the services: what they leave behind goes with it.
         os.environ.update(TMPDIR=folder, XDG_CACHE_HOME=folder)
-        running = processes.Processes()
         glances = [services.glance(folder, filtered, port)
                    for filtered, port in zip((False, True), ports)]
         for one in glances:
             stack.callback(one.kill)
-        stack.callback(running.end)
+        stack.callback(processes.end_all)
         stack.callback(_ignore_signals)
         with shown.stage('Glance %(glance)s, without the filter and with it' % versions):
             sites = services.start(glances)
         with shown.stage('Nova %(nova)s: multistore-hooks patch apply nova' % versions):
-            services.patch(running, services.private_nova(os.path.join(folder, 'nova-root')))
+            services.patch(services.private_nova(os.path.join(folder, 'nova-root')))
         rows = _upload(shown, versions, uploads.Place(
             folder, _cache(), os.path.join(folder, 'nova-root'), os.urandom(cases.SIZE),
-            {False: sites[0], True: sites[1]}, running))
+            {False: sites[0], True: sites[1]}))
     print('everything: %.1f s' % (time.monotonic() - began), file=sys.stderr)
     return rows
 
@@ -122,7 +122,7 @@ def _ports(wanted: str) -> typing.Tuple[typing.Optional[int], typing.Optional[in
     if not wanted:
         return None, None
     if not wanted.isdigit() or not 0 < int(wanted) < 65535:
-        raise processes.Failed('GLANCE_PORT=%s: a port from 1 to 65534 is wanted' % wanted)
+        raise LabError('GLANCE_PORT=%s: a port from 1 to 65534 is wanted' % wanted)
     return int(wanted), int(wanted) + 1
 
 
@@ -132,14 +132,14 @@ def _versions() -> typing.Dict[str, str]:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            raise processes.Failed('%s is not installed for %s; "make demo" sets everything up'
-                                   % (name, sys.executable))
+            raise LabError('%s is not installed for %s; "make demo" sets everything up' % (
+                name, sys.executable))
     return found
 
 
 def _cache() -> str:
     """Return a folder for a migrated database, which the next run is spared."""
-    return os.path.join(services.CHECKOUT, 'build', 'demo-cache')
+    return os.path.join(paths.CHECKOUT, 'build', 'demo-cache')
 
 
 def _one_line(error: Exception) -> str:

@@ -8,46 +8,48 @@ import sys
 import typing
 
 from lab.demo import cases
-from lab.demo import processes
-from lab import glance as lab
+from lab.glance import BASE_IMAGE_FILTER
+from lab.glance import Glance
 from lab.nova import tree
+from lab import paths
+from lab.poll import LabError
+from lab import processes
 
 MIB = 1 << 20
 TOKEN = 'demo:demo:member,reader'
-CHECKOUT = lab.CHECKOUT
 
 
 class Site(typing.NamedTuple):
     """A Glance, and the ids of its base images by their names in `cases.BASES`."""
 
-    glance: lab.Glance
+    glance: Glance
     bases: typing.Dict[str, str]
 
 
-def glance(folder: str, filtered: bool, port: typing.Optional[int]) -> lab.Glance:
+def glance(folder: str, filtered: bool, port: typing.Optional[int]) -> Glance:
     """Return a Glance that is not started yet, with or without our filter in its pipeline."""
-    return lab.Glance(
+    return Glance(
         os.path.join(folder, 'glance-filter' if filtered else 'glance'),
         stores={name: 'file' for name in cases.STORES}, default=cases.DEFAULT,
-        filters=[lab.BASE_IMAGE_FILTER] if filtered else [], port=port, faults=True)
+        filters=[BASE_IMAGE_FILTER] if filtered else [], port=port, faults=True)
 
 
-def start(glances: typing.Sequence[lab.Glance]) -> typing.List[Site]:
+def start(glances: typing.Sequence[Glance]) -> typing.List[Site]:
     """Start the Glances side by side, and give them their base images.
 
-    :raises lab.glance.LabError: one did not start.
+    :raises LabError: one did not start.
     """
     with concurrent.futures.ThreadPoolExecutor(len(glances)) as pool:
         return list(pool.map(_start, glances))
 
 
-def _start(one: lab.Glance) -> Site:
+def _start(one: Glance) -> Site:
     one.start()
     bases = {name: one.add_image(os.urandom(MIB // 4), stores, TOKEN, name='base image ' + name)
              for name, stores in cases.BASES.items()}
     answer = one.request('DELETE', '/v2/images/' + bases['deleted'])
     if answer.status != 204:
-        raise lab.LabError('the base image was not deleted: %r' % answer)
+        raise LabError('the base image was not deleted: %r' % answer)
     return Site(one, bases)
 
 
@@ -81,13 +83,12 @@ def _link_metadata(folder: str, target: str) -> None:
             os.symlink(os.path.join(folder, name), os.path.join(target, name))
 
 
-def patch(running: processes.Processes, root: str) -> None:
+def patch(root: str) -> None:
     """Patch a Nova as an operator does: ``multistore-hooks patch apply nova``.
 
-    :raises Failed: the tool refuses.
+    :raises LabError: the tool refuses.
     """
-    code, _output, said = running.run(
-        [sys.executable, '-W', 'ignore', '-m', 'multistore_hooks.cli.main',
-         'patch', 'apply', 'nova', '--root', root], cwd=CHECKOUT)
-    if code:
-        raise processes.Failed(said or 'multistore-hooks patch apply nova: exit code %d' % code)
+    done = processes.run([sys.executable, '-m', 'multistore_hooks.cli.main', 'patch', 'apply', 'nova',
+                          '--root', root], cwd=paths.CHECKOUT)
+    if done.code:
+        raise LabError(done.errors.strip() or 'multistore-hooks patch apply nova: exit code %d' % done.code)

@@ -3,15 +3,16 @@
 
 import concurrent.futures
 import os
-import sys
 import threading
 import typing
 
-from lab.cinder import run as cinder_run
+from lab.cinder import run
 from lab.demo import cases
-from lab.demo import processes
 from lab.demo import services
 from lab.demo import verdict
+from lab.nova import compute_hosts
+from lab.poll import LabError
+from lab import processes
 
 Json = processes.Json
 Done = typing.Callable[[cases.By], None]
@@ -27,7 +28,6 @@ class Place(typing.NamedTuple):
     nova: str                       # the root of the patched Nova
     data: bytes                     # what every disk and volume holds
     sites: typing.Dict[bool, services.Site]     # by whether the filter is there
-    running: processes.Processes
 
 
 def upload_all(place: Place, done: Done) -> typing.List[verdict.Row]:
@@ -37,7 +37,7 @@ def upload_all(place: Place, done: Done) -> typing.List[verdict.Row]:
     one at a time for each Glance; then the others, as many at once as there is room for.
 
     :param done: called with each process that has ended.
-    :raises Failed: a process did not do its work.
+    :raises LabError: a process did not do its work.
     """
     with open(_disk(place), 'wb') as stream:
         stream.write(place.data)
@@ -49,7 +49,7 @@ def upload_all(place: Place, done: Done) -> typing.List[verdict.Row]:
             concurrent.futures.wait(lanes, return_when=concurrent.futures.FIRST_EXCEPTION)
             rows = [row for lane in lanes if lane.done() for row in lane.result()]
         except BaseException:
-            place.running.end()     # or leaving the pool would wait for them
+            processes.end_all()     # or leaving the pool would wait for them
             raise
     by_case = {row.case: row for row in rows}
     return [by_case[case] for section in cases.SECTIONS for case in section.cases]
@@ -88,8 +88,8 @@ def _run(place: Place, by: cases.By, wanted: typing.List[cases.Case],
             glance.fault('PUT', '/file$', at='body', after_bytes=len(place.data) // 2)
         try:
             results = (_nova if by.service == 'Nova' else _cinder)(place, by, wanted)
-        except processes.Failed as failed:
-            raise processes.Failed('%s: %s' % (by.name, failed))
+        except LabError as failed:
+            raise LabError('%s: %s' % (by.name, failed))
         glance.clear_faults()
         known = {result['image_id'] for result in results}
         rows = [verdict.Row(case, look(place, case, result, known))
@@ -126,17 +126,14 @@ def _nova(place: Place, by: cases.By, wanted: typing.List[cases.Case]) -> typing
         'glance_url': place.sites[by.filter].glance.url, 'token': _token(by),
         'state_dir': _state(place, by),
         'operations': [{'operation': case.kind, 'image_ref': _base(place, case),
-                        'name': _image_name(case), 'server': _image_name(case),
+                        'image_name': _image_name(case), 'name': _image_name(case),
                         'disk': {'format': 'raw', 'bytes_from': _disk(place)}}
                        for case in wanted]}
     if by.hooks:
         document.update(nova_root=place.nova, compute_driver='multistore.LibvirtDriver')
     if by.snapshot_store:
         document['conf'] = {'multistore_hooks': {'snapshot_store': by.snapshot_store}}
-    answer = place.running.run_json(
-        [sys.executable, '-W', 'ignore', '-m', 'lab.nova.compute'], document,
-        cwd=services.CHECKOUT, env=dict(os.environ, TZ='UTC'))
-    return list(answer['results'])
+    return list(compute_hosts.run(document)['results'])
 
 
 def _cinder(place: Place, by: cases.By, wanted: typing.List[cases.Case]) -> typing.List[Json]:
@@ -148,10 +145,7 @@ def _cinder(place: Place, by: cases.By, wanted: typing.List[cases.Case]) -> typi
     if by.hooks:
         request.update(volume_manager='multistore_hooks.cinder.manager.VolumeManager',
                        conf=CINDER_HOOKS)
-    answer = place.running.run_json(
-        [sys.executable, '-W', 'ignore', '-m', 'lab.cinder.volume'], request,
-        cwd=services.CHECKOUT, env=cinder_run.environment())
-    return list(answer['results'])
+    return list(run.run(request)['results'])
 
 
 def _volume(place: Place, case: cases.Case) -> Json:

@@ -9,8 +9,9 @@ from keystoneauth1 import exceptions
 from keystoneauth1.identity import v3
 from keystoneauth1 import session
 
-from lab.gate import processes
 from lab.gate import sites
+from lab import poll
+from lab.poll import LabError
 
 AGENT = 'gate'          # by which the gate's own requests are known, and not counted
 POLL_SECONDS = 0.25
@@ -23,7 +24,7 @@ COMPUTE, IMAGE, VOLUME, IDENTITY = 'compute', 'image', 'block-storage', 'identit
 VOLUME_VERSION = '3.59'
 
 
-class Refused(processes.Failed):
+class Refused(LabError):
     """A service refused a request; ``status`` is HTTP's."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -60,7 +61,7 @@ class Api:
         except exceptions.HttpError as error:
             raise Refused(error.http_status, _message(error)) from error
         except exceptions.ClientException as error:
-            raise processes.Failed('%s %s: %s' % (method, path, error)) from error
+            raise LabError('%s %s: %s' % (method, path, error)) from error
         if 'json' in answer.headers.get('Content-Type', '') and answer.content:
             return answer.json()
         return None
@@ -122,16 +123,9 @@ class Api:
              seconds: float = WAIT_SECONDS) -> typing.Any:
         """Ask again and again, until the answer is one; return it.
 
-        :raises Failed: there is none in time
+        :raises LabError: there is none in time
         """
-        end = time.monotonic() + seconds
-        while True:
-            found = ask()
-            if found:
-                return found
-            if time.monotonic() > end:
-                raise processes.Failed('%s: not in %d seconds' % (what, seconds))
-            time.sleep(POLL_SECONDS)
+        return poll.until(what, ask, seconds)
 
 
 def _message(error: exceptions.HttpError) -> str:

@@ -7,9 +7,9 @@ import typing
 from lab.gate import api
 from lab.gate import images
 from lab.gate import observe
-from lab.gate import processes
 from lab.gate import servers
 from lab.gate import sites
+from lab.poll import LabError
 
 PER_HOST = 2
 
@@ -55,7 +55,7 @@ def cached_boots(cloud: typing.Any, sheet: typing.Any) -> None:
     with sheet.row(5, 'aggregate cache image, %d hosts' % len(site.hosts)) as row:
         cloud.admin.call(api.COMPUTE, 'POST', '/os-aggregates/%s/images' % aggregate,
                          {'cache': [{'id': image}]})
-        with contextlib.suppress(processes.Failed):
+        with contextlib.suppress(LabError):
             cloud.admin.wait('image in the site', lambda: (
                 site.name in cloud.admin.stores(image) or all(
                     cloud.hosts.has_base_file(host, image) for host in site.hosts)), 60)

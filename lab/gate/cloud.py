@@ -21,8 +21,9 @@ from lab.gate import releases
 from lab.gate import services
 from lab.gate import sites
 from lab.gate import stores
+from lab import ini
+from lab.poll import LabError
 
-CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 IMAGE_SIZE = 128 * sites.MIB
 BIG_SIZE = 512 * sites.MIB
 
@@ -149,7 +150,7 @@ class Cloud:
     def switch(self, mode: Mode) -> None:
         """Have these hooks and no others: configure, and restart what read its configuration."""
         if mode != STOCK and not self._installed:
-            hooks.install(self.paths, self.running, CHECKOUT)
+            hooks.install(self.paths, self.running)
             self._installed = True
         if mode.services:
             hooks.patch_nova(self.paths, self.running)
@@ -172,12 +173,12 @@ class Cloud:
         """Look as an operator does whether the filter is at work."""
         answer = self.user.raw(api.IMAGE, '/v2/info/stores')
         if ('X-OpenStack-Multistore-Hooks' in answer.headers) != wanted:
-            raise processes.Failed("the filter is%s in Glance's pipeline" % (' not' * wanted))
+            raise LabError("the filter is%s in Glance's pipeline" % (' not' * wanted))
 
     def restart_computes(self, extra: config.Conf) -> None:
         """Restart nova-compute everywhere with more options."""
         self.hosts.stop()
-        self.hosts.configure(config.merged(hooks.NOVA if self.mode.services else {}, extra))
+        self.hosts.configure(ini.merged(hooks.NOVA if self.mode.services else {}, extra))
         self.start_computes()
 
     def _configure(self, mode: Mode) -> None:
@@ -194,11 +195,11 @@ class Cloud:
                 ('keystone', 'keystone.conf', config.keystone(paths)),
                 ('placement', 'placement.conf', config.placement(paths)),
                 ('glance', 'glance-api.conf', self._glance()),
-                ('cinder', 'cinder.conf', config.merged(
+                ('cinder', 'cinder.conf', ini.merged(
                     config.cinder(paths), hooks.CINDER if mode.services else {})),
                 ('nova', 'nova.conf', config.nova(paths))):
-            self._etc(project, name, config.render(
-                config.merged(conf, self.release.conf.get(project, {}))))
+            self._etc(project, name, ini.render(
+                ini.merged(conf, self.release.conf.get(project, {}))))
         if os.path.isdir(self.paths.in_work('hosts')):
             self.hosts.configure(hooks.NOVA if mode.services else {})
 
@@ -208,7 +209,7 @@ class Cloud:
 
     def configure_glance(self, extra: config.Conf) -> None:
         """Restart Glance with more options."""
-        self._etc('glance', 'glance-api.conf', config.render(config.merged(
+        self._etc('glance', 'glance-api.conf', ini.render(ini.merged(
             self._glance(), self.release.conf.get('glance', {}), extra)))
         self.services.restart('glance')
 

@@ -3,11 +3,11 @@
 
 import json
 import os
-import subprocess
 import typing
 
 from lab.gate import images
 from lab.gate import sites
+from lab import processes
 
 NEAR, FAR = (site.name for site in sites.SITES)
 CREDENTIALS = {
@@ -55,9 +55,9 @@ def of_images(cloud: typing.Any, sheet: typing.Any) -> None:
 
 def _run(cloud: typing.Any, program: str, *arguments: str) -> typing.Tuple[int, str]:
     """Return the exit code of a command, and what it printed; a failure is what is looked at here."""
-    done = subprocess.run([cloud.paths.program(program), *arguments], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False,
-                          env={**os.environ, **CREDENTIALS}, universal_newlines=True)
+    done = processes.run([cloud.paths.program(program), *arguments], guarded=False,
+                         env={**os.environ, **CREDENTIALS})
+    said = done.output + done.errors
     with open(cloud.paths.in_work('log', 'commands.out'), 'a', encoding='utf-8') as stream:
-        stream.write('$ %s %s\n%s' % (program, ' '.join(arguments), done.stdout))
-    return done.returncode, done.stdout
+        stream.write('$ %s %s\n%s' % (program, ' '.join(arguments), said))
+    return done.code, said

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The services' configuration files, as text; what the hooks need is in ``hooks.py``."""
+"""The services' configuration files, for lab.ini; what the hooks need is in ``hooks.py``."""
 
 import os
 import typing
 
 from lab.gate import sites
+from lab import glance_config
+from lab import ini
 
-# A list is an option that is given several times.
-Value = typing.Union[str, int, bool, typing.Sequence[str]]
-Section = typing.Dict[str, Value]
-Conf = typing.Dict[str, Section]
+Section = typing.Mapping[str, typing.Any]
+Conf = ini.Sections
 
 IMAGES, DISKS, VOLUMES = 'images', 'vms', 'volumes'     # Ceph's pools
 GLANCE_USER, CINDER_USER = 'glance', 'cinder'           # Ceph's clients
@@ -47,30 +47,6 @@ class Paths(typing.NamedTuple):
     def ceph_conf(self, site: sites.Site) -> str:
         """Return the path of a site's ceph.conf."""
         return self.in_work('ceph', site.name, 'ceph.conf')
-
-
-def render(conf: Conf) -> str:
-    """Return a configuration as the text of its file."""
-    lines = []
-    for section, options in conf.items():
-        lines += ['', '[%s]' % section]
-        for name, value in options.items():
-            values = [value] if isinstance(value, (str, int)) else value
-            lines += ['%s = %s' % (name, _text(one)) for one in values]
-    return '\n'.join(lines[1:]) + '\n'
-
-
-def merged(*confs: Conf) -> Conf:
-    """Return configurations laid over each other; the later ones win, option by option."""
-    result: Conf = {}
-    for conf in confs:
-        for section, options in conf.items():
-            result[section] = {**result.get(section, {}), **options}
-    return result
-
-
-def _text(value: typing.Union[str, int, bool]) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def database(name: str) -> str:
@@ -121,24 +97,15 @@ def placement(paths: Paths) -> Conf:
 
 def glance(paths: Paths, paste: str, policy: str) -> Conf:
     """Return glance-api.conf: a file store, and one on RBD for each site."""
-    conf = merged(_common(paths, 'glance'), {
-        'DEFAULT': {'enabled_backends': ','.join(backends()),
-                    'enabled_import_methods': '[glance-direct, copy-image]',
-                    'show_image_direct_url': True, 'show_multiple_locations': True},
-        'glance_store': {'default_backend': sites.CENTRAL},
-        sites.CENTRAL: {'filesystem_store_datadir': paths.in_work('glance', 'central')},
-        'os_glance_staging_store': {'filesystem_store_datadir': paths.in_work('glance', 'staging')},
-        'os_glance_tasks_store': {'filesystem_store_datadir': paths.in_work('glance', 'tasks')},
-        'database': {'connection': database('glance')},
-        'paste_deploy': {'flavor': 'keystone', 'config_file': paste},
-        'oslo_policy': {'policy_file': policy},
-        'keystone_authtoken': _authtoken('glance')})
-    for site in sites.SITES:
-        conf[site.name] = {'rbd_store_ceph_conf': paths.ceph_conf(site),
-                           'rbd_store_user': GLANCE_USER, 'rbd_store_pool': IMAGES,
-                           # librados itself would wait five minutes for a cluster that is away
-                           'rados_connect_timeout': 10}
-    return conf
+    stores = {sites.CENTRAL: ('file', {'filesystem_store_datadir': paths.in_work('glance', 'central')})}
+    stores.update({site.name: glance_config.rbd_store(paths.ceph_conf(site), GLANCE_USER, IMAGES)
+                   for site in sites.SITES})
+    return ini.merged(
+        _common(paths, 'glance'), glance_config.stores_conf(stores, sites.CENTRAL, paths.in_work('glance')), {
+            'database': {'connection': database('glance')},
+            'paste_deploy': {'flavor': 'keystone', 'config_file': paste},
+            'oslo_policy': {'policy_file': policy},
+            'keystone_authtoken': _authtoken('glance')})
 
 
 def backends() -> typing.List[str]:
@@ -151,7 +118,7 @@ def cinder(paths: Paths) -> Conf:
     privsep: Conf = {section: {'helper_command': paths.program('privsep-helper')
                                + ' --config-file ' + paths.in_work('etc', 'cinder', 'cinder.conf')}
                      for section in ('privsep', 'privsep_osbrick', 'cinder_sys_admin')}
-    conf = merged(_common(paths, 'cinder'), privsep, {
+    conf = ini.merged(_common(paths, 'cinder'), privsep, {
         'DEFAULT': {'auth_strategy': 'keystone',
                     'api_paste_config': paths.shipped('cinder', 'api-paste.ini'),
                     'rootwrap_config': paths.shipped('cinder', 'rootwrap.conf'),
@@ -180,7 +147,7 @@ def cinder(paths: Paths) -> Conf:
 
 def nova(paths: Paths, log: str = 'nova') -> Conf:
     """Return nova.conf, of all services but nova-compute."""
-    return merged(_nova(paths, log), {
+    return ini.merged(_nova(paths, log), {
         'api': {'auth_strategy': 'keystone'},
         'api_database': {'connection': database('nova_api')},
         'database': {'connection': database('nova_cell1')},
@@ -196,7 +163,7 @@ def compute(paths: Paths, host: str) -> Conf:
     privsep: Conf = {section: {'helper_command': '%s --config-file %s' % (
         paths.program('privsep-helper'), os.path.join(own, 'nova.conf'))}
         for section in ('nova_sys_admin', 'privsep_osbrick')}
-    return merged(_nova(paths, host), privsep, {
+    return ini.merged(_nova(paths, host), privsep, {
         'DEFAULT': {'host': host, 'state_path': os.path.join(own, 'state'),
                     'instances_path': os.path.join(own, 'instances'),
                     'compute_driver': 'libvirt.LibvirtDriver',
@@ -216,7 +183,7 @@ def compute(paths: Paths, host: str) -> Conf:
 
 def _nova(paths: Paths, log: str) -> Conf:
     credentials = _credentials('nova')
-    return merged(_common(paths, log), {
+    return ini.merged(_common(paths, log), {
         'DEFAULT': {'my_ip': '127.0.0.1', 'state_path': paths.in_work('nova'),
                     'default_schedule_zone': sites.SITES[0].name,
                     'report_interval': 5, 'service_down_time': 60},

@@ -6,10 +6,10 @@ When those change, this file is to change with them. There is no other way in.
 """
 
 import os
-import shutil
 import subprocess
 import typing
 
+from lab import checkout
 from lab.gate import config
 from lab.gate import processes
 
@@ -48,10 +48,10 @@ def paste_with_filter(text: str) -> str:
     return '\n'.join(lines) + '\n' + FILTER
 
 
-def install(paths: config.Paths, running: processes.Processes, checkout: str) -> None:
+def install(paths: config.Paths, running: processes.Processes) -> None:
     """``pip install`` in a checkout, with the pip of the environment that all services run in."""
     copy = paths.in_work('checkout')
-    _copy(checkout, copy)
+    checkout.copy(copy, history=False)
     command = 'cd %s && exec %s -m pip install ".[cinder-store]"' % (copy, paths.program('python'))
     running.run([*os.environ[OUTSIDE].split(), 'sh', '-c', command], 'pip',
                 environment={**os.environ, **_version()})
@@ -61,11 +61,6 @@ def patch_nova(paths: config.Paths, running: processes.Processes) -> None:
     """``multistore-hooks patch check nova`` and ``apply``."""
     for verb in ('check', 'apply'):
         _patch(paths, running, verb)
-
-
-def revert(paths: config.Paths, running: processes.Processes) -> None:
-    """``multistore-hooks patch revert nova``."""
-    _patch(paths, running, 'revert')
 
 
 def _patch(paths: config.Paths, running: processes.Processes, verb: str) -> None:
@@ -82,18 +77,6 @@ def clean(venv: str) -> None:
     subprocess.run([os.path.join(venv, 'bin', 'multistore-hooks'), 'patch', 'revert', 'nova'],
                    check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     subprocess.run([python, '-m', 'pip', 'uninstall', '-q', '-y', 'multistore-hooks'], check=True)
-
-
-def _copy(checkout: str, target: str) -> None:
-    """Copy what git knows of the checkout, or would: a build leaves its traces in the copy."""
-    listed = subprocess.run(['git', 'ls-files', '-z', '-co', '--exclude-standard'], cwd=checkout,
-                            stdout=subprocess.PIPE, check=True).stdout.decode().split('\0')
-    for name in filter(None, listed):
-        source = os.path.join(checkout, name)
-        if os.path.isfile(source):
-            os.makedirs(os.path.dirname(os.path.join(target, name)), exist_ok=True)
-            shutil.copy2(source, os.path.join(target, name))
-    subprocess.run(['git', 'init', '-q', target], check=False)
 
 
 def _version() -> typing.Dict[str, str]:

@@ -11,6 +11,8 @@ from lab import ceph
 from lab.gate import config
 from lab.gate import processes
 from lab.gate import sites
+from lab import ini
+from lab.poll import LabError
 
 # What libvirt writes to, by the folder of the host that takes its place.
 _MOUNTS = {'etc': '/etc/libvirt', 'lib': '/var/lib/libvirt', 'cache': '/var/cache/libvirt',
@@ -39,7 +41,7 @@ class Hosts:
         """Write every host's nova.conf, with more options over its own."""
         for host in sites.HOSTS:
             pathlib.Path(self.folder(host), 'nova.conf').write_text(
-                config.render(config.merged(config.compute(self._paths, host), self._conf, extra)),
+                ini.render(ini.merged(config.compute(self._paths, host), self._conf, extra)),
                 encoding='utf-8')
 
     def start(self, *hosts: str) -> None:
@@ -94,7 +96,7 @@ class Hosts:
         def answers() -> bool:
             try:
                 self._running.run(virsh + ['secret-define', path], libvirtd(host) + '-secret')
-            except processes.Failed:
+            except LabError:
                 return False
             return True
         self._running.wait_until('answer of libvirtd on ' + host, answers, libvirtd(host))

@@ -5,23 +5,27 @@ import os
 import typing
 
 from lab.gate import boots
-from lab.gate import cloud as clouds
+from lab.gate.cloud import Cloud
+from lab.gate.cloud import FILTER
+from lab.gate.cloud import HOOKS
+from lab.gate.cloud import Mode
+from lab.gate.cloud import STOCK
 from lab.gate import commands
 from lab.gate import faults
 from lab.gate import filtered
-from lab.gate import processes
 from lab.gate import releases
 from lab.gate import servers
 from lab.gate import snapshots
 from lab.gate import tempest
 from lab.gate import volume_store
 from lab.gate import volumes
+from lab.poll import LabError
 
 Scenario = typing.Callable[..., None]
-STOCK, FILTER, HOOKS = clouds.STOCK, clouds.FILTER, clouds.HOOKS
+STOCK, FILTER, HOOKS = STOCK, FILTER, HOOKS
 
 # In the order of their numbers; with the modes in which they run. Each takes the cloud and the sheet.
-SCENARIOS: typing.Dict[int, typing.Tuple[typing.Sequence[clouds.Mode], typing.Sequence[Scenario]]] = {
+SCENARIOS: typing.Dict[int, typing.Tuple[typing.Sequence[Mode], typing.Sequence[Scenario]]] = {
     1: ((STOCK, HOOKS), [boots.cold_boots]),
     2: ((STOCK, HOOKS), [snapshots.image_booted, snapshots.of_volume_booted,
                          snapshots.of_deleted_base]),
@@ -37,7 +41,7 @@ SCENARIOS: typing.Dict[int, typing.Tuple[typing.Sequence[clouds.Mode], typing.Se
 SHORT = (1, 2, 4)
 
 
-def run(cloud: clouds.Cloud, sheet: typing.Any,
+def run(cloud: Cloud, sheet: typing.Any,
         stage: typing.Callable[[str], typing.ContextManager[typing.Any]]) -> None:
     """Run them: all of stock first, then the hooks are installed."""
     chosen = wanted()
@@ -55,7 +59,7 @@ def run(cloud: clouds.Cloud, sheet: typing.Any,
                 _run(cloud, sheet, number, scenario)
 
 
-def runs(number: int, mode: clouds.Mode, release: releases.Release) -> bool:
+def runs(number: int, mode: Mode, release: releases.Release) -> bool:
     """Tell whether a release can have a scenario in a mode."""
     return (mode in SCENARIOS[number][0] and number not in release.without
             and not (mode == STOCK and number in release.not_stock))
@@ -72,7 +76,7 @@ def remarks(numbers: typing.Iterable[int], release: releases.Release) -> typing.
     return lines
 
 
-def _run(cloud: clouds.Cloud, sheet: typing.Any, number: int, scenario: Scenario) -> None:
+def _run(cloud: Cloud, sheet: typing.Any, number: int, scenario: Scenario) -> None:
     """Run a scenario; what it could not do is a row of its own, and the others come after it."""
     parts: typing.List[typing.Tuple[str, typing.Callable[[], None]]] = [
         (scenario.__name__.replace('_', ' '), lambda: scenario(cloud, sheet)),
@@ -80,7 +84,7 @@ def _run(cloud: clouds.Cloud, sheet: typing.Any, number: int, scenario: Scenario
     for part, function in parts:
         try:
             function()
-        except processes.Failed as error:
+        except LabError as error:
             with sheet.row(number, part):
                 raise error
 

@@ -9,9 +9,9 @@ from lab.gate import api
 from lab.gate import guest
 from lab.gate import images
 from lab.gate import observe
-from lab.gate import processes
 from lab.gate import sites
 from lab.gate import volumes
+from lab.poll import LabError
 
 CONSOLE_SECONDS = 60
 _numbers = itertools.count(1)
@@ -64,11 +64,11 @@ def wait(cloud: typing.Any, server_ids: typing.Sequence[str], wanted: str = 'ACT
 def wait_active(cloud: typing.Any, server_id: str, wanted: str = 'ACTIVE') -> api.Json:
     """Wait until a server has this status.
 
-    :raises Failed: it went to ERROR instead.
+    :raises LabError: it went to ERROR instead.
     """
     record, = wait(cloud, [server_id], wanted)
     if record['status'] != wanted:
-        raise processes.Failed('server is in ERROR: %s' % fault(record))
+        raise LabError('server is in ERROR: %s' % fault(record))
     return record
 
 

@@ -7,10 +7,10 @@ import typing
 from lab.gate import api
 from lab.gate import guest
 from lab.gate import images
-from lab.gate import processes
 from lab.gate import servers
 from lab.gate import sites
 from lab.gate import volumes
+from lab.poll import LabError
 
 NEAR = sites.SITES[0].name          # the site whose servers are snapshotted
 # The record of a snapshot is made before Nova answers; it is looked for a little longer all the same.
@@ -123,7 +123,7 @@ def clouds_size(cloud: typing.Any) -> int:
 def _wait_image(cloud: typing.Any, name: str, server: str) -> api.Json:
     """Wait for an active image of this name.
 
-    :raises Failed: there is none, or Nova has given it up
+    :raises LabError: there is none, or Nova has given it up
     """
     patience = time.monotonic() + RECORD_SECONDS
 
@@ -133,7 +133,7 @@ def _wait_image(cloud: typing.Any, name: str, server: str) -> api.Json:
         # A direct snapshot is not active yet when Nova is done, but it is not queued any more.
         if not busy and time.monotonic() > patience and not [
                 one for one in found if one['status'] != 'queued']:
-            raise processes.Failed('Nova has given up; %s' % (
+            raise LabError('Nova has given up; %s' % (
                 'the record of the image is left behind' if found else 'no image is left'))
         # Until Nova is done its last requests are not in the record of them.
         return not busy and next((one for one in found if one['status'] == 'active'), None)

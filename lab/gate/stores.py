@@ -4,8 +4,6 @@
 import os
 import pathlib
 import shutil
-import socket
-import time
 import typing
 
 from lab import ceph
@@ -93,10 +91,10 @@ class RabbitMQ:
 def make_clusters(paths: config.Paths) -> typing.Dict[str, ceph.Ceph]:
     """Start a Ceph cluster for each site; return them by the sites' names.
 
-    :raises lab.ceph.CephError: one did not come up.
+    :raises lab.LabError: one did not come up.
     """
     clusters = {site.name: ceph.Ceph(
-        paths.in_work('ceph', site.name), mgr=True,
+        paths.in_work('ceph', site.name), mgr=True, guarded=False,
         pools=(config.IMAGES, config.DISKS, config.VOLUMES)) for site in sites.SITES}
     ceph.start_all(list(clusters.values()))
     for name, cluster in clusters.items():
@@ -115,15 +113,3 @@ def _make_users(cluster: ceph.Ceph) -> None:
             keyring.write(cluster.ceph(
                 'auth', 'get-or-create', 'client.' + user, 'mon', 'profile rbd', 'mgr',
                 'profile rbd', 'osd', ', '.join('profile rbd pool=' + pool for pool in pools)))
-
-
-def wait_port_free(port: int) -> None:
-    """Wait until nobody listens to a port any more."""
-    while True:
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind(('127.0.0.1', port))
-                return
-            except OSError:
-                time.sleep(0.1)

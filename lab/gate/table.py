@@ -9,7 +9,7 @@ import time
 import typing
 
 from lab.gate import observe
-from lab.gate import processes
+from lab.poll import LabError
 
 WIDTH = 150
 HEADS = ('#', 'what', 'stock', 'with hooks', 'requests', 'MB moved', 'seconds', 'verdict')
@@ -54,7 +54,7 @@ class Sheet:
         row = Row(number, what, self._cloud.mode.name, observe.Meter(self._cloud))
         try:
             yield row
-        except processes.Failed as error:
+        except LabError as error:
             row.failures.append(str(error))
             row.result = row.result or 'failed'
         row.stop()

@@ -10,9 +10,10 @@ from lab.gate import api
 from lab.gate import config
 from lab.gate import hosts
 from lab.gate import images
-from lab.gate import processes
 from lab.gate import sites
 from lab.gate import volumes
+from lab import ini
+from lab.poll import LabError
 
 STORES = (sites.CENTRAL,) + tuple(site.name for site in sites.SITES)
 TYPES = {'tempest-' + store: store for store in STORES}
@@ -34,12 +35,12 @@ def plugin(cloud: typing.Any, sheet: typing.Any) -> None:
     folder = cloud.paths.in_work('tempest')
     cloud.running.run([PROGRAM, 'init', folder], 'tempest-init')
     hosts.write(os.path.join(folder, 'etc', 'tempest.conf'),
-                config.render(conf(cloud.paths, image, cloud.release.volume_endpoint[0])))
+                ini.render(conf(cloud.paths, image, cloud.release.volume_endpoint[0])))
     with sheet.row(8, 'the tempest plugin, run by tempest') as row:
         try:
             said = cloud.running.run([PROGRAM, 'run', '--regex', '^multistore_tempest_plugin',
-                                      '--concurrency', '2'], 'tempest', directory=folder, timeout=900)
-        except processes.Failed:
+                                      '--concurrency', '2'], 'tempest', directory=folder, seconds=900)
+        except LabError:
             with open(cloud.paths.in_work('log', 'tempest.out'), encoding='utf-8') as stream:
                 said = stream.read()
             row.notes += re.findall(r'^\{\d\} (\S+) .*\.\.\. FAILED', said, re.MULTILINE)

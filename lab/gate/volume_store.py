@@ -7,9 +7,9 @@ import typing
 from lab.gate import api
 from lab.gate import config
 from lab.gate import images
-from lab.gate import processes
 from lab.gate import servers
 from lab.gate import sites
+from lab.poll import LabError
 
 NEAR = sites.SITES[0].name
 STORE, TYPE = 'gold', 'images'
@@ -63,7 +63,7 @@ def _use(cloud: typing.Any, sheet: typing.Any) -> None:
         try:
             cloud.admin.wait('end of the volume', lambda: not _image_volumes(cloud), 30)
             row.result = 'nothing left'
-        except processes.Failed:
+        except LabError:
             row.result = '%d volumes left' % len(_image_volumes(cloud))
             row.failures.append('a volume is left behind')
 

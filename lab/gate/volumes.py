@@ -6,8 +6,8 @@ import typing
 
 from lab.gate import api
 from lab.gate import images
-from lab.gate import processes
 from lab.gate import sites
+from lab.poll import LabError
 
 NEAR, FAR = (site.name for site in sites.SITES)
 KEY = 'image_service:store_id'
@@ -66,14 +66,14 @@ def refusal(row: typing.Any) -> typing.Iterator[None]:
     except api.Refused as error:
         row.result = 'refused, %d' % error.status
         row.notes.append(str(error))
-    except processes.Failed as error:
+    except LabError as error:
         row.result = 'failed later'
         row.notes.append(str(error))
 
 
 def judge(cloud: typing.Any, row: typing.Any, image: str, wanted: typing.Set[str]) -> None:
     """Wait for the image to be where it belongs; say where it is."""
-    with contextlib.suppress(processes.Failed):
+    with contextlib.suppress(LabError):
         # Into all but the first store it is copied afterwards.
         cloud.admin.wait('copies', lambda: cloud.admin.stores(image) >= wanted,
                          60 if cloud.mode.filter else 0)
@@ -116,14 +116,14 @@ def wait(cloud: typing.Any, volume: str) -> None:
         return status if status == 'available' or status.startswith('error') else None
     status = cloud.user.wait('volume', settled)
     if status != 'available':
-        raise processes.Failed('the volume is in ' + status)
+        raise LabError('the volume is in ' + status)
 
 
 def upload(cloud: typing.Any, volume: str) -> str:
     """Upload a volume as an image; return the image's id when it is active.
 
     :raises Refused: at once
-    :raises Failed: later
+    :raises LabError: later
     """
     image = str(cloud.user.call(api.VOLUME, 'POST', '/volumes/%s/action' % volume, {
         'os-volume_upload_image': {'image_name': 'upload', 'disk_format': 'raw',
@@ -135,7 +135,7 @@ def upload(cloud: typing.Any, volume: str) -> str:
     except api.Refused:
         status = 'gone'
     if status != 'active':
-        raise processes.Failed('the image is %s' % status)
+        raise LabError('the image is %s' % status)
     return image
 
 
@@ -155,7 +155,7 @@ def delete(cloud: typing.Any, volume: str) -> None:
         return False
     try:
         cloud.admin.wait('end of the volume', gone, 60)
-    except processes.Failed:
+    except LabError:
         # Stock cinder-volume can hold a volume open whose upload has failed; Ceph then calls it busy.
         cloud.services.restart('cinder-volume')
         cloud.admin.wait('end of the volume', gone, 90)

@@ -9,15 +9,14 @@ import time
 import traceback
 import typing
 
-from lab import ceph
-from lab.gate import cloud as clouds
+from lab.gate.cloud import Cloud
 from lab.gate import config
-from lab.gate import processes
 from lab.gate import releases
 from lab.gate import scenarios
 from lab.gate import sites
 from lab.gate import table
 from lab import paths
+from lab.poll import LabError
 
 # Where programs write besides their own folders: what they write goes to the gate's folder.
 OVERLAID = ('/etc', '/var/lib', '/var/cache', '/var/log')
@@ -30,12 +29,12 @@ def main(work: str, venv: str) -> int:
     release = releases.find(os.environ.get('RELEASE', ''))
     # What an earlier run has kept, of this release.
     cache = os.path.join(paths.BUILD, release.environment + '-cache')
-    cloud = clouds.Cloud(config.Paths(work, venv), cache, release)
+    cloud = Cloud(config.Paths(work, venv), cache, release)
     sheet = table.Sheet(cloud)
     try:
         cloud.up(stage)
         scenarios.run(cloud, sheet, stage)
-    except (processes.Failed, ceph.CephError) as error:
+    except LabError as error:
         print('gate: %s' % error, file=sys.stderr)
         if os.environ.get('GATE_DEBUG'):
             traceback.print_exc()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A lab that runs Nova's own snapshot code against a real Glance.
+"""A lab that runs Nova's own code for snapshots, and for disks on RBD, against a real Glance.
 
 What is Nova's own, unchanged, in the release that is importable:
 ``nova.compute.api.API`` (or, for a cross-cell resize, the conductor's task) creates the image
@@ -17,6 +17,6 @@ What stands in:
 * keystone: there is none, the token is in the request's context;
 * placement: its version document, which a compute manager asks for when it is made.
 
-``compute`` is the program, ``run`` starts it in a process of its own, ``tree`` makes a tree of
-Nova with a file added to it.
+``program`` is one compute host, ``compute_hosts`` starts it in a process of its own, ``tree`` makes a
+tree of Nova with a file added to it.
 """

@@ -1,83 +1,148 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run Nova's snapshot code as a nova-compute does: ``python -m lab.nova.compute``.
+"""A compute host in this process: Nova's manager, started as nova-compute starts it, and its operations.
 
-Reads one JSON document from standard input, prints one JSON line on standard output:
-
-    {"glance_url": "http://127.0.0.1:9292", "token": "user:project:member,reader",
-     "compute_driver": "libvirt.LibvirtDriver", "conf": {"glance": {"num_retries": "1"}},
-     "nova_root": "/where/nova/is", "state_dir": "/tmp/empty-directory",
-     "operations": [{"operation": "snapshot", "image_ref": "UUID", "name": "snap1",
-                     "disk": {"format": "raw", "bytes_from": "/path"}}]}
-
-    {"nova": "34.0.0", "qemu_img": "real", "start_seconds": 2.5, "results": [
-     {"operation": "snapshot", "image_id": "UUID", "error": null, "seconds": 0.4, "log": []}]}
-
-Operations: snapshot, backup, shelve, cross_cell (each of them wants a ``disk``), and
-volume_snapshot, of a server that was booted from a volume. ``image_ref`` is the image that the
-server was booted from, be it still there or deleted since; empty for a boot from volume.
-``nova_root`` (optional) is put first on sys.path; ``compute_driver``, ``conf`` and ``token`` may
-be left out. Paths are absolute. A disk is whole sectors of 512 bytes, as qemu-img makes it.
-
-``seconds`` is the compute host's share, ``log`` what Nova and Glance's client warned of and what
-the hooks said from INFO on. An operation that fails has its ``error`` in its result; a service
-that does not start gives ``{"error": ...}`` alone, and exit code 1. The whole log is
-``nova-compute.log`` in the state directory.
+Import this after ``releases.enter_service``, and before anything else of Nova: the stand-in for
+libvirt must be there when Nova's driver asks for it.
 """
 
-import json
 import os
 import sys
+import threading
 import time
-import traceback
 import typing
 
-from lab.nova import releases
+import libvirt                          # noqa: F401  the stand-in
+from nova.compute import manager
+from nova import conf
+from nova import config
+import nova.context
+from nova import objects
+from nova import version
+from oslo_log import log as logging
+
+from lab.nova import database
+from lab.nova import operations
+from lab.nova import records
+from lab.nova import servers
 from lab.nova import settings
-from lab import standins
 
-MODULES = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'standins')
-
-
-def main() -> int:
-    """Run the document; the process's standard output is kept free for the result."""
-    output = os.dup(1)
-    os.dup2(2, 1)
-    document = json.load(sys.stdin)
-    failed = False
-    try:
-        result = _run(document)
-    except (Exception, SystemExit) as error:
-        failed = True
-        traceback.print_exc()
-        result = {'error': '%s: %s' % (type(error).__name__, error)}
-    os.write(output, json.dumps(result).encode() + b'\n')
-    return int(failed)
+CONF = conf.CONF
+TOKEN = 'user:project:member,reader'
+Wanted = typing.Dict[str, typing.Any]
+Result = typing.Dict[str, typing.Any]
+# An operation, and its server or the error that nova-api would have given.
+Prepared = typing.Tuple[Wanted, typing.Any]
 
 
-def _run(document: typing.Dict[str, typing.Any]) -> typing.Dict[str, typing.Any]:
-    started = time.monotonic()
-    qemu_img = _prepare(document)
-    # Nova's start module has to be the first of Nova and its libraries to be imported: it patches
-    # the standard library for eventlet, or forbids eventlet.
-    releases.enter_service()
-    from lab.nova import service
-    compute = service.Compute(document)
-    result = {'nova': compute.version, 'qemu_img': qemu_img,
-              'start_seconds': round(time.monotonic() - started, 3),
-              'start_log': compute.records.take()}
-    result['results'] = [compute.operate(wanted) for wanted in document['operations']]
-    return result
+class Compute:
+    """Nova's ComputeManager, the database behind it, the servers that it has booted, and what it says."""
+
+    def __init__(self, document: settings.Document) -> None:
+        """Start the service as its own main() does, short of listening to a queue."""
+        self._document = document
+        config.parse_args(sys.argv + ['--config-file', settings.write_placement(document)])
+        logging.setup(CONF, 'nova')
+        self._records = records.Records()
+        self.version = version.version_string()
+        objects.register_all()
+        database.create()
+        try:
+            self._manager = manager.ComputeManager()
+        except SystemExit:              # Nova's way: it has logged why
+            raise RuntimeError('nova-compute exits: %s' % ' / '.join(self._records.since(0)))
+        if document.get('ceph'):
+            # As the compute manager's init_host does it; the rest of that looks for servers to resume.
+            conf.neutron.register_dynamic_opts(CONF)
+            self._manager.driver.init_host(host=CONF.host)
+        self._servers = servers.Servers(self._manager, self._context)
+
+    def prepare(self, wanted: typing.Sequence[Wanted]) -> typing.List[Prepared]:
+        """Do what nova-api does before a host is called; an error of it is kept for the result."""
+        prepared: typing.List[Prepared] = []
+        for one in wanted:
+            try:
+                prepared.append((one, self._servers.prepare(one)))
+            except Exception as error:
+                prepared.append((one, error))
+        return prepared
+
+    def run(self, prepared: typing.Sequence[Prepared], parallel: int) -> Result:
+        """Run operations, so many at a time; return what came of them."""
+        self._records.take()
+        results: typing.List[Result] = [{}] * len(prepared)
+        waiting = list(enumerate(prepared))
+        count = min(parallel, len(prepared))
+        together = threading.Barrier(count or 1)
+
+        def work() -> None:
+            together.wait()
+            while True:
+                try:
+                    number, (one, server) = waiting.pop(0)
+                except IndexError:
+                    return
+                results[number] = self._operate(one, server)
+
+        # Green threads where Nova has patched the standard library, as in production.
+        threads = [threading.Thread(target=work) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for result in results:
+            self._find_disk(result)
+        return dict(self._records.take(), results=results, base_files=self._base_files())
+
+    def _operate(self, wanted: Wanted, server: typing.Any) -> Result:
+        count = self._records.count()
+        result: Result = {'operation': wanted['operation'], 'name': wanted.get('name'), 'outcome': 'none',
+                          'parent': None, 'image_id': None, 'error': None, 'started': time.time()}
+        try:
+            if isinstance(server, Exception):
+                raise server
+            result.update(self._servers.operate(wanted, server))
+        except Exception as error:      # whatever it is, it is the result
+            result['error'] = operations.describe(error)
+        result['ended'] = time.time()
+        result.setdefault('seconds', round(result['ended'] - result['started'], 4))
+        result['log'] = self._records.since(count)
+        return result
+
+    def _find_disk(self, result: Result) -> None:
+        """Say what became of the disk; only now, not to hold up the other operations."""
+        if result.get('disk'):
+            outcome, parent = _disk_on_rbd(result['disk'])
+            result.update(outcome=outcome, parent=parent, cloned=self._records.cloned(result['disk']))
+
+    def _context(self, wanted: Wanted) -> nova.context.RequestContext:
+        """A request of the token's user, as it came to nova-api."""
+        token = wanted.get('token') or self._document.get('token', TOKEN)
+        url = self._document['glance_url']
+        user, project, roles = token.split(':')
+        return nova.context.RequestContext(
+            user_id=user, project_id=project, roles=roles.split(','), auth_token=token,
+            service_catalog=[{'type': 'image', 'name': 'glance', 'endpoints': [
+                {'region': 'lab', 'publicURL': url, 'internalURL': url}]}])
+
+    @staticmethod
+    def _base_files() -> typing.List[str]:
+        # The option was [DEFAULT] image_cache_subdirectory_name in Train.
+        base = os.path.join(CONF.instances_path, '_base')
+        return sorted(os.listdir(base)) if os.path.isdir(base) else []
 
 
-def _prepare(document: typing.Dict[str, typing.Any]) -> str:
-    """Set the process up for Nova; say which qemu-img it will find."""
-    sys.path.insert(0, MODULES)
-    if document.get('nova_root'):
-        sys.path.insert(0, os.path.abspath(document['nova_root']))
-    # nova.monkey_patch and nova.config read the configuration file's name from here.
-    sys.argv = ['nova-compute', '--config-file', settings.write(document)]
-    return standins.use_qemu_img()
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+def _disk_on_rbd(disk: str) -> typing.Tuple[str, typing.Optional[str]]:
+    """Say, without Nova, what a disk, pool/name, is: clone and its parent, flat, or none."""
+    import rados
+    import rbd
+    pool, name = disk.split('/')
+    with rados.Rados(rados_id=CONF.libvirt.rbd_user,
+                     conffile=CONF.libvirt.images_rbd_ceph_conf) as cluster:
+        with cluster.open_ioctx(pool) as ioctx:
+            if name not in rbd.RBD().list(ioctx):
+                return 'none', None
+            with rbd.Image(ioctx, name, read_only=True) as image:
+                try:
+                    return 'clone', '%s/%s@%s' % tuple(image.parent_info()[:3])
+                except rbd.ImageNotFound:
+                    return 'flat', None

@@ -4,10 +4,26 @@
 import os
 import typing
 
+from lab import http_server
+from lab import ini
+
 Document = typing.Dict[str, typing.Any]
-Sections = typing.Dict[str, typing.Dict[str, typing.Any]]
 
 HOST = 'lab-compute'
+# Quiet but for what the results of a host on RBD are made of.
+LOG_LEVELS = ('nova.virt.libvirt.imagebackend=DEBUG', 'nova.storage.rbd_utils=DEBUG',
+              'nova.virt.libvirt.storage.rbd_utils=DEBUG', 'keystoneauth.session=DEBUG',
+              'multistore_hooks=DEBUG', 'urllib3=WARN', 'oslo_messaging=WARN', 'stevedore=WARN')
+# As much of Placement as a compute manager asks for when it is made.
+VERSIONS = {'versions': [{'id': 'v1.0', 'status': 'CURRENT', 'min_version': '1.0',
+                          'max_version': '1.39', 'links': [{'rel': 'self', 'href': ''}]}]}
+
+
+class Placement(http_server.JsonServer):
+    """Answers every request with the version document."""
+
+    def answer(self, *_request: typing.Any) -> http_server.Answer:
+        return 200, VERSIONS, {}
 
 
 def write(document: Document) -> str:
@@ -19,38 +35,35 @@ def write(document: Document) -> str:
     state = os.path.abspath(document['state_dir'])
     for name in ('instances', 'lock'):
         os.makedirs(os.path.join(state, name), exist_ok=True)
-    sections = _own(document, state)
-    for name, options in document.get('conf', {}).items():
-        sections.setdefault(name, {}).update(options)
-    path = os.path.join(state, 'nova.conf')
-    with open(path, 'w', encoding='utf-8') as conf:
-        conf.write(_render(sections))
-    return path
+    return ini.write(os.path.join(state, 'nova.conf'), ini.merged(
+        _own(document, state), _of_ceph(document['ceph']) if document.get('ceph') else {},
+        document.get('conf', {})))
 
 
-def write_placement(document: Document, url: str) -> str:
-    """Write a second file, for what is known only when the service runs; return its path."""
-    path = os.path.join(os.path.abspath(document['state_dir']), 'placement.conf')
-    with open(path, 'w', encoding='utf-8') as conf:
-        conf.write(_render({'placement': {'auth_type': 'none', 'endpoint_override': url}}))
-    return path
+def write_placement(document: Document) -> str:
+    """Start the stand-in of Placement, and write a file for it; return its path.
+
+    It is a second file, as nothing of Nova may be imported before the first is read.
+    """
+    return ini.write(os.path.join(os.path.abspath(document['state_dir']), 'placement.conf'), {'placement': {
+        'auth_type': 'none', 'endpoint_override': Placement().__enter__().url}})
 
 
-def _own(document: Document, state: str) -> Sections:
+def _own(document: Document, state: str) -> ini.Sections:
     return {
         'DEFAULT': {
             'compute_driver': document.get('compute_driver', 'libvirt.LibvirtDriver'),
             'host': HOST,
             'state_path': state,
             'log_file': os.path.join(state, 'nova-compute.log'),
-            'use_stderr': 'false',
+            'use_stderr': False,
             # Messages stay in this process: see the package's docstring.
             'transport_url': 'fake:/',
             # Newer releases warn when these differ.
-            'max_concurrent_builds': '5',
-            'max_concurrent_snapshots': '5',
+            'max_concurrent_builds': 5,
+            'max_concurrent_snapshots': 5,
             # A shelved server stays on its host, so that shelving ends with its snapshot.
-            'shelved_offload_time': '-1',
+            'shelved_offload_time': -1,
         },
         'database': {'connection': 'sqlite:///%s/nova.sqlite?timeout=60' % state},
         'api_database': {'connection': 'sqlite:///%s/nova-api.sqlite?timeout=60' % state},
@@ -61,11 +74,21 @@ def _own(document: Document, state: str) -> Sections:
     }
 
 
-def _render(sections: Sections) -> str:
-    lines = []
-    for name, options in sections.items():
-        lines.append('[%s]' % name)
-        for option, value in options.items():
-            values = value if isinstance(value, list) else [value]
-            lines += ['%s = %s' % (option, one) for one in values]
-    return '\n'.join(lines) + '\n'
+def _of_ceph(ceph: typing.Mapping[str, str]) -> ini.Sections:
+    return {
+        'DEFAULT': {
+            'default_log_levels': ', '.join(LOG_LEVELS),
+            # No Neutron, no config drive, and no free space of a hypervisor to be counted.
+            'vif_plugging_is_fatal': False,
+            'vif_plugging_timeout': 0,
+        },
+        'libvirt': {
+            'images_type': 'rbd',
+            'images_rbd_pool': ceph['pool'],
+            'images_rbd_ceph_conf': ceph['conf'],
+            'rbd_user': ceph['user'],
+            # To libvirt it is only a number.
+            'rbd_secret_uuid': '457eb676-33da-42ec-9a8c-9293d545c337',
+            'inject_partition': -2,
+        },
+    }

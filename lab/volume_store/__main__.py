@@ -6,7 +6,9 @@ import sys
 import typing
 
 from lab.volume_store import cinder
-from lab.volume_store import lab as lab_module
+from lab.volume_store.lab import Kind
+from lab.volume_store.lab import Lab
+from lab.volume_store.lab import SERVICE
 
 
 def main(arguments: typing.Sequence[str]) -> int:
@@ -22,11 +24,11 @@ def main(arguments: typing.Sequence[str]) -> int:
     stores: typing.Dict[str, typing.Any] = {}
     for given in options.stores.split(','):
         name, kind, *volume_type = given.split(':')
-        stores[name] = lab_module.Kind(kind, volume_type[0], lab_module.SERVICE, {}) if volume_type else kind
+        stores[name] = Kind(kind, volume_type[0], SERVICE, {}) if volume_type else kind
     # SIGINT too: a shell without job control starts what goes to the background ignoring it.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
-    with lab_module.Lab(options.root, stores, options.default) as lab:
+    with Lab(options.root, stores, options.default) as lab:
         print('Glance %s\nCinder %s (through the proxy %s)\nlog %s' % (
             lab.glance.url, lab.cinder.root, lab.proxy.url, lab.glance.log), flush=True)
         signal.pause()

@@ -1,61 +1,77 @@
 # SPDX-License-Identifier: Apache-2.0
 """One lab for all tests of a process, and what these tests have in common."""
 import atexit
+import contextlib
 import glob
 import hashlib
 import http.client
 import io
+import operator
 import os
 import shutil
 import tempfile
-import time
 import typing
 
 import testtools
 
-from lab import ceph as ceph_lab
+from lab import ceph_bindings
 from lab.cinder import client
-from lab import glance as glance_lab
-from lab.volume_store import lab as lab_module
+from lab.glance import ADMIN
+from lab import poll
+from lab.poll import LabError
+from lab.volume_store.lab import FAULTY
+from lab.volume_store.lab import FAULTY_STOCK
+from lab.volume_store.lab import Lab
+from lab.volume_store.lab import OTHER
 from lab.volume_store.lab import ours
+from lab.volume_store.lab import PROJECTS
+from lab.volume_store.lab import SERVICE
 from lab.volume_store.lab import stock
+from lab.volume_store.lab import unavailable_with
 from lab.volume_store import mounts
 
 MIB = 1 << 20
 GIB = 1 << 30
 CACHE = os.path.join(tempfile.gettempdir(), 'multistore-hooks-cinder-%d' % os.getuid())
-SETTLE_SECONDS = 20
-#: For what will come about, however busy the machine is.
-PATIENCE = 120
 PREFIX = 'multistore-volumes-'
 #: No name may begin with another's: Glance finds a store by the beginning of a location. Each has a type of
 #: its own: when somebody adds a location, Glance gives it to the first store with the volume's type.
 STORES = {
     'cheap': 'file', 'gold': ours('loop-gold'), 'paper': ours('nfs-paper'), 'small': ours('tiny-small'),
     'dirty': ours('dirty-ours'), 'attached': ours('loop-attached', extend_attached='always'),
-    'other-gold': ours('loop-other', user=lab_module.OTHER), 'shared': ours('loop-multi'),
+    'other-gold': ours('loop-other', user=OTHER), 'shared': ours('loop-multi'),
     'stock-loop': stock('loop-stock'), 'stock-nfs': stock('nfs-stock'), 'stock-tiny': stock('tiny-stock'),
-    'stock-other': stock('loop-stock-other', user=lab_module.OTHER),
+    'stock-other': stock('loop-stock-other', user=OTHER),
 }
-#: Short of patience, for calls that hang.
-_HASTY = {'driver': lab_module.FAULTY, 'timeout': '3', 'attach_timeout': '3', 'io_timeout': '3',
-          'state_timeout': '15', 'request_retries': '1', 'attachment_idle_timeout': '0'}
+#: They keep an attachment until the image is deleted: how often they attach does not depend on the time.
+PATIENT = {'gold': ours('loop-patient', attachment_idle_timeout='86400'),
+           'shared': ours('loop-patient-multi', attachment_idle_timeout='86400'),
+           'paper': ours('nfs-patient', attachment_idle_timeout='86400'),
+           'ruby': ours('rbd-patient', attachment_idle_timeout='86400')}
+#: Whether the tests of faults run all their cases: then there are calls that hang, which have to be ended.
+ALL_FAULTS = os.environ.get('VOLUME_STORE_FAULTS') == 'all'
+_LIMIT = '3' if ALL_FAULTS else '60'
+_FAULTY = {'driver': FAULTY, 'timeout': _LIMIT, 'attach_timeout': _LIMIT, 'io_timeout': _LIMIT,
+           'state_timeout': '15' if ALL_FAULTS else '60', 'request_retries': '1',
+           'attachment_idle_timeout': '0'}
 STORES.update({
-    'faulty-gold': ours('loop-faulty', **_HASTY),
-    'faulty-stock': stock('loop-faulty-stock', driver=lab_module.FAULTY_STOCK, cinder_http_retries='1',
+    'faulty-gold': ours('loop-faulty', **_FAULTY),
+    'faulty-stock': stock('loop-faulty-stock', driver=FAULTY_STOCK, cinder_http_retries='1',
                           cinder_state_transition_timeout='15')})
 RBD_STORES = {'ruby': ours('rbd-ruby'), 'stock-rbd': stock('rbd-stock'),
-              'faulty-ruby': ours('rbd-faulty', **_HASTY)}
+              'faulty-ruby': ours('rbd-faulty', **_FAULTY)}
+for _name, _kind in PATIENT.items():
+    (RBD_STORES if _name in RBD_STORES else STORES)['patient-' + _name] = _kind
 _running: typing.Dict[str, typing.Any] = {}
 
 
 def unavailable() -> typing.Optional[str]:
     """Say why there can be no lab here at all; None: there can, perhaps without Ceph."""
-    return mounts.unavailable() or lab_module.unavailable([])
+    return mounts.unavailable() or unavailable_with([])
 
 
-def running(name: str = 'all', make: typing.Optional[typing.Callable[[str], lab_module.Lab]] = None
-            ) -> lab_module.Lab:
+def running(name: str = 'all', make: typing.Optional[typing.Callable[[str], Lab]] = None
+            ) -> Lab:
     """Return the lab of this name, started when it is first wanted; it goes with the process."""
     if name not in _running:
         _clear_dead()
@@ -85,21 +101,21 @@ def _clear_dead() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make(folder: str) -> lab_module.Lab:
+def _make(folder: str) -> Lab:
     stores = dict(STORES)
-    if not ceph_lab.unavailable():
+    if not ceph_bindings.unavailable():
         stores.update(RBD_STORES)
     clones = {'image_upload_use_cinder_backend': 'true'}
     cinder_conf: typing.Any = {name: dict(clones) for name in ('loop', 'rbd', 'nfs')}
     # A clone that becomes an image is in the project of who uploads, or in that of the store.
     cinder_conf['rbd']['image_upload_use_internal_tenant'] = 'true'
     cinder_conf['DEFAULT'] = {
-        'cinder_internal_tenant_project_id': lab_module.PROJECTS[lab_module.SERVICE],
-        'cinder_internal_tenant_user_id': lab_module.SERVICE,
+        'cinder_internal_tenant_project_id': PROJECTS[SERVICE],
+        'cinder_internal_tenant_user_id': SERVICE,
         'volume_manager': 'multistore_hooks.cinder.manager.VolumeManager',
         'volume_api_class': 'multistore_hooks.cinder.api.API'}
-    return lab_module.Lab(folder, stores, default='cheap', cache_dir=CACHE, faults=True,
-                          cinder_conf=cinder_conf, conf={'DEFAULT': {'http_retries': '1'}})
+    return Lab(folder, stores, default='cheap', cache_dir=CACHE, faults=True,
+               cinder_conf=cinder_conf, conf={'DEFAULT': {'http_retries': '1'}})
 
 
 class Chunked(io.BytesIO):
@@ -121,7 +137,7 @@ class Case(testtools.TestCase):
             self.skipTest(reason)
         self.lab = running()
         if self.store not in self.lab._stores:
-            self.skipTest(ceph_lab.unavailable() or 'no store %s' % self.store)
+            self.skipTest(ceph_bindings.unavailable() or 'no store %s' % self.store)
         self.lab.proxy.clear()
         self.glance, self.cinder = self.lab.glance, self.lab.cinder
         self.glance.clear_faults()
@@ -132,7 +148,7 @@ class Case(testtools.TestCase):
 
     def upload(self, store: str, data: typing.Any, **properties: typing.Any) -> str:
         """Upload an image, which goes with the test; return its id."""
-        token = properties.setdefault('token', glance_lab.ADMIN)
+        token = properties.setdefault('token', ADMIN)
         image = self.glance.create_image(**properties)['id']
         self.addCleanup(self.forget, image)
         answer = self.glance.upload(image, data, store, token=token)
@@ -141,11 +157,8 @@ class Case(testtools.TestCase):
 
     def forget(self, image: str) -> None:
         """Delete an image, if it is there."""
-        answer = self.glance.request('DELETE', '/v2/images/' + image)
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while answer.status == 409 and time.monotonic() < deadline:
-            time.sleep(0.2)
-            answer = self.glance.request('DELETE', '/v2/images/' + image)
+        poll.until('deletion of image ' + image, lambda: self.glance.request(
+            'DELETE', '/v2/images/' + image).status != 409)
 
     def volume_of(self, image: str, store: typing.Optional[str] = None) -> str:
         """Return the id of the volume with an image's data, as its location says."""
@@ -177,8 +190,8 @@ class Case(testtools.TestCase):
 
     def begin_download(self, image: str) -> typing.Tuple[typing.Any, http.client.HTTPResponse]:
         """Ask for an image's data, and read none of it."""
-        connection = http.client.HTTPConnection('127.0.0.1', self.glance.port, timeout=60)
-        connection.request('GET', '/v2/images/%s/file' % image, headers={'X-Auth-Token': glance_lab.ADMIN})
+        connection = http.client.HTTPConnection('127.0.0.1', self.glance.port, timeout=poll.SECONDS)
+        connection.request('GET', '/v2/images/%s/file' % image, headers={'X-Auth-Token': ADMIN})
         answer = connection.getresponse()
         self.assertEqual(200, answer.status)
         return connection, answer
@@ -208,14 +221,17 @@ class Case(testtools.TestCase):
                   for name, one in self.cinder.attachments().items()]
         return found + self.lab.left()
 
-    def settled(self, seconds: float = SETTLE_SECONDS) -> typing.List[str]:
-        """Return what is left, once nothing is or the time is over."""
-        deadline = time.monotonic() + seconds
-        while True:
-            found = self.leftovers()
-            if not found or time.monotonic() > deadline:
-                return found
-            time.sleep(0.1)
+    def settled(self, seconds: float = poll.SECONDS,
+                enough: typing.Callable[[typing.List[str]], bool] = operator.not_) -> typing.List[str]:
+        """Return what is left, once that is enough (nothing), or the time is over."""
+        found: typing.List[str] = []
+
+        def holds() -> bool:
+            found[:] = self.leftovers()
+            return enough(found)
+        with contextlib.suppress(LabError):
+            poll.until('end of the clean-up', holds, seconds)
+        return found
 
     def assertNothingLeft(self) -> None:
         """There is no volume without an image, no attachment, no device."""
@@ -224,7 +240,8 @@ class Case(testtools.TestCase):
     def tidy(self) -> None:
         """Take away attachments, devices and the volumes that belong to no image."""
         for attachment in self.cinder.attachments():
-            self.cinder.detach(attachment)
+            with contextlib.suppress(client.Refused):   # it has gone in this moment
+                self.cinder.detach(attachment)
         self.lab.mounts.detach_loops()
         for line in self.leftovers():
             if line.startswith('volume '):

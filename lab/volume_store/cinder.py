@@ -4,21 +4,18 @@
 Imports nothing of Cinder: its services run in a process of their own.
 """
 import contextlib
-import glob
 import hashlib
 import os
-import subprocess
 import sys
-import time
 import typing
 
 import requests
 
 from lab.cinder import client
 from lab.cinder import conf
-from lab.cinder import error
-from lab.cinder import run
 from lab.cinder import server
+from lab import ini
+from lab import poll
 
 LOOP = 'lab.volume_store.drivers.LoopDriver'
 MOUNTED = 'lab.volume_store.drivers.MountedDriver'
@@ -28,17 +25,9 @@ RBD = 'lab.cinder.rbd.RbdDriver'
 DRIVERS = {'rbd': RBD, 'loop': LOOP, 'nfs': MOUNTED, 'tiny': LOOP, 'dirty': LOOP}
 DIRT_MIB = 48
 SHARE_DIGEST = hashlib.md5(conf.SHARE.encode(), usedforsecurity=False).hexdigest()
-UP_SECONDS = 60
 ELSEWHERE = {'host': 'elsewhere', 'ip': '127.0.0.2', 'platform': 'x86_64', 'os_type': 'linux',
              'multipath': False, 'initiator': 'iqn.2020-01.lab:elsewhere'}
 MULTI = '-multi'
-VERSIONS = '''
-[pipeline:versions]
-pipeline = request_id faultwrap versionsapp
-
-[app:versionsapp]
-paste.app_factory = cinder.api.versions:Versions.factory
-'''
 
 
 class Cinder(server.Cinder):
@@ -55,18 +44,18 @@ class Cinder(server.Cinder):
 
     def __init__(self, glance_url: str, state_dir: str, backends: typing.Sequence[str],
                  ceph: typing.Any = None, modules: str = '',
-                 overrides: typing.Optional[conf.Sections] = None,
+                 overrides: typing.Optional[ini.Sections] = None,
                  cache_dir: typing.Optional[str] = None, python: str = sys.executable,
                  types: typing.Iterable[str] = ()) -> None:
         self._types = sorted(set(types) | set(backends))
         self.backends = tuple(backends)
         self._folder = os.path.abspath(state_dir)
         sections = self._backend_sections(ceph)
-        super().__init__(glance_url, state_dir, overrides=conf.merged(sections, overrides or {}),
+        super().__init__(glance_url, state_dir, overrides=ini.merged(sections, overrides or {}),
                          pythonpath=modules, cache_dir=cache_dir, python=python)
 
-    def _backend_sections(self, ceph: typing.Any) -> conf.Sections:
-        sections: conf.Sections = {'DEFAULT': {
+    def _backend_sections(self, ceph: typing.Any) -> typing.Any:
+        sections: typing.Any = {'DEFAULT': {
             'enabled_backends': ','.join(self.backends), 'allowed_direct_url_schemes': 'cinder',
             'quota_volumes': '-1', 'quota_gigabytes': '-1', 'quota_snapshots': '-1',
             'per_volume_size_limit': '-1', 'glance_num_retries': '0',
@@ -96,7 +85,7 @@ class Cinder(server.Cinder):
     def start(self) -> 'Cinder':
         """Start it, and make the volume types.
 
-        :raises error.LabError: with the end of the output when it does not come up
+        :raises LabError: with the end of the output when it does not come up
         """
         super().start()
         for name in self._types:
@@ -108,33 +97,6 @@ class Cinder(server.Cinder):
     def root(self) -> str:
         """The API's address without a project."""
         return self.url.rsplit('/', 1)[0]
-
-    def _launch(self, conf_file: str) -> subprocess.Popen:
-        command = [self._python, '-m', 'lab.volume_store.serve', conf_file, self._state_dir]
-        command += [self._cache_dir] if self._cache_dir else []
-        with open(self.output, 'wb') as output:
-            return subprocess.Popen(
-                command, env=run.environment(self._pythonpath), cwd=self._state_dir,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output)
-
-    def _write(self, name: str, text: str) -> None:
-        # With the versions too, as a Cinder shows them to those who look for its endpoint.
-        super()._write(name, text.replace('/v3: lab\n', '/: versions\n/v3: lab\n') + VERSIONS
-                       if name == 'paste.ini' else text)
-
-    def _wait_for_services(self) -> None:
-        deadline = time.monotonic() + UP_SECONDS
-        missing: typing.Set[str] = set()
-        while time.monotonic() < deadline:
-            found = self.request('GET', '/os-services', token=client.ADMIN)['services']
-            up = {service['host'] for service in found if service['state'] == 'up'}
-            missing = {'%s@%s' % (conf.HOST, name) for name in self.backends} | {conf.HOST}
-            missing -= up
-            if not missing:
-                return
-            time.sleep(0.1)
-        raise error.LabError('these do not come up: %s; %s' % (
-            ', '.join(sorted(missing)), self._last_words()))
 
     # ---- what is there --------------------------------------------------------------------
 
@@ -151,7 +113,7 @@ class Cinder(server.Cinder):
     def attach(self, volume_id: str) -> str:
         """Attach a volume to another host than Glance's; return the attachment's id."""
         answer = requests.post(
-            self.url + '/attachments', timeout=60,
+            self.url + '/attachments', timeout=poll.SECONDS,
             headers={'X-Auth-Token': client.ADMIN, 'OpenStack-API-Version': 'volume 3.54'},
             json={'attachment': {'volume_uuid': volume_id, 'connector': ELSEWHERE}})
         if answer.status_code >= 400:
@@ -164,22 +126,11 @@ class Cinder(server.Cinder):
         """Take an attachment away."""
         self.request('DELETE', '/attachments/' + attachment, token=client.ADMIN)
 
-    def path_of(self, volume_id: str) -> str:
-        """Return the file that holds the bytes of a volume that is not in Ceph."""
-        found = glob.glob(os.path.join(self._folder, 'volumes', '*', '*', 'volume-' + volume_id))
-        if not found:
-            raise error.LabError('volume %s has no file in %s' % (volume_id, self._folder))
-        return found[0]
-
     def force_delete(self, volume_id: str) -> None:
         """Delete a volume whatever its state is, and its attachments first; wait until it is gone."""
         with contextlib.suppress(client.Refused):
             self._force(volume_id)
-        deadline = time.monotonic() + UP_SECONDS
-        while volume_id in self.volumes():
-            if time.monotonic() > deadline:
-                raise error.LabError('volume %s does not go away' % volume_id)
-            time.sleep(0.05)
+        poll.until('end of volume ' + volume_id, lambda: self.is_gone(volume_id))
 
     def _force(self, volume_id: str) -> None:
         for attachment, found in self.attachments().items():

@@ -17,14 +17,21 @@ import os
 import sys
 import typing
 
-from lab import ceph as ceph_lab
+from lab.ceph import Ceph
+from lab import ceph_bindings
 from lab.cinder import client
 from lab.cinder import conf
-from lab import glance as glance_lab
-from lab.volume_store import cinder as cinder_lab
+from lab.glance import Glance
+from lab import ini
+from lab import keystone
+from lab import paths
+from lab.poll import LabError
+from lab import processes
+from lab.volume_store.cinder import Cinder
+from lab.volume_store.cinder import DRIVERS
+from lab.volume_store.cinder import SHARE_DIGEST
 from lab.volume_store import mounts
-from lab.volume_store import projects
-from lab.volume_store import proxy as proxy_lab
+from lab.volume_store.proxy import Proxy
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 #: Two users of stores, each with a project of its own.
@@ -61,14 +68,14 @@ def ours(volume_type: str, user: str = SERVICE, driver: str = 'volume', **option
     return Kind(driver, volume_type, user, options)
 
 
-def unavailable(backends: typing.Iterable[str]) -> typing.Optional[str]:
+def unavailable_with(backends: typing.Iterable[str]) -> typing.Optional[str]:
     """Say why there can be no lab with these backends here; None: there can."""
     missing = [name for name in ('cinder', 'glance', 'glance_store', 'os_brick', 'cinderclient', 'gunicorn')
                if not _installed(name)]
     if missing:
         return 'not installed here: %s' % ', '.join(missing)
-    if 'rbd' in backends and ceph_lab.unavailable():
-        return ceph_lab.unavailable()
+    if 'rbd' in backends and ceph_bindings.unavailable():
+        return ceph_bindings.unavailable()
     if set(backends) - {'rbd'}:
         return mounts.unavailable()
     return None
@@ -91,12 +98,12 @@ class Lab:
 
     def __init__(self, root: str, stores: typing.Dict[str, typing.Any], default: typing.Optional[str] = None,
                  backends: typing.Sequence[str] = (), ceph: typing.Any = None,
-                 conf: typing.Optional[conf.Sections] = None, cache_dir: typing.Optional[str] = None,
-                 cinder_conf: typing.Optional[conf.Sections] = None, **glance_options: typing.Any) -> None:
+                 conf: typing.Optional[ini.Sections] = None, cache_dir: typing.Optional[str] = None,
+                 cinder_conf: typing.Optional[ini.Sections] = None, **glance_options: typing.Any) -> None:
         self.root = os.path.abspath(root)
         self._stores, self._default = dict(stores), default
         needed = {kind.volume_type.partition('-')[0] for kind in stores.values() if isinstance(kind, Kind)}
-        self.backends = [name for name in cinder_lab.DRIVERS if name in needed | set(backends)]
+        self.backends = [name for name in DRIVERS if name in needed | set(backends)]
         self._conf = conf or {}
         self._cinder_conf = cinder_conf or {}
         self._cache_dir = cache_dir
@@ -136,23 +143,23 @@ class Lab:
     def _start(self) -> None:
         os.makedirs(self.inside('modules'), exist_ok=True)
         if 'rbd' in self.backends:
-            ceph_lab.bindings(self.inside('modules'))
+            ceph_bindings.directory(self.inside('modules'))
             if self.ceph is None:
-                self.ceph = self._own_ceph = ceph_lab.Ceph(
+                self.ceph = self._own_ceph = Ceph(
                     self.inside('ceph'), pools=('images', 'volumes'), mgr=True)
                 self._own_ceph.start()
-        self.keystone = projects.Keystone(client.PROJECT, PROJECTS)
+        self.keystone = keystone.Keystone(client.PROJECT, PROJECTS)
         self.keystone.__enter__()
-        self.glance = Glance(self)
-        self.cinder = cinder_lab.Cinder(
+        self.glance = VolumeGlance(self)
+        self.cinder = Cinder(
             'http://127.0.0.1:%d' % self.glance.reserve(), self.inside('cinder'), self.backends, self.ceph,
             self.inside('modules'), self._cinder_conf, self._cache_dir,
             types=[kind.volume_type for kind in self._stores.values() if isinstance(kind, Kind)])
         self._mount()
         self.cinder.start()
-        self.proxy = proxy_lab.Proxy(self.cinder.root)
+        self.proxy = Proxy(self.cinder.root)
         self.proxy.__enter__()
-        self.keystone.root = self.proxy.url + '/v3'
+        self.keystone.volume_root = self.proxy.url + '/v3'
         self.glance.start()
 
     def _mount(self) -> None:
@@ -170,7 +177,7 @@ class Lab:
             with open(os.path.join(state, 'mount_state_%s.json' % digest), 'w', encoding='utf-8') as file:
                 json.dump({'attachment_count': 1}, file)
             # Where os-brick looks, which says the same of what /proc/mounts has.
-            self.mounts.bind(share, os.path.join(self.mount_base, cinder_lab.SHARE_DIGEST))
+            self.mounts.bind(share, os.path.join(self.mount_base, SHARE_DIGEST))
 
     def inside(self, *names: str) -> str:
         """Return a path in the lab's folder."""
@@ -208,7 +215,7 @@ class Lab:
         for name in self.ceph.rbd('ls', 'volumes').split():
             try:
                 told = json.loads(self.ceph.rbd('status', '--format', 'json', 'volumes/' + name))
-            except ceph_lab.CephError:
+            except LabError:
                 continue  # it has gone in this moment
             found += ['watcher of %s: %s' % (name, one['address']) for one in told.get('watchers', [])]
         return found
@@ -222,15 +229,19 @@ class Lab:
             return file.read(length)
 
 
-class Glance(glance_lab.Glance):
+class VolumeGlance(Glance):
     """The lab's Glance, with the stores' drivers, sudo for root, and a folder for os-brick's files."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self.temporary = lab.inside('tmp')
+        self._drivers = dict(self._drivers, **{
+            FAULTY: 'lab.volume_store.faulty:Store', FAULTY_STOCK: 'lab.volume_store.faulty_stock:Store'})
+        if not registered('volume'):
+            self._drivers['volume'] = DRIVER
         # Replaced when the addresses are known.
         super().__init__(lab.inside('glance'), {name: 'file' for name in lab._stores}, lab._default,
-                         **dict({'conf': _glance_conf(lab)}, **lab._glance_options))
+                         **dict({'conf': lab._conf}, **lab._glance_options))
 
     def reserve(self) -> int:
         """Choose the port, and return it."""
@@ -253,7 +264,8 @@ class Glance(glance_lab.Glance):
     def open_devices(self) -> typing.List[str]:
         """Return the loop devices, and the volumes' files, that its processes have open."""
         found = []
-        for pid in self.processes():
+        # Those of the group, which its own daemons left.
+        for pid in processes.members(self.pid):
             folder = '/proc/%d/fd' % pid
             for name in _listed(folder):
                 try:
@@ -264,33 +276,12 @@ class Glance(glance_lab.Glance):
                     found.append('%s by %d' % (path, pid))
         return found
 
-    def processes(self) -> typing.List[int]:
-        """Return its processes: those of the group, which its own daemons left."""
-        found = []
-        for name in _listed('/proc'):
-            if name.isdigit():
-                try:
-                    if os.getpgid(int(name)) == self.pid:
-                        found.append(int(name))
-                except OSError:
-                    continue
-        return found
-
     def _write_files(self) -> None:
         super()._write_files()
-        folder = os.path.join(self.root, 'etc', 'lab_volume_stores-1.dist-info')
-        os.makedirs(folder, exist_ok=True)
-        _write(os.path.join(folder, 'METADATA'),
-               'Metadata-Version: 2.1\nName: lab-volume-stores\nVersion: 1\n')
-        drivers = {FAULTY: 'lab.volume_store.faulty:Store',
-                   FAULTY_STOCK: 'lab.volume_store.faulty_stock:Store'}
-        if not _registered('volume'):
-            drivers['volume'] = DRIVER
-        _write(os.path.join(folder, 'entry_points.txt'), '[glance_store.drivers]\n' + ''.join(
-            '%s = %s\n' % pair for pair in drivers.items()))
-        _write(self._lab.inside('rootwrap.conf'), ROOTWRAP % (
-            os.path.join(sys.prefix, 'etc', 'glance', 'rootwrap.d'),
-            ','.join([os.path.join(sys.prefix, 'bin'), '/sbin', '/usr/sbin', '/bin', '/usr/bin'])))
+        with open(self._lab.inside('rootwrap.conf'), 'w', encoding='utf-8') as stream:
+            stream.write(ROOTWRAP % (
+                os.path.join(sys.prefix, 'etc', 'glance', 'rootwrap.d'),
+                ','.join([os.path.join(sys.prefix, 'bin'), '/sbin', '/usr/sbin', '/bin', '/usr/bin'])))
 
     def _environ(self) -> typing.Dict[str, str]:
         environ = super()._environ()
@@ -302,16 +293,9 @@ class Glance(glance_lab.Glance):
         return environ
 
 
-def _glance_conf(lab: Lab) -> conf.Sections:
-    return conf.merged({
-        # Cinder's clone asks for locations, which the lab's Glance shows.
-        'DEFAULT': {'debug': 'false', 'show_multiple_locations': 'true', 'show_image_direct_url': 'true'},
-    }, lab._conf)
-
-
 def _stock_options(lab: Lab, kind: Kind) -> typing.Dict[str, str]:
     return {
-        'cinder_store_auth_address': lab.keystone.url, 'cinder_store_user_name': kind.user,
+        'cinder_store_auth_address': lab.keystone.auth_url, 'cinder_store_user_name': kind.user,
         'cinder_store_password': 'secret', 'cinder_store_project_name': 'service',
         'cinder_store_user_domain_name': 'Default', 'cinder_store_project_domain_name': 'Default',
         'cinder_volume_type': kind.volume_type, 'cinder_mount_point_base': lab.mount_base,
@@ -320,8 +304,9 @@ def _stock_options(lab: Lab, kind: Kind) -> typing.Dict[str, str]:
 
 def _our_options(lab: Lab, kind: Kind) -> typing.Dict[str, str]:
     return {
-        'auth_type': 'password', 'auth_url': lab.keystone.url, 'username': kind.user, 'password': 'secret',
-        'project_name': 'service', 'user_domain_name': 'Default', 'project_domain_name': 'Default',
+        'auth_type': 'password', 'auth_url': lab.keystone.auth_url, 'username': kind.user,
+        'password': 'secret', 'project_name': 'service', 'user_domain_name': 'Default',
+        'project_domain_name': 'Default',
         'volume_type': kind.volume_type, 'mount_point_base': lab.mount_base,
         # The lab is run by root.
         'root_helper': '',
@@ -336,9 +321,9 @@ def _installed(name: str) -> bool:
         return False
 
 
-def _registered(driver: str) -> bool:
-    # Where the lab's Glance looks too: two entry points of one name, and glance_store takes neither.
-    path = [glance_lab.CHECKOUT] + sys.path
+def registered(driver: str) -> bool:
+    """Tell whether there is an entry point of this name; of two of one name glance_store takes neither."""
+    path = [paths.CHECKOUT] + sys.path
     return any(one.group == 'glance_store.drivers' and one.name == driver
                for found in importlib.metadata.distributions(path=path) for one in found.entry_points)
 
@@ -348,8 +333,3 @@ def _listed(folder: str) -> typing.List[str]:
         return os.listdir(folder)
     except OSError:
         return []
-
-
-def _write(path: str, text: str) -> None:
-    with open(path, 'w', encoding='utf-8') as stream:
-        stream.write(text)

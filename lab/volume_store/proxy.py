@@ -19,9 +19,10 @@ import typing
 import urllib.parse
 
 from lab import faults
+from lab import http_server
 
 HOP = {'connection', 'keep-alive', 'transfer-encoding', 'content-length'}
-TIMEOUT = 120
+TIMEOUT = 180
 
 
 class Note(typing.NamedTuple):
@@ -45,7 +46,7 @@ class Proxy:
         self._target = urllib.parse.urlsplit(target)
         self._rules = faults._Lab()
         self.notes: typing.Deque[Note] = collections.deque(maxlen=20000)
-        self._server = _Server(('127.0.0.1', 0), self._handler())
+        self._server = http_server.Quiet(('127.0.0.1', 0), self._handler())
         self.url = 'http://127.0.0.1:%d' % self._server.server_port
 
     def __enter__(self) -> 'Proxy':
@@ -127,13 +128,6 @@ class _Answer(typing.NamedTuple):
     status: int
     headers: typing.List[typing.Tuple[str, str]]
     body: bytes
-
-
-class _Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: typing.Any, client_address: typing.Any) -> None:
-        """A client that went away, or a connection that was reset on purpose, is no news."""
 
 
 def _answer(handler: typing.Any, status: int, headers: typing.Iterable[typing.Tuple[str, str]],

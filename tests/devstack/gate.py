@@ -17,8 +17,8 @@ import subprocess
 import sys
 
 from lab import ceph_glance
-from lab import forks
 from lab import glance
+from lab import processes
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CHECKOUT = os.path.dirname(os.path.dirname(HERE))
@@ -119,11 +119,11 @@ def load(service, paths):
 
     :param service: one of NAMESPACES in tests/devstack/options.py
     """
-    done = forks.run('options_of_' + service, sys.executable, 'tests.devstack.options', b'',
-                     TIMEOUT_SECONDS, arguments=[service, *paths], cwd=glance.CHECKOUT)
-    if done.returncode:
-        raise AssertionError('%s cannot read %s: %s' % (service, paths, done.stderr.decode()[-3000:]))
-    answer = json.loads(done.stdout)
+    done = processes.run([sys.executable, '-m', 'tests.devstack.options', service, *paths],
+                         warm='options_of_' + service, cwd=CHECKOUT)
+    if done.code:
+        raise AssertionError('%s cannot read %s: %s' % (service, paths, done.errors[-3000:]))
+    answer = json.loads(done.output)
     loaded = Section(answer['values'].pop('DEFAULT', {}))
     for name, options in answer['values'].items():
         loaded[name] = Section(options)
@@ -150,7 +150,7 @@ class StackedGlance(ceph_glance.Glance):
             with open(os.path.join(source, name), encoding='utf-8') as stream:
                 text = stream.read()
             text = text.replace(GLANCE_URL, self.url).replace(
-                'keystonemiddleware.auth_token:filter_factory', 'lab.fakeauth:filter_factory')
+                'keystonemiddleware.auth_token:filter_factory', 'lab.keystone:filter_factory')
             with open(os.path.join(etc, name), 'w', encoding='utf-8') as stream:
                 stream.write(text)
         shutil.rmtree(os.path.join(etc, 'policy.d'), ignore_errors=True)

@@ -17,6 +17,7 @@ from lab.cinder import client
 from lab.cinder import run
 from lab.cinder import server
 from lab import glance
+from lab import ini
 
 PYTHON = os.environ.get('CINDER_PYTHON', sys.executable)
 PYTHONPATH = os.environ.get('CINDER_PYTHONPATH', '')
@@ -70,7 +71,7 @@ class CinderTestCase(testtools.TestCase):
         cinder = server.Cinder(
             url or self.glance.url, os.path.join(self.directory, 'cinder'), python=PYTHON,
             pythonpath=PYTHONPATH, cache_dir=CACHE,
-            overrides=server.conf.merged(copy.deepcopy(OURS), overrides or {}), **options)
+            overrides=ini.merged(copy.deepcopy(OURS), overrides or {}), **options)
         self.addCleanup(cinder.stop)
         return cinder.start()
 

@@ -9,9 +9,13 @@ import subprocess
 import sys
 import threading
 
+from lab import http_server
+from lab import keystone
+from lab import poll
 from multistore_hooks.cli import main
 
-TIMEOUT = 60
+# Seconds, which only what hangs takes.
+TIMEOUT = poll.SECONDS
 
 
 def beside_python(name):
@@ -67,8 +71,7 @@ class SlowSource:
 
     def __init__(self):
         self.read, self._go = threading.Event(), threading.Event()
-        self._server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = http_server.Quiet(('127.0.0.1', 0), self._handler())
         self.url = 'http://127.0.0.1:%d/image' % self._server.server_port
 
     def __enter__(self):
@@ -108,40 +111,12 @@ class SlowSource:
         return Handler
 
 
-class Refusing:
+class Refusing(keystone.Keystone):
     """A keystone that accepts nobody."""
 
-    def __enter__(self):
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                self._answer(300, b'{"versions": {"values": [{"id": "v3.14", "status": "stable", "links": '
-                                  b'[{"rel": "self", "href": "%s/v3"}]}]}}' % keystone.url.encode())
-
-            def do_POST(self):
-                self.rfile.read(int(self.headers['Content-Length']))
-                self._answer(401, b'{"error": {"code": 401, "title": "Unauthorized", "message": '
-                                  b'"The request you have made requires authentication."}}')
-
-            def _answer(self, status, data):
-                self.send_response(status)
-                self.send_header('Content-Type', 'application/json')
-                self.send_header('Content-Length', str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_unused):
-                pass
-
-        keystone = self
-        self._server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
-        self.url = 'http://127.0.0.1:%d' % self._server.server_port
+    def __init__(self):
+        super().__init__('p', password='right')
         #: The variables for it.
         self.cloud = dict(
-            OS_AUTH_URL=self.url + '/v3', OS_USERNAME='me', OS_PASSWORD='wrong', OS_PROJECT_NAME='p',
+            OS_AUTH_URL=self.auth_url, OS_USERNAME='me', OS_PASSWORD='wrong', OS_PROJECT_NAME='p',
             OS_USER_DOMAIN_ID='default', OS_PROJECT_DOMAIN_ID='default')
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_unused):
-        self._server.shutdown()
-        self._server.server_close()

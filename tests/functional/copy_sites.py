@@ -9,7 +9,6 @@ import hashlib
 import importlib.util
 import os
 import sys
-import time
 import unittest
 
 import testtools
@@ -17,9 +16,9 @@ from testtools.matchers import StartsWith
 
 from lab import ceph
 from lab import ceph_glance
-from lab import ceph_shared
-from lab import glance as lab
-from lab.nova import boot_run
+from lab.glance import ADMIN
+from lab.nova import compute_hosts
+from lab import poll
 from tests.functional import nova_runs
 from tests.functional import shared
 
@@ -30,7 +29,6 @@ MEGABYTE = 1 << 20
 # So much that there is time to do something while it is copied.
 LARGE = 128
 MEMBER = 'user:project:member,reader'
-ADMIN = lab.ADMIN
 SERVICE = 'user:project:member,reader,service'
 NEVER = {'workarounds': {'never_download_image_if_on_rbd': 'true'}}
 _glances = {}
@@ -41,7 +39,7 @@ _data = {}
 def glance(name, **options):
     """Return the Glance of this name: a file store, dcn1 in the first cluster, dcn10 in the second."""
     if name not in _glances:
-        a, b = ceph_shared.sites()
+        a, b = ceph.sites()
         stores = {'central': 'file', 'dcn1': ceph_glance.store(a), 'dcn10': ceph_glance.store(b)}
         made = ceph_glance.Glance(shared.folder('copy-' + name), stores, faults=True, **options)
         atexit.register(made.stop)
@@ -81,7 +79,7 @@ class SitesTestCase(testtools.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.a, self.b = ceph_shared.sites()
+        self.a, self.b = ceph.sites()
         self.glance = glance(self.name, **self.options)
         self.glance.clear_faults()
         self.glance.forget_requests()
@@ -97,7 +95,7 @@ class SitesTestCase(testtools.TestCase):
             if allowed and driver == OURS:
                 conf.setdefault('multistore_hooks', {}).update(credentials(self.glance.url))
             cluster = self.b if store == 'dcn10' else self.a
-            _hosts[key] = boot_run.Host(boot_run.document(
+            _hosts[key] = compute_hosts.Host(compute_hosts.document(
                 cluster, self.glance.url, store, timeout_seconds=timeout, conf=conf, token=MEMBER,
                 compute_driver=driver, nova_root=nova_runs.root(self.python, self.nova_dir)),
                 self.python)
@@ -123,11 +121,8 @@ class SitesTestCase(testtools.TestCase):
     def said(self):
         return '\n'.join(line['text'] for line in self.ran['log'])
 
-    def wait_until(self, condition, seconds=30):
-        end = time.monotonic() + seconds
-        while not condition():
-            self.assertTrue(time.monotonic() < end, 'it does not come about')
-            time.sleep(0.02)
+    def wait_until(self, condition):
+        poll.until('it', condition)
 
     def wait_for_copy(self, image):
         """Wait until Glance copies the image."""

@@ -6,7 +6,7 @@ import sys
 
 import unidiff
 
-from lab.nova import run
+from lab.nova import compute_hosts
 from lab.nova import tree
 from tests.functional import shared
 
@@ -38,8 +38,9 @@ def compute(where, driver, *operations, **conf):
     :param where: the Glance.
     :param conf: sections of nova.conf, as {option: value}.
     """
-    result = run.run({'glance_url': where.url, 'token': TOKEN, 'compute_driver': driver,
-                      'nova_root': root(), 'operations': list(operations), 'conf': conf})
+    result = compute_hosts.run({
+        'glance_url': where.url, 'token': TOKEN, 'compute_driver': driver, 'nova_root': root(),
+        'operations': list(operations), 'conf': conf})
     return result['results']
 
 
@@ -53,5 +54,5 @@ def disk(data):
 
 def operation(kind, base_image, path):
     """Return a document's operation on an instance with this base image and this disk."""
-    return {'operation': kind, 'image_ref': base_image, 'name': kind,
+    return {'operation': kind, 'image_ref': base_image, 'image_name': kind,
             'disk': {'format': 'raw', 'bytes_from': path}}

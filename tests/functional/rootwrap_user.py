@@ -216,7 +216,7 @@ def _brick():
 def _register(home):
     """Let the driver be found where the environment is older than it."""
     from lab.volume_store import lab
-    if not lab._registered('volume'):
+    if not lab.registered('volume'):
         place = os.path.join(home, 'volume_store-1.dist-info')
         _write(os.path.join(place, 'METADATA'), 'Metadata-Version: 2.1\nName: volume-store\nVersion: 1\n')
         _write(os.path.join(place, 'entry_points.txt'), '[glance_store.drivers]\nvolume = %s\n' % lab.DRIVER)

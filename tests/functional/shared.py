@@ -5,7 +5,7 @@ import atexit
 import shutil
 import tempfile
 
-from lab import glance as lab
+from lab.glance import Glance
 
 _running = {}
 
@@ -16,7 +16,7 @@ def glance(name, **options):
     Faults that an earlier test asked for are cleared.
     """
     if name not in _running:
-        _running[name] = lab.Glance(folder('glance-' + name), **options)
+        _running[name] = Glance(folder('glance-' + name), **options)
         _running[name].start()
     running = _running[name]
     if running.faults:

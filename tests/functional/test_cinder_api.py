@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cinder's own API, scheduler and volume service over HTTP, with our three classes configured."""
 
-import time
 
 from lab.cinder import client
-from lab.cinder import error
 from lab import glance
+from lab import poll
+from lab.poll import LabError
 from tests.functional import cinder_base
 
 KEY = 'image_service:store_id'
@@ -134,9 +134,7 @@ class ApiTest(cinder_base.CinderTestCase):
         self.cinder.create_type('scheduled', {'capabilities:store_id': 'cheap'})
         made = self.cinder.request('POST', '/volumes', {'volume': {
             'size': 1, 'volume_type': 'scheduled'}})['volume']['id']
-        deadline = time.monotonic() + 30
-        while self.cinder.volume(made)['status'] == 'creating' and time.monotonic() < deadline:
-            time.sleep(0.1)
+        poll.until('end of its creation', lambda: self.cinder.volume(made)['status'] != 'creating')
         self.assertEqual('error', self.cinder.volume(made)['status'])
         self.assertIn('No weighed backend', self.cinder.log)
 
@@ -154,7 +152,7 @@ class EncryptedTest(cinder_base.CinderTestCase):
             'control_location': 'front-end'}}, client.ADMIN)
         try:
             volume = cinder.create_volume(volume_type='locked')
-        except error.LabError as cannot:
+        except LabError as cannot:
             self.skipTest('this release has no encrypted volumes in a directory: %s' % cannot)
         before = self.images()
         refused = self.assertRaises(client.Refused, cinder.upload, volume, disk_format='qcow2')

@@ -2,11 +2,11 @@
 """Volumes on RBD in a real Ceph cluster, uploaded to a Glance with a store there and one elsewhere."""
 
 import os
-import subprocess
 
 from lab import ceph
 from lab import ceph_glance
 from lab import glance
+from lab.poll import LabError
 from tests.functional import cinder_base
 
 KEY = 'image_service:store_id'
@@ -53,7 +53,7 @@ class RbdTest(cinder_base.CinderTestCase):
         out = os.path.join(self.directory, 'exported')
         try:
             self.cluster.rbd('export', 'images/%s@snap' % image_id, out)
-        except (ceph.CephError, subprocess.CalledProcessError):
+        except LabError:
             return found
         with open(out, 'rb') as file:
             found |= {'robust'} if file.read() == self.content else set()

@@ -16,6 +16,7 @@ import ddt
 import fixtures
 import testtools
 
+from lab import poll
 from tests.functional import cli
 from tests.functional import shared
 
@@ -209,20 +210,19 @@ class ProgramTest(CommandTestCase):
             one = self.image_at(source, 'slow')
             argv = cli.command('multistore-hooks') + ['image', 'copy', 'slow', '--to', 'cheap', '--wait']
             process = self.started(argv)
-            self.assertTrue(source.read.wait(30))
+            self.assertTrue(source.read.wait(cli.TIMEOUT))
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=30)
+            out, err = process.communicate(timeout=cli.TIMEOUT)
             self.assertEqual((130, ''), (process.returncode, out), err)
             self.assertIn('Glance goes on with the copies it has accepted', err)
             self.assertTrue(err.endswith('stopped\n'), err)
             self.assertNotIn('Traceback', err)
             again = self.started(argv + ['-f', 'value', '-c', 'Result'])
             looks = len(self.glance.requests('GET', '/v2/images/%s$' % one))
-            while len(self.glance.requests('GET', '/v2/images/%s$' % one)) < looks + 2:
-                time.sleep(0.05)
-                self.assertIsNone(again.poll())
+            poll.until('two more polls', lambda: len(self.glance.requests(
+                'GET', '/v2/images/%s$' % one)) >= looks + 2, check=lambda: self.assertIsNone(again.poll()))
             source.go()
-            out, err = again.communicate(timeout=30)
+            out, err = again.communicate(timeout=cli.TIMEOUT)
             self.assertEqual((0, 'copied\n'), (again.returncode, out), err)
         self.assertEqual(1, len(self.glance.requests('POST', '/import$')))
 
@@ -231,10 +231,9 @@ class ProgramTest(CommandTestCase):
         self.glance.fault('GET', '/v2/images/%s$' % one, action='hang', skip=1)
         process = self.started(
             cli.command('multistore-hooks') + ['image', 'copy', one, '--to', 'cheap', '--wait'])
-        while len(self.glance.requests('GET', '/v2/images/%s$' % one)) < 2:
-            time.sleep(0.05)
+        poll.until('second request', lambda: len(self.glance.requests('GET', '/v2/images/%s$' % one)) == 2)
         process.send_signal(signal.SIGINT)
-        _out, err = process.communicate(timeout=15)
+        _out, err = process.communicate(timeout=cli.TIMEOUT)
         self.assertEqual(130, process.returncode, err)
         self.assertNotIn('Traceback', err)
 
@@ -310,7 +309,7 @@ def _on_a_terminal(argv, env, cwd, wanted, then):
                 shown += piece
                 if wanted in shown:
                     then()
-        process.wait(10)
+        process.wait(cli.TIMEOUT)
         return shown.decode('utf-8').replace('\r\n', '\n')
     finally:
         os.close(control)

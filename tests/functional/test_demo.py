@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import unittest
 import uuid
 
@@ -22,6 +21,7 @@ from lab.demo import __main__ as demo
 from lab.demo import cases
 from lab.demo import table
 from lab.demo import verdict
+from lab import poll
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MISSING = [name for name in ('nova', 'cinder', 'glance', 'gunicorn')
@@ -155,13 +155,10 @@ class InterruptedTest(testtools.TestCase):
         run = Run(folder)
         self.addCleanup(run.process.wait)
         self.addCleanup(run.process.kill)
-        end = time.monotonic() + 120
-        while not any(wait_for in command for command in run.processes()):
-            self.assertIsNone(run.process.poll())
-            self.assertLess(time.monotonic(), end)
-            time.sleep(0.05)
+        poll.until('process ' + wait_for, lambda: any(wait_for in command for command in run.processes()),
+                   check=lambda: self.assertIsNone(run.process.poll()))
         run.process.send_signal(number)
-        ended, output, errors = run.finish(60)
+        ended, output, errors = run.finish()
         self.assertEqual((code, ''), (ended, output))
         self.assertTrue(errors.endswith('demo: stopped, and cleaned up\n'), errors)
         self.assertNotIn('Traceback', errors)
@@ -172,7 +169,7 @@ class InterruptedTest(testtools.TestCase):
         self.check(signal.SIGINT, 130, wait_for='gunicorn')
 
     def test_sigterm_while_services_upload_leaves_no_process_and_no_folder(self):
-        self.check(signal.SIGTERM, 143, wait_for='lab.nova.compute')
+        self.check(signal.SIGTERM, 143, wait_for='lab.nova.program')
 
 
 class OneLineTest(testtools.TestCase):

@@ -15,13 +15,19 @@ import fixtures
 import testtools
 
 from lab import ceph
-from lab.volume_store import lab as volume_lab
+from lab import processes
+from lab.volume_store.lab import DRIVER
+from lab.volume_store.lab import HERE
+from lab.volume_store.lab import Lab
+from lab.volume_store.lab import ours
+from lab.volume_store.lab import registered
+from lab.volume_store.lab import unavailable_with
 from tests.devstack import gate as gates
 from tests.functional import shared
 
 MISSING = [name for name in ('glance', 'gunicorn') if not importlib.util.find_spec(name)]
 REASON = 'not installed here: %s' % ', '.join(MISSING)
-NO_VOLUMES = MISSING and REASON or volume_lab.unavailable(['loop'])
+NO_VOLUMES = MISSING and REASON or unavailable_with(['loop'])
 MEMBER = 'user:project:member,reader'
 DATA = os.urandom(1 << 20)
 QCOW2 = {'disk_format': 'qcow2', 'container_format': 'bare'}
@@ -163,7 +169,7 @@ class VolumeStoreTest(StackedTestCase):
     """A store on volumes of a real Cinder, with the section and the files for root that were written."""
 
     def test_images_are_volumes_that_root_is_asked_for_by_the_installed_files(self):
-        lab = volume_lab.Lab(shared.folder('gate-cinder'), {'other': volume_lab.ours('loop')})
+        lab = Lab(shared.folder('gate-cinder'), {'other': ours('loop')})
         self.addCleanup(lab.stop)
         lab.start()
         gate = self.gate(MULTISTORE_STORES='cheap:file,gold:volume', MULTISTORE_CINDER_TYPE_gold='loop',
@@ -178,7 +184,7 @@ class VolumeStoreTest(StackedTestCase):
         image, = [one['metadata']['glance_image_id'] for one in lab.cinder.volumes().values()]
         self.assertEqual({'gold'}, glance.stores_of(image))
         helper = gate.path('bin/privsep-helper')
-        self.assertTrue([pid for pid in glance.processes() if helper in self.command(pid)])
+        self.assertTrue([pid for pid in processes.members(glance.pid) if helper in self.command(pid)])
         self.assertEqual(204, glance.request('DELETE', '/v2/images/' + image).status)
         self.assertEqual({}, lab.cinder.attachments())
 
@@ -193,20 +199,13 @@ class VolumesGlance(gates.StackedGlance):
 
     def _environ(self):
         environ = super()._environ()
-        environ['PATH'] = os.path.join(volume_lab.HERE, 'bin') + os.pathsep + environ['PATH']
+        environ['PATH'] = os.path.join(HERE, 'bin') + os.pathsep + environ['PATH']
         return environ
 
-    processes = volume_lab.Glance.processes
-
     def _write_files(self):
+        if not registered('volume'):
+            self._drivers = dict(self._drivers, volume=DRIVER)
         super()._write_files()
-        distribution = os.path.join(self.root, 'etc', 'lab_volume-1.dist-info')
-        os.makedirs(distribution, exist_ok=True)
-        for name, text in (('METADATA', 'Metadata-Version: 2.1\nName: lab-volume\nVersion: 1\n'), (
-                'entry_points.txt', '[glance_store.drivers]\nvolume = %s\n' % volume_lab.DRIVER)):
-            if not volume_lab._registered('volume'):
-                with open(os.path.join(distribution, name), 'w', encoding='utf-8') as stream:
-                    stream.write(text)
 
 
 @unittest.skipIf(MISSING or ceph.unavailable(), MISSING and REASON or ceph.unavailable())

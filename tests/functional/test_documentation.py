@@ -42,11 +42,12 @@ import uuid
 import testtools
 
 from lab import ceph
-from lab import ceph_shared
-from lab.cinder import client as cinder_client
-from lab.cinder import server as cinder_server
-from lab import glance as lab
-from lab import host as hosts
+from lab.cinder.client import ADMIN
+from lab.cinder.server import Cinder
+from lab.glance import BASE_IMAGE_FILTER
+from lab.glance import Glance
+from lab import operator_host
+from lab import poll
 from tests import documentation
 from tests.functional import cinder_base
 from tests.functional import shared
@@ -67,7 +68,7 @@ _hosts = {}
 def host(with_library=True):
     """Return a host that the tests of this process share, one with the library and one without."""
     if with_library not in _hosts:
-        made = hosts.Host(shared.folder('host')).make()
+        made = operator_host.Host(shared.folder('host')).make()
         if with_library:
             made.install()
         _hosts[with_library] = made
@@ -110,7 +111,7 @@ class CommandsTest(testtools.TestCase):
 
     def test_commands_with_a_glance(self):
         glance = shared.glance('documentation', stores=STORES, default='fast',
-                               filters=[lab.BASE_IMAGE_FILTER])
+                               filters=[BASE_IMAGE_FILTER])
         base = glance.add_image(b'base', ['reliable'])
         self.run_pages('glance', lambda lines, _page: host().run(
             lines, GLANCE=glance.url, TOKEN=TOKEN, BASE=base,
@@ -119,20 +120,20 @@ class CommandsTest(testtools.TestCase):
     @unittest.skipIf(not os.path.exists(OPENSTACK), 'there is no openstack client at %s' % OPENSTACK)
     def test_commands_with_cinder(self):
         glance = shared.glance('documentation', stores=STORES, default='fast',
-                               filters=[lab.BASE_IMAGE_FILTER])
-        cinder = cinder_server.Cinder(glance.url, shared.folder('cinder'), cache_dir=cinder_base.CACHE,
-                                      overrides=copy.deepcopy(cinder_base.OURS))
+                               filters=[BASE_IMAGE_FILTER])
+        cinder = Cinder(glance.url, shared.folder('cinder'), cache_dir=cinder_base.CACHE,
+                        overrides=copy.deepcopy(cinder_base.OURS))
         self.addCleanup(cinder.stop)
         cinder.start()
         command = os.path.join(host().folder, 'bin', 'openstack')
         if not os.path.lexists(command):
             os.symlink(OPENSTACK, command)
         self.run_pages('cinder', lambda lines, _page: host().run(
-            lines, OS_AUTH_TYPE='admin_token', OS_ENDPOINT=cinder.url, OS_TOKEN=cinder_client.ADMIN))
+            lines, OS_AUTH_TYPE='admin_token', OS_ENDPOINT=cinder.url, OS_TOKEN=ADMIN))
 
     @unittest.skipIf(ceph.unavailable(), ceph.unavailable())
     def test_commands_with_ceph(self):
-        cluster = ceph_shared.sites()[0]
+        cluster = ceph.sites()[0]
         image, server = str(uuid.uuid4()), str(uuid.uuid4())
         cluster.rbd('create', '--size', '4', 'images/' + image)
         cluster.rbd('snap', 'create', 'images/%s@snap' % image)
@@ -197,7 +198,7 @@ class CommandsTest(testtools.TestCase):
             finally:
                 process.send_signal(signal.SIGINT)
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(20)
+                    process.wait(poll.SECONDS)
                 process.stdout.close()
                 self.assertEqual(0, process.poll(), block.place)
 
@@ -229,7 +230,7 @@ class CommandsTest(testtools.TestCase):
         self.assertEqual(set(), {(page, target) for page, target in named if target not in targets})
 
 
-class PastedGlance(lab.Glance):
+class PastedGlance(Glance):
     """A Glance whose paste file is Glance's own, changed as a page says; keystone's filter is the lab's."""
 
     def __init__(self, root, pieces):
@@ -243,7 +244,7 @@ class PastedGlance(lab.Glance):
         for section, lines in self._pieces.items():
             text = pasted(text, section, lines)
         text = text.replace('keystonemiddleware.auth_token:filter_factory',
-                            'lab.fakeauth:filter_factory')
+                            'lab.keystone:filter_factory')
         with open(os.path.join(self.root, 'etc', 'glance-api-paste.ini'), 'w', encoding='utf-8') as stream:
             stream.write(text)
 

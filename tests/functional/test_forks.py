@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 import testtools
 
 from lab import forks
+from lab import poll
+from lab import processes
 from tests.functional import shared
 
 PROGRAM = '''
@@ -27,7 +28,7 @@ print(json.dumps({
                                                   if os.path.exists('/proc/self/fd/' + name))}), flush=True)
 print('an error', file=sys.stderr, flush=True)
 if sys.argv[1] == 'wait':
-    time.sleep(60)
+    time.sleep(600)
 sys.exit(int(sys.argv[1]))
 '''
 MISSING = [name for name in ('nova', 'cinder', 'glance') if not importlib.util.find_spec(name)]
@@ -44,13 +45,13 @@ class ForksTest(testtools.TestCase):
         self.environ = dict(os.environ, PYTHONPATH=self.folder, TZ='XYZ-3', A='b', TMPDIR=self.folder)
 
     def run_one(self, *arguments):
-        return forks.run('glance', sys.executable, 'program', b'said\n', 60, arguments=arguments,
-                         cwd='/usr', env=self.environ)
+        return processes.run([sys.executable, '-m', 'program', *arguments], 'said\n', warm='glance',
+                             cwd='/usr', env=self.environ)
 
     def popen(self, *arguments, **more):
-        process = forks.popen('glance', sys.executable, 'program', arguments, cwd='/usr', env=self.environ,
-                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                              **more)
+        process = forks.popen('glance', [sys.executable, '-m', 'program', *arguments], cwd='/usr',
+                              env=self.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, **more)
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.stdin.close)
         self.addCleanup(process.wait)
@@ -61,11 +62,10 @@ class ForksTest(testtools.TestCase):
 
     def test_it_is_given_what_a_started_one_is_given(self):
         forked = self.run_one('3', 'four')
-        started = subprocess.run([sys.executable, '-W', 'ignore', '-m', 'program', '3', 'four'], cwd='/usr',
-                                 input=b'said\n', env=self.environ, stdout=subprocess.PIPE,
-                                 stderr=subprocess.PIPE)
-        self.assertEqual((started.returncode, started.stderr), (forked.returncode, forked.stderr))
-        expected, found = json.loads(started.stdout), json.loads(forked.stdout)
+        started = processes.run([sys.executable, '-m', 'program', '3', 'four'], 'said\n', cwd='/usr',
+                                env=self.environ)
+        self.assertEqual((started.code, started.errors), (forked.code, forked.errors))
+        expected, found = json.loads(started.output), json.loads(forked.output)
         # python -m puts the current directory first, and the installed checkout may be named twice.
         for told in (expected, found):
             told['path'] = list(dict.fromkeys(told['path']))
@@ -74,41 +74,34 @@ class ForksTest(testtools.TestCase):
         self.assertEqual(expected, found)
 
     def test_it_is_told_how_it_ended(self):
-        self.assertEqual(0, self.run_one('0').returncode)
-        self.assertEqual(7, self.run_one('7').returncode)
+        self.assertEqual(0, self.run_one('0').code)
+        self.assertEqual(7, self.run_one('7').code)
         process = self.popen('wait')
         self.assertIsNone(process.poll())
         self.assertRaises(subprocess.TimeoutExpired, process.wait, 0.1)
         process.kill()
-        self.assertEqual(-signal.SIGKILL, process.wait(10))
+        self.assertEqual(-signal.SIGKILL, process.wait(poll.SECONDS))
         self.assertEqual(-signal.SIGKILL, process.poll())
         process = self.popen('wait')
         os.kill(process.pid, signal.SIGTERM)
-        self.assertEqual(-signal.SIGTERM, process.wait(10))
+        self.assertEqual(-signal.SIGTERM, process.wait(poll.SECONDS))
 
     def test_a_group_of_its_own_is_ended_as_one(self):
         process = self.popen('wait', start_new_session=True)
         self.assertTrue(json.loads(process.stdout.readline())['session'])
         self.assertEqual(process.pid, os.getpgid(process.pid))
         os.killpg(process.pid, signal.SIGKILL)
-        self.assertEqual(-signal.SIGKILL, process.wait(10))
+        self.assertEqual(-signal.SIGKILL, process.wait(poll.SECONDS))
 
     def test_nobody_else_holds_its_streams(self):
         # The processes that wait for others, too, must have let go: else its end would not be seen.
         others = [self.popen('wait') for _ in range(2)]
         process = self.popen('0')
         others.append(self.popen('wait'))
-        self.assertEqual(0, process.wait(30))
+        self.assertEqual(0, process.wait(poll.SECONDS))
         self.assertEqual([None] * 3, [other.poll() for other in others])
         os.set_blocking(process.stdout.fileno(), False)
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                if not os.read(process.stdout.fileno(), 4096):
-                    break
-            except BlockingIOError:
-                self.assertLess(time.monotonic(), deadline)
-                time.sleep(0.05)
+        poll.until('end of its output', lambda: not os.read(process.stdout.fileno(), 4096))
 
     def test_descriptors_keep_their_numbers(self):
         with tempfile.TemporaryFile() as one, tempfile.TemporaryFile() as two:
@@ -125,5 +118,5 @@ class ForksTest(testtools.TestCase):
                          'print(CONF._namespace, threading.active_count(), "glance.wsgi.api" in sys.modules,'
                          ' bool(sys.modules.get("rados")))\n')
         for service in ('glance', 'nova'):
-            done = forks.run(service, sys.executable, 'look', b'', 60, cwd='/usr', env=self.environ)
-            self.assertEqual((b'None 1 False False\n', 0), (done.stdout, done.returncode), done.stderr)
+            done = processes.run([sys.executable, '-m', 'look'], warm=service, cwd='/usr', env=self.environ)
+            self.assertEqual(('None 1 False False\n', 0), (done.output, done.code), done.errors)

@@ -13,7 +13,6 @@ import sys
 from oslotest import base
 
 from lab import compat
-from lab.gate import config
 from lab.gate import databases
 from lab.gate import guest
 from lab.gate import hooks
@@ -22,6 +21,7 @@ from lab.gate.programs import serve
 from lab.gate import releases
 from lab.gate import scenarios
 from lab.gate import table
+from lab import ini
 
 
 class _Meter:
@@ -84,11 +84,11 @@ class ConfigurationTest(base.BaseTestCase):
         self.assertEqual('unauthenticated-context rootapp', pipelines['pipeline:glance-api']['pipeline'])
 
     def test_option_given_several_times_has_a_line_for_each(self):
-        text = config.render({'DEFAULT': {'one': True, 'many': ['a', 'b']}})
+        text = ini.render({'DEFAULT': {'one': True, 'many': ['a', 'b']}})
         self.assertEqual('[DEFAULT]\none = true\nmany = a\nmany = b\n', text)
 
     def test_later_configuration_wins_option_by_option(self):
-        self.assertEqual({'a': {'x': 1, 'y': 3}, 'b': {'z': 4}}, config.merged(
+        self.assertEqual({'a': {'x': 1, 'y': 3}, 'b': {'z': 4}}, ini.merged(
             {'a': {'x': 1, 'y': 2}}, {'a': {'y': 3}, 'b': {'z': 4}}))
 
 

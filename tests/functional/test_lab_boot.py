@@ -8,17 +8,16 @@ the same is tested elsewhere, with the same lab. Each host is a process of its o
 import hashlib
 import importlib.util
 import os
-import time
 import unittest
 
 import testtools
 
 from lab import ceph
 from lab import ceph_glance
-from lab import ceph_shared
 from lab import glance
-from lab.nova import boot_run
-from lab.nova import run
+from lab.nova import compute_hosts
+from lab import poll
+from lab.poll import LabError
 from tests.functional import shared
 
 MISSING = [name for name in ('nova', 'glance', 'gunicorn') if not importlib.util.find_spec(name)]
@@ -51,7 +50,7 @@ class BootTestCase(testtools.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.a, cls.b = ceph_shared.sites()
+        cls.a, cls.b = ceph.sites()
         stores = {'central': 'file', 'dcn1': ceph_glance.store(cls.a),
                   'dcn10': ceph_glance.store(cls.b)}
         cls.glance = ceph_glance.Glance(
@@ -62,7 +61,7 @@ class BootTestCase(testtools.TestCase):
 
     @classmethod
     def host(cls, cluster, store, timeout=TIMEOUT_SECONDS, **conf):
-        host = boot_run.Host(boot_run.document(
+        host = compute_hosts.Host(compute_hosts.document(
             cluster, cls.glance.url, store, timeout_seconds=timeout, conf=conf))
         cls.addClassCleanup(host.stop)
         return host
@@ -131,7 +130,7 @@ class StockBootTest(BootTestCase):
 
     def test_of_two_hosts_at_once_one_clones_and_the_other_downloads(self):
         image = self.image(megabytes=LARGE)
-        ran = boot_run.run_all(self.hosts, [[boot(image, glance.ADMIN)]] * 2)
+        ran = compute_hosts.run_all(self.hosts, [[boot(image, glance.ADMIN)]] * 2)
         booted = [one['results'][0] for one in ran]
         self.assertEqual([None, None], [one['error'] for one in booted])
         self.assertEqual(['clone', 'flat'], sorted(one['outcome'] for one in booted))
@@ -195,10 +194,9 @@ class StockLifeTest(BootTestCase):
         taken = ran['results'][1]
         self.assertIsNone(taken['error'])
         snapshot = taken['image_id']
-        end = time.monotonic() + 30  # Glance takes a location on after its answer (2024.2 and later)
-        while not self.glance.stores_of(snapshot) and time.monotonic() < end:
-            time.sleep(0.1)
-        self.assertEqual({'dcn1'}, self.glance.stores_of(snapshot))
+        # Glance takes a location on after its answer (2024.2 and later).
+        stores = poll.until('store of the snapshot', lambda: self.glance.stores_of(snapshot))
+        self.assertEqual({'dcn1'}, stores)
         self.assertEqual(self.data, self.a.read('images/%s@snap' % snapshot, len(self.data)))
         (unshelved,) = self.one.run({
             'operation': 'unshelve', 'image_ref': snapshot, 'base_image_ref': image,
@@ -242,15 +240,15 @@ class HostTest(testtools.TestCase):
     """What a test sees of a host that is not as it should be."""
 
     def test_a_host_that_does_not_start_says_why(self):
-        cluster, _ = ceph_shared.sites()
-        with boot_run.Host(boot_run.document(
+        cluster, _ = ceph.sites()
+        with compute_hosts.Host(compute_hosts.document(
                 cluster, 'http://127.0.0.1:9', compute_driver='nowhere.Driver')) as host:
-            failed = self.assertRaises(run.LabError, host.ready)
+            failed = self.assertRaises(LabError, host.ready)
         self.assertIn('nowhere', str(failed))
 
     def test_a_host_that_was_killed_is_told_from_one_that_is_busy(self):
-        cluster, _ = ceph_shared.sites()
-        with boot_run.Host(boot_run.document(cluster, 'http://127.0.0.1:9')) as host:
+        cluster, _ = ceph.sites()
+        with compute_hosts.Host(compute_hosts.document(cluster, 'http://127.0.0.1:9')) as host:
             host.ready()
             host.kill()
-            self.assertRaises(run.LabError, host.run, {'operation': 'delete', 'name': 'none'})
+            self.assertRaises(LabError, host.run, {'operation': 'delete', 'name': 'none'})

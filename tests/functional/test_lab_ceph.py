@@ -15,7 +15,9 @@ import testtools
 from lab import ceph
 from lab import ceph_bindings
 from lab import ceph_glance
-from lab import ceph_shared
+from lab import paths
+from lab import poll
+from lab.poll import LabError
 from tests.functional import shared
 
 UNAVAILABLE = ceph.unavailable()
@@ -25,6 +27,8 @@ MEGABYTE = 1 << 20
 STARTER = '''
 import sys, time
 from lab import ceph
+from lab import poll
+from lab.poll import LabError
 ceph.Ceph(sys.argv[1], pools=['images'], auth='none').start()
 print('started', flush=True)
 time.sleep(600)
@@ -50,7 +54,7 @@ class LabCephTest(testtools.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.a, self.b = ceph_shared.sites()
+        self.a, self.b = ceph.sites()
 
     def test_two_clusters_know_nothing_of_each_other(self):
         self.assertNotEqual(self.a.fsid, self.b.fsid)
@@ -63,7 +67,7 @@ class LabCephTest(testtools.TestCase):
 
     def test_services_are_a_client_without_the_administrators_rights(self):
         self.a.rbd('--id', self.a.user, 'ls', 'images')
-        refused = self.assertRaises(ceph.CephError, self.a.ceph, '--id', self.a.user,
+        refused = self.assertRaises(LabError, self.a.ceph, '--id', self.a.user,
                                     'osd', 'pool', 'create', 'more', '8')
         self.assertIn('EACCES', str(refused))
 
@@ -81,7 +85,7 @@ class LabCephTest(testtools.TestCase):
         write = ('--id', self.a.user, 'create', 'images/refused', '--size', '8M')
         self.a.refuse_writes('images')
         try:
-            refused = self.assertRaises(ceph.CephError, self.a.rbd, *write)
+            refused = self.assertRaises(LabError, self.a.rbd, *write)
         finally:
             self.a.allow_writes()
         self.assertIn('Operation not permitted', str(refused))
@@ -142,21 +146,18 @@ class LifeTest(testtools.TestCase):
     def test_daemons_go_with_the_process_that_started_them_however_it_ends(self):
         starter = subprocess.Popen(
             [sys.executable, '-c', STARTER, self.directory], stdout=subprocess.PIPE,
-            cwd=os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+            cwd=paths.CHECKOUT)
         self.addCleanup(starter.stdout.close)
         self.assertEqual(b'started\n', starter.stdout.readline())
         self.assertEqual(2, len(daemons_of(self.directory)))
         starter.kill()
         starter.wait()
-        end = time.monotonic() + 20
-        while daemons_of(self.directory) and time.monotonic() < end:
-            time.sleep(0.1)
-        self.assertEqual([], daemons_of(self.directory))
+        poll.until('end of the daemons', lambda: not daemons_of(self.directory))
 
     def test_a_cluster_that_cannot_start_says_why_and_leaves_no_daemon(self):
         # Smaller than an OSD has to be.
         small = ceph.Ceph(self.directory, auth='none', size=MEGABYTE)
-        refused = self.assertRaises(ceph.CephError, small.start)
+        refused = self.assertRaises(LabError, small.start)
         self.assertIn('ceph-osd', str(refused))
         self.assertEqual([], daemons_of(self.directory))
 

@@ -14,10 +14,10 @@ import fixtures
 import requests
 import testtools
 
-from lab.cinder import error
 from lab.cinder import run
 from lab.cinder import server
 from lab import glance
+from lab.poll import LabError
 from lab import standins
 
 CHEAP = {'name': 'gold', 'extra_specs': {'image_service:store_id': 'cheap'}}
@@ -154,7 +154,7 @@ class VolumeProgramTest(LabTestCase):
 
     def test_a_manager_that_is_not_there_is_told_in_one_line(self):
         failure = self.assertRaises(
-            error.LabError, run.run,
+            LabError, run.run,
             {'glance_url': self.glance.url, 'operations': [], 'cache_dir': self.cache_dir,
              'volume_manager': 'no_such_module.VolumeManager'})
         self.assertIn('no_such_module', str(failure))

@@ -3,18 +3,21 @@
 
 import http.client
 import io
-import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 
 import ddt
 import fixtures
 import testtools
 
-from lab import glance as lab
+from lab.glance import BASE_IMAGE_FILTER
+from lab.glance import Glance
+from lab import paths
+from lab import poll
+from lab.poll import LabError
+from lab import processes
 
 STORES = {'fast': 'file', 'cheap': 'file', 'web': 'http', 'off': 'disabled', 'tiny': 'full:1000'}
 MEMBER = 'mallory:other:member,reader'
@@ -32,7 +35,7 @@ class SharedGlance(testtools.TestCase):
         cls.folder = fixtures.TempDir()
         cls.folder.setUp()
         cls.addClassCleanup(cls.folder.cleanUp)
-        cls.glance = lab.Glance(cls.folder.path, **cls.options)
+        cls.glance = Glance(cls.folder.path, **cls.options)
         cls.glance.start()
         cls.addClassCleanup(cls.glance.kill)
 
@@ -109,7 +112,7 @@ class StoresTest(SharedGlance):
         self.assertEqual(403, answer.status)
 
     def test_faults_need_the_filter(self):
-        self.assertRaisesRegex(lab.LabError, 'faults=True', self.glance.requests)
+        self.assertRaisesRegex(LabError, 'faults=True', self.glance.requests)
 
 
 class FaultsTest(SharedGlance):
@@ -145,7 +148,7 @@ class FaultsTest(SharedGlance):
 
     def test_503_without_reading_the_rest_of_the_upload(self):
         self.glance.fault('PUT', '/file$', at='body', after_bytes=1000, drain=False)
-        connection = http.client.HTTPConnection('127.0.0.1', self.glance.port, timeout=20)
+        connection = http.client.HTTPConnection('127.0.0.1', self.glance.port, timeout=poll.SECONDS)
         self.addCleanup(connection.close)
         connection.putrequest('PUT', '/v2/images/%s/file' % self.image_id)
         connection.putheader('Content-Length', '1000000')
@@ -163,12 +166,11 @@ class FaultsTest(SharedGlance):
         self.glance.fault('GET', '/v2/images/', action='hang')
         path = '/v2/images/%s' % self.image_id
         self.assertRaises(socket.timeout, self.glance.request, 'GET', path, timeout=0.3)
-        connection = http.client.HTTPConnection('127.0.0.1', self.glance.port, timeout=20)
+        connection = http.client.HTTPConnection('127.0.0.1', self.glance.port, timeout=poll.SECONDS)
         self.addCleanup(connection.close)
         self.glance.fault('GET', '/v2/images/', action='hang')
         connection.request('GET', path)
-        while len(self.glance.requests('GET')) < 2:
-            time.sleep(0.01)
+        poll.until('second request', lambda: len(self.glance.requests('GET')) == 2)
         self.glance.clear_faults()
         self.assertRaises(ConnectionError, connection.getresponse)
         self.assertEqual(200, self.glance.request('GET', path).status)
@@ -193,9 +195,9 @@ class FaultsTest(SharedGlance):
             self.assertEqual((500, 'yes'), (answer.status, answer.headers['x-fault']))
 
     def test_mistakes_in_a_fault_are_told(self):
-        self.assertRaisesRegex(lab.LabError, 'no such part of a fault: stauts',
+        self.assertRaisesRegex(LabError, 'no such part of a fault: stauts',
                                self.glance.fault, 'GET', stauts=500)
-        self.assertRaisesRegex(lab.LabError, 'only an outer fault',
+        self.assertRaisesRegex(LabError, 'only an outer fault',
                                self.glance.fault, 'GET', place='inner', action='reset')
 
 
@@ -203,7 +205,7 @@ class FilterTest(SharedGlance):
     """Filters are in the pipeline, and faults can be put behind them."""
 
     options = {'stores': {'fast': 'file', 'cheap': 'file'}, 'faults': True,
-               'filters': [lab.BASE_IMAGE_FILTER]}
+               'filters': [BASE_IMAGE_FILTER]}
 
     def test_base_image_filter_is_in_the_pipeline(self):
         base = self.glance.add_image(b'base', ['cheap'])
@@ -223,14 +225,14 @@ class LifeTest(testtools.TestCase):
         self.root = self.useFixture(fixtures.TempDir()).path
 
     def test_classic_glance_has_one_store_and_no_discovery(self):
-        with lab.Glance(self.root, {'only': 'file'}, multistore=False) as glance:
+        with Glance(self.root, {'only': 'file'}, multistore=False) as glance:
             self.assertEqual(404, glance.request('GET', '/v2/info/stores').status)
             image = glance.add_image(b'data')
             self.assertNotIn('stores', glance.image(image))
             self.assertEqual({image}, glance.files('only'))
 
     def test_killed_glance_comes_up_again_with_its_data_on_the_same_port(self):
-        with lab.Glance(self.root, {'fast': 'file'}) as glance:
+        with Glance(self.root, {'fast': 'file'}) as glance:
             url = glance.url
             image = glance.add_image(b'data')
             glance.kill()
@@ -243,31 +245,31 @@ class LifeTest(testtools.TestCase):
 
     def test_exception_in_the_block_leaves_no_process(self):
         try:
-            with lab.Glance(self.root, {'fast': 'file'}) as glance:
+            with Glance(self.root, {'fast': 'file'}) as glance:
                 pid = glance.pid
                 raise KeyboardInterrupt
         except KeyboardInterrupt:
             pass
-        self.assertTrue(_group_goes(pid))
+        poll.until('end of the group', lambda: not processes.members(pid))
 
     def test_starter_killed_by_sigkill_leaves_no_process(self):
         code = ('import sys, time; from lab.glance import Glance\n'
                 'glance = Glance(sys.argv[1], {"fast": "file"}); glance.start()\n'
-                'print(glance.pid, flush=True); time.sleep(60)')
-        starter = subprocess.Popen([sys.executable, '-c', code, self.root], cwd=lab.CHECKOUT,
+                'print(glance.pid, flush=True); time.sleep(600)')
+        starter = subprocess.Popen([sys.executable, '-c', code, self.root], cwd=paths.CHECKOUT,
                                    stdout=subprocess.PIPE, universal_newlines=True)
         self.addCleanup(starter.wait)
         self.addCleanup(starter.kill)
         self.addCleanup(starter.stdout.close)
         pid = int(starter.stdout.readline())
-        self.assertTrue(_group_is_there(pid))
+        self.assertTrue(processes.members(pid))
         starter.kill()
-        self.assertTrue(_group_goes(pid))
+        poll.until('end of the group', lambda: not processes.members(pid))
 
     def test_start_that_fails_shows_the_log_and_leaves_no_process(self):
-        glance = lab.Glance(self.root, {'fast': 'file'}, filters=[
+        glance = Glance(self.root, {'fast': 'file'}, filters=[
             {'name': 'broken', 'factory': 'no.such.module:factory'}])
-        error = self.assertRaises(lab.LabError, glance.start)
+        error = self.assertRaises(LabError, glance.start)
         self.assertIn("No module named 'no'", str(error))
         self.assertIsNone(glance.pid)
 
@@ -276,55 +278,32 @@ class LifeTest(testtools.TestCase):
             taken.bind(('127.0.0.1', 0))
             taken.listen(1)
             port = taken.getsockname()[1]
-            error = self.assertRaises(lab.LabError, lab.Glance(
+            error = self.assertRaises(LabError, Glance(
                 self.root, {'fast': 'file'}, port=port).start)
         self.assertEqual('port %d on 127.0.0.1 cannot be used: Address already in use' % port,
                          str(error))
 
     def test_mistakes_in_stores_are_told(self):
-        self.assertRaisesRegex(lab.LabError, 'default store b is none of a',
-                               lab.Glance, self.root, {'a': 'file'}, default='b')
+        self.assertRaisesRegex(LabError, 'default store b is none of a',
+                               Glance, self.root, {'a': 'file'}, default='b')
         self.assertRaisesRegex(ValueError, 'store a: no such kind of store: tape',
-                               lab.Glance(self.root, {'a': 'tape'}).start)
+                               Glance(self.root, {'a': 'tape'}).start)
 
     def test_command_line_prints_the_url_and_ends_on_ctrl_c(self):
         running = subprocess.Popen(
             [sys.executable, '-m', 'lab.glance', '--root', self.root, '--stores',
-             'a:file,b:file', '--default', 'b'], cwd=lab.CHECKOUT, stdout=subprocess.PIPE,
+             'a:file,b:file', '--default', 'b'], cwd=paths.CHECKOUT, stdout=subprocess.PIPE,
             universal_newlines=True)
         self.addCleanup(running.wait)
         self.addCleanup(running.kill)
         self.addCleanup(running.stdout.close)
         url = running.stdout.readline().split()[0]
-        connection = http.client.HTTPConnection(url[len('http://'):], timeout=20)
+        connection = http.client.HTTPConnection(url[len('http://'):], timeout=poll.SECONDS)
         connection.request('GET', '/v2/info/stores')
         self.assertIn(b'"id": "b", "description": "lab", "default": "true"',
                       connection.getresponse().read())
         connection.close()
         running.send_signal(signal.SIGINT)
-        self.assertEqual(0, running.wait(20))
-        connection = http.client.HTTPConnection(url[len('http://'):], timeout=20)
+        self.assertEqual(0, running.wait(poll.SECONDS))
+        connection = http.client.HTTPConnection(url[len('http://'):], timeout=poll.SECONDS)
         self.assertRaises(ConnectionRefusedError, connection.request, 'GET', '/')
-
-
-def _group_goes(pgid):
-    """Wait until no process of the group runs any more; False when that takes too long."""
-    end = time.monotonic() + 10
-    while _group_is_there(pgid):
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def _group_is_there(pgid):
-    """Tell whether a process of the group runs; a zombie does not."""
-    for pid in filter(str.isdigit, os.listdir('/proc')):
-        try:
-            with open('/proc/%s/stat' % pid, encoding='utf-8') as stream:
-                state, _, group = stream.read().rpartition(')')[2].split()[:3]
-        except OSError:
-            continue
-        if int(group) == pgid and state != 'Z':
-            return True
-    return False

@@ -10,8 +10,9 @@ import unittest
 import testtools
 
 from lab import glance
-from lab.nova import run
+from lab.nova import compute_hosts
 from lab.nova import tree
+from lab.poll import LabError
 
 TOKEN = 'demo:p1:member,reader'
 UPLOADS = ('snapshot', 'backup', 'shelve', 'cross_cell')
@@ -50,9 +51,9 @@ class LabNovaTest(testtools.TestCase):
             disk.write(cls.bytes)
         cls.base = cls.glance.add_image(b'base', ['cheap'], TOKEN, hw_disk_bus='scsi')
         cls.glance.forget_requests()
-        ran = run.run(cls.document(
+        ran = compute_hosts.run(cls.document(
             *[cls.operation(name) for name in UPLOADS],
-            {'operation': 'volume_snapshot', 'name': 'of-volume'}))
+            {'operation': 'volume_snapshot', 'image_name': 'of-volume'}))
         cls.results = {result['operation']: result for result in ran['results']}
         cls.uploads = cls.glance.requests('PUT', '/file$')
 
@@ -63,7 +64,7 @@ class LabNovaTest(testtools.TestCase):
 
     @classmethod
     def operation(cls, name, image_ref=None):
-        return {'operation': name, 'image_ref': image_ref or cls.base, 'name': 'of-disk',
+        return {'operation': name, 'image_ref': image_ref or cls.base, 'image_name': 'of-disk',
                 'disk': {'format': 'raw', 'bytes_from': cls.disk}}
 
     def image_of(self, operation):
@@ -109,7 +110,7 @@ class LabNovaTest(testtools.TestCase):
         gone = '11111111-2222-4333-8444-555555555555'
         self.glance.fault('PUT', '/file$', action='reset', skip=1)
         self.addCleanup(self.glance.clear_faults)
-        kept, refused = run.run(self.document(
+        kept, refused = compute_hosts.run(self.document(
             self.operation('snapshot', gone), self.operation('snapshot')))['results']
         self.assertEqual(gone, self.glance.image(kept['image_id'])['base_image_ref'])
         self.assertIn('GlanceConnectionFailed', refused['error'])
@@ -120,7 +121,7 @@ class LabNovaTest(testtools.TestCase):
         installed = tree.locate(sys.executable)
         root = tree.overlay(installed, os.path.join(self.root, 'overlay'),
                             {'nova/virt/multistore_lab.py': DRIVER})
-        result, = run.run(self.document(
+        result, = compute_hosts.run(self.document(
             self.operation('snapshot'), nova_root=root,
             compute_driver='multistore_lab.LibvirtDriver'))['results']
         self.assertIsNone(result['error'])
@@ -130,6 +131,6 @@ class LabNovaTest(testtools.TestCase):
         self.assertFalse(os.path.exists(os.path.join(installed, 'virt', 'multistore_lab.py')))
 
     def test_a_driver_that_is_not_there_is_told(self):
-        error = self.assertRaises(run.LabError, run.run, self.document(
+        error = self.assertRaises(LabError, compute_hosts.run, self.document(
             self.operation('snapshot'), compute_driver='nothere.LibvirtDriver'))
         self.assertIn('nothere', str(error))

@@ -8,10 +8,8 @@ import contextlib
 import os
 import socket
 import sqlite3
-import threading
-import time
 
-from lab.nova import boot_run
+from lab.nova import compute_hosts
 from tests.functional import copy_sites
 from tests.functional.copy_sites import ADMIN
 from tests.functional.copy_sites import base_file
@@ -22,6 +20,8 @@ from tests.functional.copy_sites import NEVER
 
 # Of hosts whose wait shall end; others wait for a minute.
 SHORT_SECONDS = 6
+# Of hosts that get on for another reason than that their time is over: the test would fail before.
+NEVER_ENDS = 3600
 
 
 class RowsTest(copy_sites.SitesTestCase):
@@ -48,7 +48,7 @@ class RowsTest(copy_sites.SitesTestCase):
     def test_hosts_of_a_site_and_servers_of_a_host_share_one_copy(self):
         image = self.image(megabytes=LARGE)
         hosts = [self.host(), self.host(number=1)]
-        ran = boot_run.run_all(hosts, [[boot(image, name=name) for name in 'ab']] * 2, parallel=2)
+        ran = compute_hosts.run_all(hosts, [[boot(image, name=name) for name in 'ab']] * 2, parallel=2)
         for one in ran:
             for booted in one['results']:
                 self.assertCloned(booted, image, self.a, LARGE)
@@ -56,7 +56,7 @@ class RowsTest(copy_sites.SitesTestCase):
 
     def test_lock_held_by_another_sites_copy_is_waited_for(self):
         image = self.image(megabytes=LARGE)
-        ran = boot_run.run_all([self.host(), self.host('dcn10')], [[boot(image)]] * 2)
+        ran = compute_hosts.run_all([self.host(), self.host('dcn10')], [[boot(image)]] * 2)
         for one, cluster in zip(ran, (self.a, self.b)):
             self.assertCloned(one['results'][0], image, cluster, LARGE)
         first, second = self.glance.copies(image)
@@ -72,7 +72,7 @@ class RowsTest(copy_sites.SitesTestCase):
 
     def test_host_that_cannot_ask_lets_another_host_of_the_site_ask(self):
         image = self.image()
-        sick = self.host(allowed=False, timeout=45, multistore_hooks={
+        sick = self.host(allowed=False, timeout=NEVER_ENDS, multistore_hooks={
             'auth_type': 'password', 'auth_url': 'http://127.0.0.1:9/v3', 'username': 'u', 'password': 'p',
             'project_name': 'p', 'user_domain_name': 'd', 'project_domain_name': 'd'})
         well = self.host()
@@ -80,9 +80,8 @@ class RowsTest(copy_sites.SitesTestCase):
             host.ready()
         sick.start([boot(image)])
         self.wait_until(lambda: 'Glance cannot be asked' in sick.log)
-        started = time.monotonic()
+        # Long before the other one's time is over.
         self.assertCloned(self.boot(well, image), image, self.a)
-        self.assertLess(time.monotonic() - started, 25)
         self.assertCloned(sick.results()['results'][0], image, self.a)
 
     def test_glance_that_cannot_be_reached_when_a_boot_begins_is_waited_for(self):
@@ -118,7 +117,7 @@ class FailuresTest(copy_sites.SitesTestCase):
 
     def test_failed_copy_is_noticed_at_the_next_look_and_a_later_boot_asks_again(self):
         image = self.image()
-        host = self.never()
+        host = self.never(timeout=NEVER_ENDS)
         host.ready()
         self.refuse_writes()
         for _ in range(2):      # the second one finds what the first one left
@@ -127,7 +126,6 @@ class FailuresTest(copy_sites.SitesTestCase):
             copy = self.glance.copies(image)[-1]
             self.assertIn(copy.stores, [('dcn1',)])
             self.assertEqual('dcn1', self.glance.image(image)['os_glance_failed_import'])
-            self.assertLess(booted['ended'] - copy.changed, 10)
         self.assertEqual([202, 202], self.asked(image))
         self.a.allow_writes()
         self.assertCloned(self.boot(host, image), image, self.a)
@@ -138,7 +136,7 @@ class FailuresTest(copy_sites.SitesTestCase):
         for host in hosts:
             host.ready()
         self.refuse_writes()
-        for one in boot_run.run_all(hosts, [[boot(image)]] * 2):
+        for one in compute_hosts.run_all(hosts, [[boot(image)]] * 2):
             self.assertRefused(one['results'][0], 'see the glance-api log for the cause')
         self.assertEqual([202], self.asked(image))
 
@@ -152,9 +150,6 @@ class FailuresTest(copy_sites.SitesTestCase):
             'username': 'u', 'password': 'p', 'project_name': 'p', 'user_domain_name': 'd',
             'project_domain_name': 'd'})
         host.start([boot(self.image())])
-        killer = threading.Timer(60, host.kill)
-        killer.start()
-        self.addCleanup(killer.cancel)
         self.assertRefused(host.results()['results'][0], 'longer than %d seconds' % SHORT_SECONDS)
 
     def test_without_credentials_the_refusal_names_policy_and_options(self):
@@ -194,13 +189,12 @@ class FailuresTest(copy_sites.SitesTestCase):
     def test_wrong_credentials_end_the_wait_at_once(self):
         # No Keystone is here; what answers on this path answers as Keystone to a wrong password.
         self.glance.fault('POST', '/v3/auth/tokens', status=401, times=None)
-        host = self.never(allowed=False, multistore_hooks={
+        host = self.never(allowed=False, timeout=NEVER_ENDS, multistore_hooks={
             'auth_type': 'v3password', 'auth_url': self.glance.url + '/v3', 'username': 'nova',
             'password': 'wrong', 'user_domain_id': 'default', 'project_name': 'service',
             'project_domain_id': 'default'})
         booted = self.boot(host, self.image())
         self.assertRefused(booted, '401')
-        self.assertLess(booted['seconds'], 30)
 
     def test_incomplete_credentials_are_named(self):
         host = self.never(allowed=False, multistore_hooks={'auth_type': 'v3password'})
@@ -244,12 +238,10 @@ class FailuresTest(copy_sites.SitesTestCase):
         image = self.image()
         host = self.never(timeout=SHORT_SECONDS)
         host.ready()
-        self.glance.fault('POST', '/import$', action='hang', seconds=40)
-        started = time.monotonic()
+        self.glance.fault('POST', '/import$', action='hang', seconds=NEVER_ENDS)
         booted = self.boot(host, image)
         self.glance.clear_faults()
         self.assertRefused(booted, 'longer than %d seconds' % SHORT_SECONDS)
-        self.assertLess(time.monotonic() - started, 30)
 
     def test_site_whose_cluster_is_away_does_not_outlive_the_deadline_by_much(self):
         image = self.image(megabytes=LARGE)
@@ -259,7 +251,7 @@ class FailuresTest(copy_sites.SitesTestCase):
         self.wait_for_copy(image)
         self.a.stop()
         try:
-            self.wait_until(lambda: 'Image %s is unacceptable' % image in host.log, 40)
+            self.wait_until(lambda: 'Image %s is unacceptable' % image in host.log)
         finally:
             self.a.start()
         booted = host.results()['results'][0]

@@ -8,7 +8,7 @@ and ``test_lab_boot`` does not show it.
 import os
 import subprocess
 
-from lab.nova import boot_run
+from lab.nova import compute_hosts
 from tests.functional import copy_sites
 from tests.functional.copy_sites import ADMIN
 from tests.functional.copy_sites import base_file
@@ -283,7 +283,7 @@ class HiddenTest(copy_sites.SitesTestCase):
     def test_both_sites_at_once(self):
         image = self.image(megabytes=64)
 
-        ran = boot_run.run_all([self.host(), self.host('dcn10')], [[boot(image)]] * 2)
+        ran = compute_hosts.run_all([self.host(), self.host('dcn10')], [[boot(image)]] * 2)
         for one, cluster in zip(ran, (self.a, self.b)):
             self.assertCloned(one['results'][0], image, cluster, 64)
         self.assertEqual({'central', 'dcn1', 'dcn10'}, self.glance.stores_of(image))

@@ -11,7 +11,7 @@ import unittest
 from testtools.matchers import StartsWith
 
 from lab import ceph
-from lab.nova import boot_run
+from lab.nova import compute_hosts
 from tests.functional import copy_sites
 from tests.functional.copy_sites import boot
 from tests.functional.copy_sites import LARGE
@@ -39,7 +39,7 @@ class TrainTest(copy_sites.SitesTestCase):
     def test_cold_image_is_copied_and_cloned_at_both_sites_by_servers_of_one_host_too(self):
         image = self.image(megabytes=LARGE)
         hosts = [self.host(), self.host('dcn10')]
-        ran = boot_run.run_all(hosts, [[boot(image, name=name) for name in 'ab']] * 2, parallel=2)
+        ran = compute_hosts.run_all(hosts, [[boot(image, name=name) for name in 'ab']] * 2, parallel=2)
         for one, cluster in zip(ran, (self.a, self.b)):
             for booted in one['results']:
                 self.assertCloned(booted, image, cluster, LARGE)

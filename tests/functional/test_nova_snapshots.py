@@ -6,7 +6,7 @@ import uuid
 
 import testtools
 
-from lab import glance as lab
+from lab.glance import BASE_IMAGE_FILTER
 from tests.functional import nova_runs
 from tests.functional import shared
 
@@ -139,7 +139,7 @@ class WithoutFilterTest(SnapshotTestCase):
 
     def test_volume_backed_snapshot_goes_to_the_default_store(self):
         result, = nova_runs.compute(self.glance, OURS, {
-            'operation': 'volume_snapshot', 'image_ref': '', 'name': 'of a volume'})
+            'operation': 'volume_snapshot', 'image_ref': '', 'image_name': 'of a volume'})
         self.assertIsNone(result['error'])
         self.assertIsIn({'fast'}, result['image_id'], b'')
 
@@ -166,7 +166,7 @@ class RefusingStoreTest(SnapshotTestCase):
 class WithFilterTest(SnapshotTestCase):
 
     name = 'filtered'
-    options = dict(SnapshotTestCase.options, filters=[lab.BASE_IMAGE_FILTER])
+    options = dict(SnapshotTestCase.options, filters=[BASE_IMAGE_FILTER])
 
     def test_stock_snapshot_goes_to_the_base_images_store(self):
         base_image = self.base('rbd')

@@ -22,6 +22,7 @@ import zipfile
 import fixtures
 import testtools
 
+from lab import checkout
 from tests.functional import cli
 from tests.functional import shared
 
@@ -60,7 +61,7 @@ def built():
     """Return {'wheel': path, 'sdist': path, 'files': those of the tree}, built from a copy of the tree."""
     if not _built:
         tree, out = shared.folder('tree'), shared.folder('built')
-        files = _copy_tree(tree)
+        files = checkout.copy(tree)
         for what in ('sdist', 'wheel'):
             done = subprocess.run([sys.executable, '-c', BUILD.format(what), out], cwd=tree,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
@@ -68,22 +69,6 @@ def built():
                 raise AssertionError(done.stdout[-3000:])
         _built.update(files=files, wheel=glob.glob(out + '/*.whl')[0], sdist=glob.glob(out + '/*.tar.gz')[0])
     return _built
-
-
-def _copy_tree(tree):
-    """Copy what git has of the tree, and what is to be added to it; make it a git repository, for pbr."""
-    listed = subprocess.run(['git', 'ls-files', '-z', '-co', '--exclude-standard'], cwd=CHECKOUT, check=True,
-                            stdout=subprocess.PIPE).stdout.decode('utf-8')
-    files = sorted({name for name in listed.split('\0')
-                    if name and os.path.isfile(os.path.join(CHECKOUT, name))})
-    for name in files:
-        os.makedirs(os.path.dirname(os.path.join(tree, name)), exist_ok=True)
-        shutil.copy2(os.path.join(CHECKOUT, name), os.path.join(tree, name))
-    for command in (['init'], ['add', '-A'], ['commit', '-m', 'The tree']):
-        subprocess.run(['git', '-c', 'user.name=Test', '-c', 'user.email=test@localhost',
-                        '-c', 'commit.gpgsign=false'] + command, cwd=tree,
-                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return files
 
 
 @unittest.skipUnless(os.path.exists(os.path.join(CHECKOUT, '.git')), 'not a git checkout: pbr needs one')

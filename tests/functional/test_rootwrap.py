@@ -12,13 +12,13 @@ import os
 import subprocess
 import sys
 import sysconfig
-import time
 import unittest
 import uuid
 
 import ddt
 import testtools
 
+from lab import poll
 from tests.functional import rootwrap_user
 from tests.functional import shared
 
@@ -286,10 +286,12 @@ class StoreTest(testtools.TestCase):
     def setUpClass(cls):
         super().setUpClass()
         need_user()
-        from lab.volume_store import lab as volume_lab
-        if volume_lab.unavailable(['loop']):
-            raise unittest.SkipTest(volume_lab.unavailable(['loop']))
-        cls.lab = volume_lab.Lab(shared.folder('rootwrap-lab'), {'gold': volume_lab.ours('loop')})
+        from lab.volume_store.lab import Lab
+        from lab.volume_store.lab import ours
+        from lab.volume_store.lab import unavailable_with
+        if unavailable_with(['loop']):
+            raise unittest.SkipTest(unavailable_with(['loop']))
+        cls.lab = Lab(shared.folder('rootwrap-lab'), {'gold': ours('loop')})
         cls.addClassCleanup(cls.lab.stop)
         cls.lab.start()
 
@@ -315,10 +317,7 @@ class StoreTest(testtools.TestCase):
         self.assert_nothing_is_left()
 
     def assert_nothing_is_left(self):
-        deadline = time.monotonic() + 20
-        while self.lab.cinder.volumes() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        self.assertEqual({}, self.lab.cinder.volumes())
+        poll.until('end of all volumes', lambda: not self.lab.cinder.volumes())
         self.assertEqual({}, self.lab.cinder.attachments())
         self.assertEqual([], self.lab.left())
         for name in os.listdir('/dev'):

@@ -13,10 +13,8 @@ import os
 import re
 import shutil
 import socket
-import ssl
 import subprocess
 import sys
-import threading
 import time
 import unittest
 
@@ -26,9 +24,12 @@ import testtools
 from lab import ceph
 from lab import ceph_bindings
 from lab import ceph_glance
-from lab import ceph_shared
-from lab.cinder import keystone
-from lab import glance as lab
+from lab.glance import ADMIN
+from lab.glance import BASE_IMAGE_FILTER
+from lab.glance import Glance
+from lab import http_server
+from lab import keystone
+from lab import paths
 from multistore_hooks.cli import main as hooks_main
 from multistore_hooks.status import command
 from tests.functional import shared
@@ -107,13 +108,13 @@ class WithGlance(StatusCase):
         super().setUp()
         self.glance = shared.glance(
             'status', stores={'dcn1': 'file', 'dcn10': 'file', 'web': 'http'}, default='dcn1',
-            filters=[lab.BASE_IMAGE_FILTER])
+            filters=[BASE_IMAGE_FILTER])
         if not getattr(self.glance, 'status_image', None):
             self.glance.status_image = self.glance.add_image(b'raw', ['dcn1'], visibility='public')
         self.conf = os.path.join(self.glance.root, 'etc', 'glance-api.conf')
         self.authenticate(self.glance)
 
-    def authenticate(self, glance, token=lab.ADMIN):
+    def authenticate(self, glance, token=ADMIN):
         for name, value in (('OS_AUTH_TYPE', 'admin_token'), ('OS_ENDPOINT', glance.url),
                             ('OS_TOKEN', token)):
             self.useFixture(fixtures.EnvironmentVariable(name, value))
@@ -206,7 +207,7 @@ class PageTest(WithGlance):
 
     def setUp(self):
         super().setUp()
-        page = os.path.join(lab.CHECKOUT, 'doc', 'source', 'upgrade_check.rst')
+        page = os.path.join(paths.CHECKOUT, 'doc', 'source', 'upgrade_check.rst')
         with open(page, encoding='utf-8') as stream:
             self.page = stream.read()
 
@@ -214,7 +215,7 @@ class PageTest(WithGlance):
         self.forget()
         self.useFixture(fixtures.EnvironmentVariable('OS_CLIENT_CONFIG_FILE', self.file(
             'clouds.yaml', json.dumps({'clouds': {'mycloud': {
-                'auth_type': 'admin_token', 'auth': {'endpoint': self.glance.url, 'token': lab.ADMIN}}}}))))
+                'auth_type': 'admin_token', 'auth': {'endpoint': self.glance.url, 'token': ADMIN}}}}))))
         files = {'/etc/nova/nova.conf': self.nova_conf(), '/etc/glance/glance-api.conf': self.conf,
                  '/etc/cinder/cinder.conf': self.file('cinder.conf', '[DEFAULT]\n')}
         export, *commands = re.findall(r'^   \$ (.*)', self.page.replace('\\\n', ''), re.MULTILINE)
@@ -266,7 +267,7 @@ class StoresTest(WithGlance):
         running = self.enter(keystone.Keystone('admin'))
         running.catalog = catalog
         self.forget()
-        for name, value in (('AUTH_URL', running.url), ('USERNAME', 'admin'), ('PASSWORD', 'x'),
+        for name, value in (('AUTH_URL', running.auth_url), ('USERNAME', 'admin'), ('PASSWORD', 'x'),
                             ('PROJECT_NAME', 'admin'), ('USER_DOMAIN_NAME', 'Default'),
                             ('PROJECT_DOMAIN_NAME', 'Default')):
             self.useFixture(fixtures.EnvironmentVariable('OS_' + name, value))
@@ -342,7 +343,7 @@ class CopyTest(WithGlance):
                           'credentials', self.check(*self.with_section(
                               own % (self.glance.url, MEMBER, self.glance.url))), 'copy-image')
         self.assert_mended(self.check(*self.with_section(
-            own % (self.glance.url, lab.ADMIN, self.glance.url))), 'copy-image')
+            own % (self.glance.url, ADMIN, self.glance.url))), 'copy-image')
 
     def test_credentials_that_are_not_complete(self):
         section = self.with_section('[multistore_hooks]\nauth_type = password\nusername = nova\n')
@@ -352,7 +353,7 @@ class CopyTest(WithGlance):
         self.forget()
         checked = self.check(*self.with_section(
             '[multistore_hooks]\nauth_type = admin_token\nendpoint = %s\ntoken = %s\n'
-            '[glance]\nendpoint_override = %s\n' % (self.glance.url, lab.ADMIN, self.glance.url)))
+            '[glance]\nendpoint_override = %s\n' % (self.glance.url, ADMIN, self.glance.url)))
         self.assert_mended(checked, 'Glance answers')
         self.assert_mended(checked, 'copy-image')
 
@@ -374,7 +375,7 @@ class RunningGlanceTest(WithGlance):
         root = os.path.join(self.folder, 'second')
         conf = os.path.join(root, 'etc', 'glance-api.conf')
         off = {'DEFAULT': {'enabled_import_methods': '[glance-direct]'}}
-        with lab.Glance(root, {'dcn1': 'file', 'odd': ('no_such_driver', {})}, conf=off) as glance:
+        with Glance(root, {'dcn1': 'file', 'odd': ('no_such_driver', {})}, conf=off) as glance:
             self.authenticate(glance)
             nova = self.nova_conf(images_rbd_glance_store_name='dcn1')
             checked = self.check('--glance-conf', conf, '--nova-conf', nova)
@@ -385,8 +386,8 @@ class RunningGlanceTest(WithGlance):
                               self.check('--nova-conf', nova), 'copy-image')
             self.assert_found("the pipeline of the flavor '' has no filter of multistore_hooks", checked,
                               'Filter in Glance', code=1)
-        with lab.Glance(root, {'dcn1': 'file', 'odd': 'file'},
-                        filters=[lab.BASE_IMAGE_FILTER]) as glance:
+        with Glance(root, {'dcn1': 'file', 'odd': 'file'},
+                    filters=[BASE_IMAGE_FILTER]) as glance:
             self.authenticate(glance)
             checked = self.check('--glance-conf', conf)
             for name in ('Drivers of the stores', 'copy-image', 'Filter in Glance'):
@@ -394,7 +395,7 @@ class RunningGlanceTest(WithGlance):
 
     def test_glance_with_one_store(self):
         root = os.path.join(self.folder, 'single')
-        with lab.Glance(root, {'only': 'file'}, multistore=False) as glance:
+        with Glance(root, {'only': 'file'}, multistore=False) as glance:
             self.authenticate(glance)
             checked = self.check('--glance-conf', os.path.join(root, 'etc', 'glance-api.conf'))
             self.assert_found('Glance has one store and no discovery of stores (404)', checked,
@@ -504,7 +505,7 @@ class HooksTest(StatusCase):
                           self.while_running(sys.executable), 'Hook in nova-compute', code=1)
 
     def while_running(self, python):
-        program = self.file('nova-compute', 'import time\ntime.sleep(60)\n')
+        program = self.file('nova-compute', 'import time\ntime.sleep(600)\n')
         process = subprocess.Popen(
             [python, program, '--config-file', self.nova],
             env=dict(os.environ, PYTHONPATH=self.tree), stdin=subprocess.DEVNULL)
@@ -595,9 +596,15 @@ class ReachTest(WithGlance):
         checked = self.check('--os-endpoint', self.glance.url + '/healthcheck')
         self.assert_found("is not Glance's API", checked, 'Glance answers')
 
+    def keystone(self, glance_url, **tls):
+        """Return a keystone that knows one password, 'right'."""
+        made = keystone.Keystone('admin', password='right', **tls)
+        made.catalog['image'] = glance_url
+        return made
+
     def test_wrong_password(self):
         self.forget()
-        with _Keystone(self.glance.url) as running:
+        with self.keystone(self.glance.url) as running:
             arguments = ['--os-auth-type', 'password', '--os-auth-url', running.url, '--os-username',
                          'admin', '--os-project-name', 'admin', '--os-user-domain-name', 'Default',
                          '--os-project-domain-name', 'Default', '--os-password']
@@ -610,7 +617,7 @@ class ReachTest(WithGlance):
     def test_certificate_that_is_not_trusted(self):
         self.forget()
         certificate, key = self.certificate()
-        with _Keystone(self.glance.url, certificate, key) as running:
+        with self.keystone(self.glance.url, certificate=certificate, key=key) as running:
             arguments = ['--os-auth-type', 'password', '--os-auth-url', running.url, '--os-username',
                          'admin', '--os-project-name', 'admin', '--os-user-domain-name', 'Default',
                          '--os-project-domain-name', 'Default', '--os-password', 'right']
@@ -629,7 +636,7 @@ class ReachTest(WithGlance):
 
     def test_clouds_yaml(self):
         path = self.file('clouds.yaml', json.dumps({'clouds': {'lab': {
-            'auth_type': 'admin_token', 'auth': {'endpoint': self.glance.url, 'token': lab.ADMIN}}}}))
+            'auth_type': 'admin_token', 'auth': {'endpoint': self.glance.url, 'token': ADMIN}}}}))
         self.forget()
         self.useFixture(fixtures.EnvironmentVariable('OS_CLIENT_CONFIG_FILE', path))
         checked = self.check('--os-cloud', 'lab')
@@ -657,7 +664,7 @@ class CephTest(StatusCase):
     """Two real clusters; the check asks one, and Glance tells the other."""
 
     def test_store_in_the_cluster_of_another_site(self):
-        a, b = ceph_shared.sites()
+        a, b = ceph.sites()
         bindings = ceph_bindings.directory(os.path.join(self.folder, 'bindings'))
         with ceph_glance.Glance(os.path.join(self.folder, 'glance'), {
                 'dcn1': ceph_glance.store(a), 'dcn10': ceph_glance.store(b)}) as glance:
@@ -667,8 +674,8 @@ class CephTest(StatusCase):
                 lines += ['[multistore_hooks]'] + ['%s = %s' % pair for pair in more.items()]
                 nova = self.file('nova.conf', '\n'.join(lines))
                 environ = dict(os.environ, OS_AUTH_TYPE='admin_token', OS_ENDPOINT=glance.url,
-                               OS_TOKEN=lab.ADMIN,
-                               PYTHONPATH=os.pathsep.join([bindings, lab.CHECKOUT]))
+                               OS_TOKEN=ADMIN,
+                               PYTHONPATH=os.pathsep.join([bindings, paths.CHECKOUT]))
                 done = subprocess.run(
                     [sys.executable, '-m', 'multistore_hooks.status.command', 'upgrade', 'check', '--json',
                      '--nova-conf', nova], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -683,93 +690,15 @@ class CephTest(StatusCase):
                               check('dcn1', glance_rbd_pool='glance'), name)
 
 
-class _Server:
-    """A server on loopback, in a thread."""
-
-    def __init__(self, certificate=None, key=None):
-        import http.server
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.answer(*outer.get(self.path))
-
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
-                self.answer(*outer.post(body))
-
-            def answer(self, code, body, headers=()):
-                data = json.dumps(body).encode()
-                self.send_response(code)
-                for name, value in [('Content-Type', 'application/json'),
-                                    ('Content-Length', str(len(data)))] + list(headers):
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_unused):
-                pass
-
-        class Quiet(http.server.ThreadingHTTPServer):
-            def handle_error(self, request, client_address):
-                pass  # a client that refuses our certificate
-
-        self._server = Quiet(('127.0.0.1', 0), Handler)
-        scheme = 'http'
-        if certificate:
-            scheme, context = 'https', ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(certificate, key)
-            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self.url = '%s://127.0.0.1:%d' % (scheme, self._server.server_port)
-
-    def __enter__(self):
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_unused):
-        self._server.shutdown()
-        self._server.server_close()
-
-    def get(self, path):
-        return 404, {}
-
-    def post(self, body):
-        return 404, {}
-
-
-class _Volumes(_Server):
+class _Volumes(http_server.JsonServer):
     """Answers Cinder's list of volume types, with one that names a store."""
 
     def __init__(self, store):
         super().__init__()
         self.store = store
 
-    def get(self, path):
+    def answer(self, _method, path, *_request):
         if '/types' not in path:
-            return 404, {}
+            return 404, {}, {}
         return 200, {'volume_types': [{'name': 'gold', 'extra_specs': {
-            'image_service:store_id': self.store}}]}
-
-
-class _Keystone(_Server):
-    """Knows one password, 'right'; the lab's stand-in for keystone believes everybody."""
-
-    def __init__(self, glance_url, certificate=None, key=None):
-        super().__init__(certificate, key)
-        self._tokens = keystone.Keystone('admin')
-        self._tokens.catalog = {'image': glance_url}
-
-    def __exit__(self, *unused):
-        super().__exit__(*unused)
-        self._tokens._server.server_close()
-
-    def get(self, path):
-        return 200, {'version': {'id': 'v3.14', 'status': 'stable', 'media-types': [],
-                                 'links': [{'rel': 'self', 'href': self.url + '/v3'}]}}
-
-    def post(self, body):
-        user = body['auth']['identity']['password']['user']
-        if user['password'] != 'right':
-            return 401, {'error': {'message': 'The request you have made requires authentication.'}}
-        token, answer = self._tokens.token(user['name'])
-        return 201, answer, [('X-Subject-Token', token)]
+            'image_service:store_id': self.store}}]}, {}

@@ -5,11 +5,8 @@ A real Glance with our driver, a real Cinder, os-brick as it is.
 """
 
 import concurrent.futures
-import contextlib
 import hashlib
-import json
 import os
-import time
 import uuid
 
 from keystoneauth1 import adapter
@@ -17,15 +14,16 @@ from keystoneauth1 import session
 from keystoneauth1 import token_endpoint
 
 from lab.cinder import client
+from lab import poll
+from lab.poll import LabError
 from lab.volume_store import case
-from lab.volume_store import lab as lab_module
+from lab.volume_store.lab import PROJECTS
+from lab.volume_store.lab import SERVICE
 from multistore_hooks.volume_store import cinder_client
 
 MIB, GIB = case.MIB, case.GIB
 #: Odd, longer than any piece, with holes at odd places.
 SIZE = 9 * MIB + 12345
-#: More than the sockets' buffers, and what Glance reads ahead, hold of a download that nobody reads on.
-HELD = 64 * MIB
 EDGES = ((0, 0), (1, 1), (4095, 4096), (4 * MIB - 1, 4 * MIB + 1), (SIZE - 1, SIZE - 1), (3, SIZE - 4))
 
 
@@ -64,14 +62,16 @@ class Basics:
         self.assertEqual((1, str(SIZE)), (volume['size'], volume['metadata']['image_size']))
 
     def test_many_readers_at_once_share_one_attachment(self):
-        data = os.urandom(HELD)
-        image = self.upload(self.store, data)
-        self.settle_attachments()
+        data = picture()
+        image = self.upload('patient-' + self.store, data)
+        self.assertEqual({}, self.cinder.attachments())
         self.lab.proxy.clear()
-        with self.held(image), concurrent.futures.ThreadPoolExecutor(6) as pool:
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
             found = list(pool.map(lambda _: self.digest(image), range(12)))
-        self.assertEqual({(HELD, hashlib.sha512(data).hexdigest())}, set(found))
+        self.assertEqual({(SIZE, hashlib.sha512(data).hexdigest())}, set(found))
         self.assertEqual(1, self.attached())
+        self.forget(image)
+        self.assertNothingLeft()
 
     def test_an_image_whose_volume_is_in_use_is_not_deleted(self):
         data = picture()
@@ -124,7 +124,7 @@ class Flows(Basics):
         self.assertEqual([], self.lab.left())
         volume = self.cinder.volumes()[self.volume_of(image)]
         self.assertEqual(
-            (1, 'available', [], self.kind.volume_type, lab_module.PROJECTS[lab_module.SERVICE],
+            (1, 'available', [], self.kind.volume_type, PROJECTS[SERVICE],
              'image-' + image),
             (volume['size'], volume['status'], volume['attachments'], volume['volume_type'],
              volume['os-vol-tenant-attr:tenant_id'], volume['name']))
@@ -146,16 +146,15 @@ class Flows(Basics):
         self.assertEqual((206, data[-77:]), (answer.status, answer.body))
 
     def test_a_hundred_ranges_cost_one_attachment(self):
-        data = os.urandom(HELD)
-        image = self.upload(self.store, data)
-        self.settle_attachments()
+        data = picture()
+        image = self.upload('patient-' + self.store, data)
         self.lab.proxy.clear()
-        with self.held(image):
-            for number in range(100):
-                first = number * HELD // 101
-                self.assertEqual(data[first:first + 4096], self.range(image, first, first + 4095))
+        for number in range(100):
+            first = number * SIZE // 101
+            self.assertEqual(data[first:first + 4096], self.range(image, first, first + 4095))
         self.assertEqual(1, self.attached())
-        self.settle_attachments()
+        self.forget(image)
+        self.assertNothingLeft()
         self.assertEqual(1, self.lab.proxy.count('DELETE', '/attachments/'))
 
     def test_a_deleted_image_takes_its_volume_along(self):
@@ -181,10 +180,7 @@ class Flows(Basics):
         self.assertEqual(204, self.glance.request(
             'DELETE', '/v2/stores/%s/%s' % (self.store, into)).status)
         self.assertEqual(data, self.glance.download(into))
-        deadline = time.monotonic() + case.PATIENCE
-        while volume in self.cinder.volumes() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        self.assertNotIn(volume, self.cinder.volumes())
+        self.wait_for(lambda: volume not in self.cinder.volumes())
 
     def test_cinder_clones_a_raw_image(self):
         data = picture()
@@ -225,30 +221,12 @@ class FlowCase(case.Case):
         """Return the store's driver, type and user."""
         return self.lab._stores[self.store]
 
-    def wait_for(self, condition, seconds=case.PATIENCE):
+    def wait_for(self, condition):
         """Wait until a condition is true."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            self.assertLess(time.monotonic(), deadline, 'it does not come about\n' + self.said()[-3000:])
-            time.sleep(0.1)
-
-    @contextlib.contextmanager
-    def held(self, image):
-        """Keep an image of HELD bytes attached, however slow the machine is: by a download that goes on."""
-        connection, answer = self.begin_download(image)
         try:
-            answer.read(MIB)
-            yield
-        finally:
-            connection.close()
-
-    def add_location(self, image, store, volume):
-        """Tell Glance that a volume is an image; return whether it takes that."""
-        value = {'url': 'cinder://%s/%s' % (store, volume), 'metadata': {'store': store}}
-        return self.glance.request(
-            'PATCH', '/v2/images/' + image,
-            headers={'Content-Type': 'application/openstack-images-v2.1-json-patch'},
-            data=json.dumps([{'op': 'add', 'path': '/locations/-', 'value': value}]).encode()).status == 200
+            poll.until('it', condition)
+        except LabError as error:
+            self.fail('%s\n%s' % (error, self.said()[-3000:]))
 
     def settle_attachments(self):
         """Wait until nothing is attached any more, and no device is left."""
@@ -264,7 +242,7 @@ class FlowCase(case.Case):
     def break_off_upload(self, image, data):
         """Announce some data, send half of it, and hang up."""
         import http.client
-        connection = http.client.HTTPConnection('127.0.0.1', self.glance.port, timeout=60)
+        connection = http.client.HTTPConnection('127.0.0.1', self.glance.port, timeout=poll.SECONDS)
         connection.putrequest('PUT', '/v2/images/%s/file' % image)
         for name, value in (('X-Auth-Token', 'admin:admin:admin,member,reader,service'),
                             ('X-Image-Meta-Store', self.store), ('Content-Length', str(len(data))),

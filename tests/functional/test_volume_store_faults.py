@@ -8,23 +8,26 @@ cases; all of them with VOLUME_STORE_FAULTS=all.
 """
 
 import collections
+import contextlib
 import hashlib
 import http.client
-import os
 import re
 import sys
-import time
 
+from lab import poll
+from lab.poll import LabError
 from lab.volume_store import case
 from lab.volume_store import points
 from tests.functional import test_volume_store
 
-ALL = os.environ.get('VOLUME_STORE_FAULTS') == 'all'
+ALL = case.ALL_FAULTS
 MIB = case.MIB
 #: Three pieces.
 SIZE = 9 * MIB + 12345
-#: What the stores of the matrix are told to wait at most, in seconds, and how long a call hangs.
-PATIENCE, HANG = 3, 5
+#: How long a call hangs, in seconds: longer than the stores wait then.
+HANG = 5
+#: What stock leaves, it leaves: seconds after which that counts.
+STOCK_SECONDS = 3
 RETRIES = 1
 IDS = re.compile('[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32}')
 #: Something of this stands in the log when the fault was met.
@@ -160,8 +163,10 @@ class Matrix(test_volume_store.FlowCase):
             action = one.arguments.get('action', 'error')
             if not re.search(SIGNS[action], self.said()):
                 self.tally.unsaid.append(one.name)
-        # What stock leaves, it leaves for ever.
-        left = self.settled((HANG if ALL else 0) + (PATIENCE if self.stock else PATIENCE + 10))
+        if self.stock:
+            left = self.settled(STOCK_SECONDS)
+        else:
+            left = self.settled(enough=lambda found: all(self.told(line) for line in found))
         if left and not all(self.told(line) for line in left):
             self.tally.leaks.append('%s: %s' % (one.name, left))
         if left:
@@ -242,11 +247,10 @@ class Matrix(test_volume_store.FlowCase):
             self.inject(one)
             answer = self.glance.request('DELETE', '/v2/images/' + image)
             self.heal()
-            deadline = time.monotonic() + 5
             gone = volume not in self.cinder.volumes()
-            while not gone and answer.status == 204 and time.monotonic() < deadline:
-                time.sleep(0.1)
-                gone = volume not in self.cinder.volumes()
+            if not gone and answer.status == 204:
+                with contextlib.suppress(LabError):
+                    gone = poll.until('end of the volume', lambda: volume not in self.cinder.volumes())
             if answer.status == 204 and not gone:
                 self.tally.lies.append('%s: deleted, and volume %s is there' % (one.name, volume))
             shown = self.glance.request('GET', '/v2/images/' + image)

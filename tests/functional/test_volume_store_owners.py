@@ -7,18 +7,23 @@ import json
 import os
 import signal
 import sqlite3
-import time
 import uuid
 
+from lab import ceph_bindings
 from lab.cinder import client
-from lab import glance as glance_lab
+from lab.glance import ADMIN
+from lab import poll
 from lab.volume_store import case
-from lab.volume_store import lab as lab_module
+from lab.volume_store.lab import OTHER
+from lab.volume_store.lab import ours
+from lab.volume_store.lab import PROJECTS
+from lab.volume_store.lab import SERVICE
+from lab.volume_store.lab import stock
 from tests.functional import test_volume_store
 
 MIB = case.MIB
 SECRET = b'somebody else\'s' * 1000
-SERVICE = '%s:%s:member,reader' % (lab_module.SERVICE, lab_module.PROJECTS[lab_module.SERVICE])
+SERVICE = '%s:%s:member,reader' % (SERVICE, PROJECTS[SERVICE])
 
 
 class ForeignTest(test_volume_store.FlowCase):
@@ -38,7 +43,8 @@ class ForeignTest(test_volume_store.FlowCase):
     def cinder_request(self, method, url, body, token):
         """Send a request to Cinder as a user of any project."""
         import requests
-        answer = requests.request(method, url, json=body, headers={'X-Auth-Token': token}, timeout=60)
+        answer = requests.request(method, url, json=body, timeout=poll.SECONDS,
+                                  headers={'X-Auth-Token': token})
         self.assertLess(answer.status_code, 400, answer.text)
         return answer.json()
 
@@ -58,7 +64,7 @@ class ForeignTest(test_volume_store.FlowCase):
     def set_location(self, image, url):
         """Write a location past Glance."""
         with contextlib.closing(sqlite3.connect(os.path.join(self.glance.root, 'glance.sqlite'),
-                                                timeout=60)) as database, database:
+                                                timeout=poll.SECONDS)) as database, database:
             database.execute("UPDATE image_locations SET value = ? WHERE image_id = ? AND status = 'active'",
                              (url, image))
 
@@ -122,7 +128,7 @@ class AddedTest(test_volume_store.FlowCase):
         self.assertEqual(SECRET, self.glance.download(image))
 
     def test_its_owner_and_an_administrator_do(self):
-        for token in (client.MEMBER, glance_lab.ADMIN):
+        for token in (client.MEMBER, ADMIN):
             image = self.upload('gold', SECRET, token=client.MEMBER)
             other = self.glance.create_image(token=token)['id']
             answer = self.add(other, self.volume_of(image, 'gold'), token)
@@ -146,7 +152,7 @@ class CredentialsTest(test_volume_store.FlowCase):
         return found
 
     def test_each_store_uses_its_own(self):
-        one, other = (lab_module.PROJECTS[name] for name in (lab_module.SERVICE, lab_module.OTHER))
+        one, other = (PROJECTS[name] for name in (SERVICE, OTHER))
         self.assertEqual([one, other, one], self.projects('gold', 'other-gold', 'gold'))
 
     def test_stock_uses_the_first_for_both(self):
@@ -166,22 +172,22 @@ class WayOverTest(test_volume_store.FlowCase):
         self.glance.start()
         self.logged = len(self.glance.log_text())
 
-    def change(self, stock, backend):
+    def change(self, name, backend):
         """Upload by the stock driver, read and delete by ours, and back again."""
-        self.addCleanup(self.restart, **{stock: lab_module.stock(backend + '-stock')})
+        self.addCleanup(self.restart, **{name: stock(backend + '-stock')})
         data = test_volume_store.picture()
         expected = (len(data), hashlib.sha512(data).hexdigest())
-        old, other = (self.upload(stock, data) for _ in range(2))
-        volume = self.volume_of(old, stock)
-        self.restart(**{stock: lab_module.ours(backend + '-stock')})
+        old, other = (self.upload(name, data) for _ in range(2))
+        volume = self.volume_of(old, name)
+        self.restart(**{name: ours(backend + '-stock')})
         self.assertEqual(expected, self.digest(old))
         self.assertEqual(data[MIB - 1:3 * MIB], self.range(old, MIB - 1, 3 * MIB - 1))
-        new = self.upload(stock, data)
+        new = self.upload(name, data)
         self.settle_attachments()
         self.assertEqual(204, self.glance.request('DELETE', '/v2/images/' + old).status, self.said())
         self.wait_for(lambda: volume not in self.cinder.volumes())
         # Nothing was changed that would keep an operator from going back.
-        self.restart(**{stock: lab_module.stock(backend + '-stock')})
+        self.restart(**{name: stock(backend + '-stock')})
         for image in (other, new):
             self.assertEqual(expected, self.digest(image))
             self.assertEqual(204, self.glance.request('DELETE', '/v2/images/' + image).status)
@@ -195,12 +201,12 @@ class WayOverTest(test_volume_store.FlowCase):
         self.addCleanup(self.restart, attached=old)
         image = self.upload('attached', b'data')
         volume = self.volume_of(image, 'attached')
-        self.restart(attached=lab_module.ours(old.volume_type, user=lab_module.OTHER))
+        self.restart(attached=ours(old.volume_type, user=OTHER))
         self.assertNotIn(self.glance.request('GET', '/v2/images/%s/file' % image).status, (200, 204))
-        self.assertRegex(self.said(), 'it is in the project %s' % lab_module.PROJECTS[lab_module.SERVICE])
-        self.restart(attached=lab_module.ours(
-            old.volume_type, user=lab_module.OTHER,
-            further_projects=lab_module.PROJECTS[lab_module.SERVICE]))
+        self.assertRegex(self.said(), 'it is in the project %s' % PROJECTS[SERVICE])
+        self.restart(attached=ours(
+            old.volume_type, user=OTHER,
+            further_projects=PROJECTS[SERVICE]))
         self.assertEqual(b'data', self.glance.download(image))
         self.settle_attachments()
         self.assertEqual(204, self.glance.request('DELETE', '/v2/images/' + image).status, self.said())
@@ -208,7 +214,7 @@ class WayOverTest(test_volume_store.FlowCase):
 
     def test_in_ceph(self):
         if 'stock-rbd' not in self.lab._stores:
-            self.skipTest(case.ceph_lab.unavailable())
+            self.skipTest(ceph_bindings.unavailable())
         self.change('stock-rbd', 'rbd')
 
 
@@ -230,15 +236,15 @@ class KilledTest(test_volume_store.FlowCase):
         # The store does something, anything: it finds the notes.
         self.upload('gold', b'data')
         keep = set(self.images())
-        self.wait_for(lambda: not self.cinder.attachments(), 90)
-        self.wait_for(lambda: not self.leftovers(), 90)
+        self.wait_for(lambda: not self.cinder.attachments())
+        self.wait_for(lambda: not self.leftovers())
         self.assertIn(image, keep)
 
     def break_off_upload_by(self, end, image):
         """Upload half of the data, let something happen, and hang up."""
         import http.client
         data = test_volume_store.picture()
-        connection = http.client.HTTPConnection('127.0.0.1', self.glance.port, timeout=60)
+        connection = http.client.HTTPConnection('127.0.0.1', self.glance.port, timeout=poll.SECONDS)
         connection.putrequest('PUT', '/v2/images/%s/file' % image)
         for name, value in (('X-Auth-Token', 'admin:admin:admin,member,reader,service'),
                             ('X-Image-Meta-Store', 'gold'), ('Content-Length', str(len(data))),
@@ -260,5 +266,4 @@ class KilledTest(test_volume_store.FlowCase):
         self.assertNotEqual({}, self.cinder.attachments())
         self.glance.start()
         self.assertEqual((len(data), hashlib.sha512(data).hexdigest()), self.digest(image))
-        time.sleep(1)
         self.settle_attachments()

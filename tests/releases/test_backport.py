@@ -9,7 +9,7 @@ import shutil
 
 import testtools
 
-from lab.nova import run
+from lab.nova import compute_hosts
 from tests.functional import copy_sites
 from tests.functional import nova_runs
 from tests.functional import shared
@@ -64,7 +64,7 @@ class SnapshotTest(testtools.TestCase):
     def check(self, port):
         glance = shared.glance('backport', stores={'fast': 'file', 'rbd': 'file'}, default='fast')
         base_image = glance.add_image(b'base image', ['rbd'], token=nova_runs.TOKEN)
-        ran = run.run({
+        ran = compute_hosts.run({
             'glance_url': glance.url, 'token': nova_runs.TOKEN, 'compute_driver': nova_runs.OURS,
             'nova_root': nova_runs.root(under_test.PYTHON, nova_of(port)),
             'conf': {'libvirt': {'images_rbd_glance_store_name': 'fast'}},

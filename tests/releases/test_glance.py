@@ -7,7 +7,8 @@ import tempfile
 
 import testtools
 
-from lab import glance as lab
+from lab.glance import BASE_IMAGE_FILTER
+from lab.glance import Glance
 from tests.releases import under_test
 
 DATA = os.urandom(100000)
@@ -32,9 +33,9 @@ class GlanceTestCase(testtools.TestCase):
         super().setUpClass()
         cls.folder = tempfile.TemporaryDirectory(prefix='release-glance-')
         cls.addClassCleanup(cls.folder.cleanup)
-        cls.glance = lab.Glance(
+        cls.glance = Glance(
             os.path.join(cls.folder.name, 'glance'), STORES, default='fast', faults=True, conf=conf(),
-            filters=[lab.BASE_IMAGE_FILTER], python=under_test.PYTHON,
+            filters=[BASE_IMAGE_FILTER], python=under_test.PYTHON,
             pythonpath=under_test.path(under_test.STOCK), eventlet=under_test.MAJOR < 21,
             # These begin a second transaction within the first to see who may see an image.
             lock_at_begin=under_test.MAJOR not in (28, 29, 30))

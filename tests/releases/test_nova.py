@@ -6,7 +6,7 @@ import uuid
 
 import testtools
 
-from lab.nova import run
+from lab.nova import compute_hosts
 from tests.functional import copy_sites
 from tests.functional import nova_runs
 from tests.functional import shared
@@ -39,7 +39,7 @@ class NovaTestCase(testtools.TestCase):
         """Run operations in a nova-compute of the release; return their results."""
         document = {'glance_url': self.glance.url, 'token': nova_runs.TOKEN, 'compute_driver': driver,
                     'nova_root': under_test.PATCHED, 'operations': list(operations), 'conf': conf}
-        ran = run.run(document, python=under_test.PYTHON)
+        ran = compute_hosts.run(document, python=under_test.PYTHON)
         self.assertEqual(under_test.MAJOR, int(ran['nova'].split('.')[0]))
         return ran['results']
 
@@ -68,7 +68,7 @@ class PlacementTest(NovaTestCase):
 
     def test_without_base_image_it_goes_to_the_default_store(self):
         of_volume, of_deleted = self.nova(
-            OURS, {'operation': 'volume_snapshot', 'image_ref': '', 'name': 'of a volume'},
+            OURS, {'operation': 'volume_snapshot', 'image_ref': '', 'image_name': 'of a volume'},
             self.operation('snapshot', str(uuid.uuid4())))
         self.assertIsIn('fast', of_volume, b'')
         self.assertIsIn('fast', of_deleted)

@@ -1,28 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compute hosts on RBD, each a process of its own, and many of them at the same moment.
+"""Compute hosts, each a process of its own, with any interpreter that has a Nova.
+
+    run(document)['results']            # one host: start, operations, end
 
     with Host(document, python) as one, Host(document, python) as other:
         results = run_all([one, other], [boots_of_one, boots_of_other])
 
-Hosts start when they are made, so that many do so together; ``ready`` waits for one.
+Hosts start when they are made, so that many do so together; ``ready`` waits for one. The documents are
+those of ``lab.nova.program``.
 """
 
-import json
 import os
 import pathlib
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import typing
 
 from lab import ceph
-from lab import forks
-from lab.nova import run
+from lab import ini
+from lab import paths
+from lab import processes
 
-TIMEOUT_SECONDS = 300
 Document = typing.Dict[str, typing.Any]
 Result = typing.Dict[str, typing.Any]
 Operation = typing.Dict[str, typing.Any]
@@ -43,11 +42,17 @@ def document(cluster: ceph.Ceph, glance_url: str, store: str = '', pool: str = '
         libvirt = {'images_rbd_glance_store_name': store,
                    'images_rbd_glance_copy_poll_interval': poll_seconds,
                    'images_rbd_glance_copy_timeout': timeout_seconds}
-    sections: typing.Dict[str, typing.Dict[str, typing.Any]] = {'libvirt': libvirt}
-    for name, options in (conf or {}).items():
-        sections.setdefault(name, {}).update(options)
-    return dict({'glance_url': glance_url, 'conf': sections,
+    return dict({'glance_url': glance_url, 'conf': ini.merged({'libvirt': libvirt}, conf or {}),
                  'ceph': {'conf': cluster.conf, 'user': cluster.user, 'pool': pool}}, **more)
+
+
+def run(wanted: Document, python: str = sys.executable) -> Result:
+    """Run the ``operations`` of a document on a host; return what it says of itself, and the results.
+
+    :raises LabError: it does not start, or dies
+    """
+    with Host({name: value for name, value in wanted.items() if name != 'operations'}, python) as host:
+        return dict(host.ready(), **host.run(*wanted['operations']))
 
 
 class Host:
@@ -56,20 +61,20 @@ class Host:
     def __init__(self, wanted: Document, python: str = sys.executable) -> None:
         """Start the process; ``ready`` or the first operations wait until it is up.
 
-        :param wanted: see ``lab.nova.boot``; ``document`` makes one.
+        :param wanted: see ``lab.nova.program``; ``document`` makes one for a host on RBD.
         :param python: an interpreter with Nova's requirements, and Nova itself or a ``nova_root``.
         """
-        self._state = tempfile.mkdtemp(prefix='lab-boot-')
-        wanted = dict(wanted, wait=True, state_dir=os.path.join(self._state, 'state'),
-                      ceph_modules=ceph.bindings(os.path.join(self._state, 'modules'), python))
-        os.mkdir(wanted['state_dir'])
-        self._said = open(os.path.join(self._state, 'stderr'), 'w+b')
-        self._process = forks.popen(
-            'nova_with_ceph', python, 'lab.nova.boot', root=wanted.get('nova_root', ''),
-            cwd=str(run.CHECKOUT), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said,
-            env=dict(os.environ, TZ='UTC'))
+        self._state = tempfile.mkdtemp(prefix='lab-nova-')
+        wanted = dict({'state_dir': os.path.join(self._state, 'state')}, **wanted)
+        os.makedirs(wanted['state_dir'], exist_ok=True)
+        if wanted.get('ceph'):
+            wanted['ceph_modules'] = ceph.bindings(os.path.join(self._state, 'modules'), python)
+        self._program = processes.Program(
+            [python, '-m', 'lab.nova.program'], log=os.path.join(self._state, 'stderr'),
+            warm='nova_with_ceph' if wanted.get('ceph') else 'nova', root=wanted.get('nova_root', ''),
+            cwd=paths.CHECKOUT, env=dict(os.environ, TZ='UTC'))
         self._greeting: typing.Optional[Result] = None
-        self._write(wanted)
+        self._program.send(wanted)
 
     def __enter__(self) -> 'Host':
         return self
@@ -80,7 +85,7 @@ class Host:
     @property
     def pid(self) -> int:
         """The process of the host."""
-        return self._process.pid
+        return self._program.pid
 
     @property
     def instances(self) -> pathlib.Path:
@@ -95,36 +100,36 @@ class Host:
     def ready(self) -> Result:
         """Wait until the host is up; return what it says of itself.
 
-        :raises lab.nova.run.LabError: it does not start.
+        :raises LabError: it does not start.
         """
         if self._greeting is None:
-            self._greeting = self._read()
+            self._greeting = self._program.answer()
         return self._greeting
 
     def start(self, operations: typing.Sequence[Operation], parallel: int = 1) -> None:
         """Start operations, so many at a time; ``results`` waits for them."""
         self.ready()
-        self._write({'operations': list(operations), 'parallel': parallel})
+        self._program.send({'operations': list(operations), 'parallel': parallel})
 
     def hold(self, operations: typing.Sequence[Operation], parallel: int = 1) -> None:
         """Prepare operations; ``held`` waits until they are ready, ``go`` starts them."""
         self.ready()
-        self._write({'operations': list(operations), 'parallel': parallel, 'hold': True})
+        self._program.send({'operations': list(operations), 'parallel': parallel, 'hold': True})
 
     def held(self) -> None:
         """Wait until the operations are prepared."""
-        self._read()
+        self._program.answer()
 
     def go(self) -> None:
         """Start what is held; ``results`` waits for it."""
-        self._write(None)
+        self._program.send(None)
 
     def results(self) -> Result:
         """Wait until the operations have ended; return what came of them.
 
-        :raises lab.nova.run.LabError: the host died.
+        :raises LabError: the host died.
         """
-        return self._read()
+        return self._program.answer()
 
     def run(self, *operations: Operation, parallel: int = 1) -> Result:
         """Run operations, so many at a time, and return what came of them."""
@@ -133,48 +138,12 @@ class Host:
 
     def kill(self) -> None:
         """Kill the host, as a power cut would."""
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
+        self._program.kill()
 
     def stop(self) -> None:
         """End the host, and remove what it left on disk (not in Ceph)."""
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._said):
-            try:
-                typing.cast(typing.IO[bytes], stream).close()
-            except BrokenPipeError:
-                pass
+        self._program.kill()
         shutil.rmtree(self._state, ignore_errors=True)
-
-    def _write(self, value: typing.Any) -> None:
-        assert self._process.stdin
-        try:
-            self._process.stdin.write(json.dumps(value).encode() + b'\n')
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            raise run.LabError('the host is gone: %s' % self._last_words())
-
-    def _read(self) -> Result:
-        assert self._process.stdout
-        # A host that hangs is killed, and then its output ends.
-        timer = threading.Timer(TIMEOUT_SECONDS, self._process.kill)
-        timer.start()
-        try:
-            line = self._process.stdout.readline()
-        finally:
-            timer.cancel()
-        if not line:
-            raise run.LabError('the host ended with code %s: %s' % (
-                self._process.wait(), self._last_words()))
-        result: Result = json.loads(line.decode())
-        if set(result) == {'error'}:
-            raise run.LabError('%s: %s' % (result['error'], self._last_words()))
-        return result
-
-    def _last_words(self) -> str:
-        self._said.seek(0)
-        return self._said.read().decode(errors='replace')[-3000:].strip()
 
 
 def run_all(hosts: typing.Sequence[Host],
@@ -184,7 +153,7 @@ def run_all(hosts: typing.Sequence[Host],
 
     :param parallel: how many of its operations each host runs at a time.
 
-    :raises lab.nova.run.LabError: one did not start, or died.
+    :raises LabError: one did not start, or died.
     """
     for host, wanted in zip(hosts, operations):
         host.hold(wanted, parallel)

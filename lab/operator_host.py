@@ -20,7 +20,8 @@ import typing
 import uuid
 import venv
 
-CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from lab import checkout
+
 OURS = ('multistore', '__editable__')
 COPIED = {'nova': ('__init__.py', 'virt'), 'cinder': ('__init__.py', 'volume/manager.py')}
 TIMEOUT_SECONDS = 300
@@ -128,18 +129,7 @@ class Host:
         shutil.copytree(os.path.join(source, metadata), os.path.join(packages, metadata))
 
     def _copy_checkout(self) -> None:
-        listed = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard'], cwd=CHECKOUT, check=True,
-                                stdout=subprocess.PIPE, universal_newlines=True).stdout
-        for name in listed.splitlines():
-            source, target = os.path.join(CHECKOUT, name), os.path.join(self.checkout, name)
-            if os.path.isfile(source):
-                os.makedirs(os.path.dirname(target), exist_ok=True)
-                shutil.copy2(source, target)
+        checkout.copy(self.checkout)
         # What a release was installed with is here what this environment was.
         shutil.copy2(os.path.join(self.checkout, 'tests', 'constraints-services.txt'),
                      os.path.join(self.checkout, 'upper-constraints.txt'))
-        # pbr takes the version and the list of files from git.
-        for arguments in (['init', '-q'], ['add', '-A'],
-                          ['-c', 'user.name=a', '-c', 'user.email=a@example.org',
-                           'commit', '-q', '-m', 'all']):
-            subprocess.run(['git'] + arguments, cwd=self.checkout, check=True, stdout=subprocess.DEVNULL)
