@@ -12,6 +12,7 @@ A process of its own serves it, which needs root and ends when its owner does.
 By hand: ``python -m benchmarks._slow_disk FOLDER MEGABYTES MILLISECONDS``; it ends with its standard input.
 """
 
+import contextlib
 import ctypes
 import errno
 import heapq
@@ -23,6 +24,9 @@ import sys
 import threading
 import time
 import typing
+
+from lab.poll import LabError
+from lab import processes
 
 MAX_WRITE = 1 << 20
 ROOT = 1
@@ -54,9 +58,9 @@ class SlowDisk:
 
     def __init__(self, folder: str, megabytes: float, milliseconds: float) -> None:
         self.folder = folder
-        self._command = [sys.executable, '-W', 'ignore', '-m', 'benchmarks._slow_disk', folder,
+        self._command = [sys.executable, '-m', 'benchmarks._slow_disk', folder,
                          str(megabytes), str(milliseconds)]
-        self._process: typing.Optional[subprocess.Popen] = None
+        self._process: typing.Optional[processes.Process] = None
 
     @property
     def pid(self) -> int:
@@ -64,20 +68,19 @@ class SlowDisk:
         return self._process.pid if self._process else 0
 
     def __enter__(self) -> 'SlowDisk':
-        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # It ends with its standard input, and unmounts what a guard would leave.
+        self._process = processes.Process(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                          guarded=False)
         if self._process.stdout.readline() != b'ready\n':
-            self._process.wait()
+            self._process.kill()
             raise OSError('no delay before %s: see the line above' % self.folder)
         return self
 
     def __exit__(self, *_unused: typing.Any) -> None:
         self._process.stdin.close()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+        with contextlib.suppress(LabError):
+            self._process.wait(processes.STOP_SECONDS)
+        self._process.kill()
         # It has unmounted it, unless it died; what the folder is on may be a mount too.
         with open('/proc/mounts', encoding='utf-8') as mounts:
             if any(line.startswith('slow %s fuse ' % self.folder) for line in mounts):

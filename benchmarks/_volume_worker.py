@@ -11,11 +11,12 @@ seconds and processor time are the driver's, with all that it asks Cinder and os
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
 import uuid
+
+from lab import processes
 
 MIB = 1 << 20
 # What the data repeat: longer than any cache that could help.
@@ -23,41 +24,25 @@ PERIOD = 64 * MIB
 RESET_PEAK = '5'
 
 
-class Worker:
+class Worker(processes.Program):
     """The process, from outside; a context manager."""
 
     def __init__(self, conf, environ):
-        self._command = [sys.executable, '-W', 'ignore', '-m', 'benchmarks._volume_worker', conf]
-        self._environ = environ
-        self._process = None
+        super().__init__([sys.executable, '-m', 'benchmarks._volume_worker', conf], env=environ)
 
     def __enter__(self):
-        self._process = subprocess.Popen(
-            self._command, env=self._environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            universal_newlines=True)
         return self
 
     def __exit__(self, *_unused):
-        self._process.stdin.close()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+        self.kill()
 
     def ask(self, **what):
         """Let it do something; return what it measured.
 
-        :raises RuntimeError: it failed.
+        :raises LabError: it failed.
         """
-        self._process.stdin.write(json.dumps(what) + '\n')
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        answer = json.loads(line) if line else {'error': 'the process ended: %s' % self._process.wait()}
-        if 'error' in answer:
-            raise RuntimeError('%s: %s' % (what, answer['error']))
-        return answer
+        self.send(what)
+        return self.answer(seconds=3600)
 
 
 class Source:

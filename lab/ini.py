@@ -4,10 +4,10 @@
 import typing
 
 #: {section: {option: value}}; a list is an option that is given several times.
-Sections = typing.Mapping[str, typing.Mapping[str, typing.Any]]
+Sections = typing.Dict[str, typing.Dict[str, typing.Any]]
 
 
-def render(sections: Sections) -> str:
+def render(sections: typing.Mapping[str, typing.Mapping[str, typing.Any]]) -> str:
     """Return the text of a file."""
     lines = []
     for section, options in sections.items():
@@ -19,16 +19,16 @@ def render(sections: Sections) -> str:
     return '\n'.join(lines)
 
 
-def write(path: str, sections: Sections) -> str:
+def write(path: str, sections: typing.Mapping[str, typing.Mapping[str, typing.Any]]) -> str:
     """Write a file, and return its path."""
     with open(path, 'w', encoding='utf-8') as stream:
         stream.write(render(sections))
     return path
 
 
-def merged(*several: Sections) -> typing.Dict[str, typing.Dict[str, typing.Any]]:
+def merged(*several: typing.Mapping[str, typing.Mapping[str, typing.Any]]) -> Sections:
     """Return configurations laid over each other; the later ones win, option by option."""
-    result: typing.Dict[str, typing.Dict[str, typing.Any]] = {}
+    result: Sections = {}
     for sections in several:
         for name, options in sections.items():
             result[name] = {**result.get(name, {}), **options}

@@ -8,7 +8,7 @@ from lab.gate import sites
 from lab import glance_config
 from lab import ini
 
-Section = typing.Mapping[str, typing.Any]
+Section = typing.Dict[str, typing.Any]
 Conf = ini.Sections
 
 IMAGES, DISKS, VOLUMES = 'images', 'vms', 'volumes'     # Ceph's pools
