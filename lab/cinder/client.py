@@ -59,7 +59,8 @@ class Client:
         return self.request('POST', '/types', body, ADMIN)['volume_type']['id']
 
     def create_volume(self, image: typing.Optional[str] = None, size: int = 1,
-                      volume_type: typing.Optional[str] = None, name: str = 'volume') -> str:
+                      volume_type: typing.Optional[str] = None, name: str = 'volume',
+                      timeout: float = poll.SECONDS) -> str:
         """Create a volume of ``size`` GiB, from ``image`` if given; return its id when available.
 
         :raises LabError: when it ends in error
@@ -70,7 +71,7 @@ class Client:
         if volume_type:
             body['volume_type'] = volume_type
         made = self.request('POST', '/volumes', {'volume': body})['volume']['id']
-        self.wait_volume(made)
+        self.wait_volume(made, timeout)
         return made
 
     def upload(self, volume_id: str, name: str = 'uploaded', disk_format: str = 'raw',
@@ -89,7 +90,7 @@ class Client:
         """Return the volume as the API shows it."""
         return self.request('GET', '/volumes/' + volume_id)['volume']
 
-    def wait_volume(self, volume_id: str) -> Json:
+    def wait_volume(self, volume_id: str, timeout: float = poll.SECONDS) -> Json:
         """Wait until the volume is available or in use again, and return it.
 
         :raises LabError: when it ends in error
@@ -98,7 +99,7 @@ class Client:
             found.update(self.volume(volume_id))
             return found['status'] in ('available', 'in-use') or found['status'].startswith('error')
         found: Json = {}
-        poll.until('end of the work on volume ' + volume_id, settled)
+        poll.until('end of the work on volume ' + volume_id, settled, timeout)
         if found['status'].startswith('error'):
             raise LabError('volume %s is %s' % (volume_id, found['status']))
         return found

@@ -15,6 +15,7 @@ from lab import ceph
 from lab import ceph_glance
 from lab.cinder import client
 from lab import glance as lab
+from lab import ini
 from tests.functional import cinder_base
 from tests.functional import shared
 
@@ -75,7 +76,7 @@ class ClonesTestCase(cinder_base.CinderTestCase):
         return cinder_base.server.Cinder(
             self.glance.url, os.path.join(self.directory, name), python=cinder_base.PYTHON,
             pythonpath=cinder_base.PYTHONPATH, cache_dir=cinder_base.CACHE,
-            overrides=cinder_base.server.conf.merged(dict(cinder_base.OURS), overrides))
+            overrides=ini.merged(dict(cinder_base.OURS), overrides))
 
     def started(self, cinder):
         self.addCleanup(cinder.stop)
