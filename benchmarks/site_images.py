@@ -13,7 +13,7 @@ import subprocess
 
 from benchmarks import _sites
 from benchmarks import report
-from lab.nova import boot_run
+from lab.nova import compute_hosts
 from tests.functional import nova_runs
 
 
@@ -49,7 +49,7 @@ class Sites(_sites.Sites):
         while len(fleet) < number:
             site = len(fleet) % len(self.stores)
             own = {'multistore_hooks': {'site_images': 'only'}} if driver == _sites.OURS else {}
-            fleet.append(boot_run.Host(boot_run.document(
+            fleet.append(compute_hosts.Host(compute_hosts.document(
                 self.clusters[site], self.glance.url, self.stores[site] if self._has_stores else '',
                 poll_seconds=_sites.POLL_SECONDS, timeout_seconds=_sites.TIMEOUT_SECONDS,
                 compute_driver=driver, nova_root=nova_runs.root(), conf=own)))

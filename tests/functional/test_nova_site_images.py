@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from lab import ceph
-from lab.nova import boot_run
+from lab.nova import compute_hosts
 from tests.functional import copy_sites
 from tests.functional.copy_sites import boot
 from tests.functional.copy_sites import MEGABYTE
@@ -60,7 +60,7 @@ class BootTest(SiteImageTestCase):
     def test_qcow2_is_downloaded_once_for_a_site_and_cloned_by_all(self):
         image = self.qcow2_image()
         hosts = [self.site_host(), self.site_host(number=1)]
-        ran = boot_run.run_all(hosts, [[boot(image, name=name) for name in 'ab']] * 2, parallel=2)
+        ran = compute_hosts.run_all(hosts, [[boot(image, name=name) for name in 'ab']] * 2, parallel=2)
         parents = set()
         for one in ran:
             for booted in one['results']:
@@ -253,7 +253,7 @@ class StorageTest(SiteImageTestCase):
 
     def test_both_sites_download_once_each(self):
         image = self.qcow2_image()
-        ran = boot_run.run_all([self.site_host(), self.site_host('dcn10')], [[boot(image)]] * 2)
+        ran = compute_hosts.run_all([self.site_host(), self.site_host('dcn10')], [[boot(image)]] * 2)
         for one, cluster in zip(ran, (self.a, self.b)):
             self.assertFromSite(one['results'][0], image, cluster)
         self.assertEqual(2, len(self.whole_downloads()))
