@@ -54,23 +54,21 @@ def check(context: Any, specs: Any) -> None:
         raise webob.exc.HTTPServiceUnavailable(
             explanation=_("The extra spec %(key)s is not accepted, because Glance's stores are not known: "
                           '%(error)s') % {'key': upload_request.STORE_KEY, 'error': error})
-    wrongs = [_("There is no extra spec '%(wrong)s': the key is %(key)s")
-              % {'wrong': key, 'key': upload_request.STORE_KEY} for key in wrong_keys]
-    if upload_request.STORE_KEY in specs:
-        wrongs += wrongs_of(specs[upload_request.STORE_KEY], stores)
-    if wrongs:
+    problems = [_("There is no extra spec '%(wrong)s': the key is %(key)s")
+                % {'wrong': key, 'key': upload_request.STORE_KEY} for key in wrong_keys]
+    why = (_why_unusable(specs[upload_request.STORE_KEY], stores)
+           if upload_request.STORE_KEY in specs else None)
+    if why is not None:
+        problems.append(_("The extra spec %(key)s names the Glance store '%(value)s', which %(why)s")
+                        % {'key': upload_request.STORE_KEY, 'value': specs[upload_request.STORE_KEY],
+                           'why': why})
+    if problems:
         raise webob.exc.HTTPBadRequest(
-            explanation='%s. %s' % ('. '.join(wrongs), placements.describe(stores)))
+            explanation='%s. %s' % ('. '.join(problems), placements.describe(stores)))
 
 
-def wrongs_of(value: Any, stores: api.Stores) -> List[str]:
-    """Return what is wrong with a value of ``image_service:store_id``: nothing, or one phrase."""
-    why = _wrong(value, stores)
-    return [_("The extra spec %(key)s names the Glance store '%(value)s', which %(why)s")
-            % {'key': upload_request.STORE_KEY, 'value': value, 'why': why}] if why else []
-
-
-def _wrong(value: Any, stores: api.Stores) -> Optional[str]:
+def _why_unusable(value: Any, stores: api.Stores) -> Optional[str]:
+    """Return why a value of ``image_service:store_id`` is not accepted, or None if it is."""
     if stores.stores and (not isinstance(value, str) or not value.strip()):
         return _('is no name of a store')
     why = placements.why_unusable(str(value), stores)
