@@ -14,6 +14,7 @@ import multistore_hooks.patching
 from multistore_hooks.patching import errors
 from multistore_hooks.patching import files
 from multistore_hooks.patching import runner
+from tests.unit import exhaustive
 from tests.unit.patching import base
 
 STEPS = ('mkdir', 'lock', 'create', 'write', 'set_attributes', 'sync', 'sync_folder', 'replace',
@@ -127,6 +128,7 @@ class TestOrder(base.TreeTestCase):
             self.assertEqual(('sync_folder', os.path.dirname(path)), steps[put + 1])
 
 
+@exhaustive.on_one_python
 @ddt.ddt
 class TestKilled(base.TreeTestCase):
     """A child process kills itself by SIGKILL; the tree it leaves is looked at from here."""
@@ -235,6 +237,7 @@ class TestKilled(base.TreeTestCase):
         return made[1]  # the first puts the record in place
 
 
+@exhaustive.on_one_python
 @ddt.ddt
 class TestErrors(base.TreeTestCase):
     """The system refuses, once or from then on: one clear line, all or nothing."""

@@ -16,6 +16,7 @@ from multistore_hooks.volume_store import reading
 from multistore_hooks.volume_store import share
 from multistore_hooks.volume_store import volume_attachment
 from tests import clock
+from tests.unit import exhaustive
 from tests.unit.volume_store import base
 
 DATA = os.urandom(1 << 20)
@@ -186,6 +187,7 @@ class ShareTest(base.VolumeTestCase):
         self.assertEqual({}, self.cinder.bound)
         self.assertIn(self.volume, self.cinder.volumes)
 
+    @exhaustive.on_one_python
     def test_every_call_fails_in_turn_and_nothing_is_left(self):
         self.shared().lease(self.volume).close()
         calls = list(self.faults.calls)

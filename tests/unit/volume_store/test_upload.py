@@ -18,6 +18,7 @@ from multistore_hooks.volume_store import open_device
 from multistore_hooks.volume_store import options
 from multistore_hooks.volume_store import sparse_writer
 from multistore_hooks.volume_store import writable_volume
+from tests.unit import exhaustive
 from tests.unit.volume_store import base
 
 DATA = os.urandom(1 << 20) + bytes(3 << 20) + os.urandom(1234567)
@@ -110,6 +111,7 @@ class UploadTest(base.VolumeTestCase):
                      'device.open', 'device.write', 'device.flush', 'device.close', 'cinder.set_read_only'):
             self.assertIn(name, failed)
 
+    @exhaustive.on_one_python
     def test_an_error_after_each_call_leaves_nothing(self):
         failed = set(self.matrix(base.AFTER))
         for name in ('cinder.create_volume', 'cinder.attachment_create', 'cinder.attachment_update',
@@ -117,11 +119,13 @@ class UploadTest(base.VolumeTestCase):
                      'device.flush', 'cinder.set_read_only'):
             self.assertIn(name, failed)
 
+    @exhaustive.on_one_python
     def test_a_hang_of_each_call_leaves_nothing(self):
         failed = set(self.matrix(base.HANG))
         for name in ('brick.connect', 'device.open', 'device.write', 'device.flush'):
             self.assertIn(name, failed)
 
+    @exhaustive.on_one_python
     def test_and_with_a_size_that_is_not_known(self):
         self.assertIn('cinder.add_metadata', self.matrix(base.BEFORE, size=0))
 
