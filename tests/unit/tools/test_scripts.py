@@ -22,8 +22,8 @@ echo "$TMPDIR" >temporary
 {command}
 '''
 STAYS = '''
-bash -c 'trap "" INT TERM; echo $$ >child; while :; do sleep 0.1; done' &
 trap 'touch cleared; exit 3' INT
+bash -c 'trap "" INT TERM; echo $$ >child; while :; do sleep 0.1; done' &
 while :; do sleep 0.1; done
 '''
 
