@@ -5,7 +5,6 @@
     tox -e releases                   the oldest and the newest of each; writes no page
     tox -e releases -- --all          every release; writes the page and its JSON file
     tox -e releases -- nova-27 ...    some of them, likewise
-    tox -e releases -- --outdated     which newer point releases there are
 
 For each release: the patch applies and reverts, upstream's own tests give the same results before and
 with our classes, and our own tests of the hook pass inside it. A check that passed is not run again
@@ -120,12 +119,7 @@ def main(arguments: typing.List[str]) -> int:
     parser.add_argument('--all', action='store_true', help='all of them')
     parser.add_argument('--force', action='store_true', default=os.environ.get('FORCE') == '1',
                         help='run what passed already, too')
-    parser.add_argument('--outdated', action='store_true', help='ask for newer point releases')
     options = parser.parse_args(arguments)
-    if options.outdated:
-        for release, newer in catalogue.outdated():
-            print('%s: %s here, %s is there' % (release.name, release.version, newer))
-        return 0
     ends = not options.name and not options.all
     try:
         jobs = jobs_of(options.name, ends, options.force)

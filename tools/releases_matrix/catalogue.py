@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every release there is to prove: its newest point release, and what it runs on here."""
 
-import re
-import subprocess
-import sys
 import typing
 
 
@@ -105,25 +102,4 @@ def ends() -> typing.List[Release]:
     for project in FIRST:
         of_project = [release for release in RELEASES if release.project == project]
         found += [of_project[0], of_project[-1]]
-    return found
-
-
-def outdated() -> typing.List[typing.Tuple[Release, str]]:
-    """Ask the package index: return the releases here that have a newer point release, and which.
-
-    :raises subprocess.CalledProcessError: pip could not tell
-    """
-    found = []
-    for project in FIRST:
-        listed = subprocess.check_output(
-            [sys.executable, '-m', 'pip', 'index', 'versions', '--disable-pip-version-check',
-             '--ignore-requires-python', project], universal_newlines=True, stderr=subprocess.DEVNULL)
-        versions = [tuple(int(part) for part in version.split('.')) for version in re.findall(
-            r'\b\d+(?:\.\d+)+\b', listed.split('Available versions:')[1].splitlines()[0])]
-        for release in RELEASES:
-            if release.project == project:
-                newest = max(version for version in versions if version[0] == release.major)
-                text = '.'.join(str(part) for part in newest)
-                if text != release.version:
-                    found.append((release, text))
     return found

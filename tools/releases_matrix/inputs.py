@@ -9,7 +9,8 @@ from releases_matrix import catalogue
 from releases_matrix import environments
 
 SUFFIXES = ('.py', '.txt', '.patch', 'series', '.json')
-PATCH = ('multistore_hooks/patching', 'multistore_hooks/cmd', 'patches', 'tools/releases_matrix/checks.py')
+PATCH = ('multistore_hooks/patching', 'multistore_hooks/cli/patch.py', 'patches',
+         'tools/releases_matrix/checks.py')
 STOCK = ('tests/releases/upstream.py', 'tests/releases/runner.py', 'lab/compat.py')
 OURS = STOCK + ('multistore_hooks', 'patches', 'tests/releases')
 HOOKS = ('multistore_hooks', 'patches', 'tests/releases', 'lab', 'tests/functional/shared.py',
