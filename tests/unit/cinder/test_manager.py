@@ -3,7 +3,7 @@
 
 from cinder import exception
 from cinder.image import glance
-from cinder.volume.manager import Configuration
+import cinder.volume.manager
 import glanceclient.exc
 import testtools
 
@@ -24,7 +24,7 @@ class ManagerTestCase(base.TestCase):
         super().setUp()
         self.service = glance.GlanceImageService()
         self.manager = manager.VolumeManager(image_service=self.service)
-        self.manager.driver.configuration = Configuration(
+        self.manager.driver.configuration = cinder.volume.manager.Configuration(
             image_upload_use_cinder_backend=self.clones)
 
     def upload(self, volume, **image):

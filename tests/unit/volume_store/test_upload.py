@@ -104,6 +104,7 @@ class UploadTest(base.VolumeTestCase):
             time.sleep(0.02)
         self.assertEqual(({}, []), (self.cinder.volumes, self.left()), name)
 
+    @exhaustive.on_one_python
     def test_an_error_before_each_call_leaves_nothing(self):
         failed = set(self.matrix(base.BEFORE))
         for name in ('cinder.create_volume', 'cinder.attachment_create', 'cinder.attachment_update',
