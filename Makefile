@@ -42,6 +42,6 @@ clean: ## remove the environments and everything built
 $(OWN)/bindep:
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || apt-get -q install -y --no-install-recommends python3-venv
 	@$(PYTHON) -m venv .tox/.make
-	@$(OWN)/pip install -q --disable-pip-version-check tox bindep
+	@$(OWN)/pip install -qq --disable-pip-version-check tox bindep
 
 .PHONY: help test releases samples demo bench gate clean
