@@ -27,14 +27,16 @@ class Mounts:
 
     def __init__(self, root: str) -> None:
         self._root = os.path.abspath(root)
+        self._open: typing.List[int] = []
 
     def memory(self, folder: str, size: str) -> None:
         """Mount a file system in memory, of a size such as '16m'."""
         self._mount(folder, '-t', 'tmpfs', '-o', 'size=' + size, 'lab')
 
     def bind(self, source: str, folder: str) -> None:
-        """Let a mounted folder be seen in another place too."""
+        """Let a mounted folder be seen in another place too; it stays, whoever would unmount it."""
         self._mount(folder, '--bind', source)
+        self._open.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
 
     def loops(self) -> typing.List[Loop]:
         """Return the loop devices whose file is in the folder: dictionaries with name and back-file."""
@@ -51,6 +53,8 @@ class Mounts:
     def clear(self) -> None:
         """Take away the loop devices and the mounts."""
         self.detach_loops()
+        while self._open:
+            os.close(self._open.pop())
         with open('/proc/mounts', encoding='utf-8') as found:
             folders = [line.split()[1] for line in found]
         for folder in reversed(folders):

@@ -21,9 +21,14 @@ from oslo_config import cfg
 from oslo_log import log as logging
 from oslo_utils import netutils
 
+from multistore_hooks.volume_store import share_mounts
+from multistore_hooks.volume_store import timeouts
+
 LOG = logging.getLogger(__name__)
 
 _HELPER = 'privsep-helper'
+#: A share whose server is away cannot be unmounted: the volume is disconnected all the same.
+_UNMOUNT_SECONDS = 20
 
 
 class Settings(NamedTuple):
@@ -37,6 +42,7 @@ class Settings(NamedTuple):
     enforce_multipath: bool = False
     scan_attempts: int = 3
     mount_point_base: str = '/var/lib/glance/mnt'
+    lock_folder: str = ''
 
 
 def prepare(settings: Settings, conf: cfg.ConfigOpts) -> None:
@@ -78,6 +84,7 @@ class Brick:
         self._settings = settings
         self._lock = threading.Lock()
         self._properties: Optional[Dict[str, Any]] = None
+        self._mounts = share_mounts.ShareMounts(settings.lock_folder, self._unmount)
 
     def properties(self) -> Dict[str, Any]:
         """Return the connector properties of this host; determined once in a process."""
@@ -100,6 +107,8 @@ class Brick:
 
     def connect(self, connection: Dict[str, Any]) -> Dict[str, Any]:
         """Connect a volume to this host; return os-brick's device_info."""
+        if self._on_share(connection):
+            self._mounts.hold(connection)
         return dict(self._connector(connection).connect_volume(connection))
 
     def disconnect(self, connection: Dict[str, Any], device_info: Optional[Dict[str, Any]],
@@ -110,6 +119,8 @@ class Brick:
         """
         self._connector(connection).disconnect_volume(connection, device_info, force=force,
                                                       ignore_errors=False)
+        if self._on_share(connection):
+            self._mounts.let_go(connection, (device_info or {}).get('path'))
 
     def extend(self, connection: Dict[str, Any]) -> None:
         """Let this host see that a volume has grown.
@@ -123,6 +134,17 @@ class Brick:
         helper = self._settings.root_helper
         processutils.execute('chown', '--no-dereference', str(uid), os.path.realpath(path),
                              run_as_root=bool(helper), root_helper=helper)
+
+    def _on_share(self, connection: Dict[str, Any]) -> bool:
+        return bool(self._settings.lock_folder) and str(
+            connection['driver_volume_type']).lower() in share_mounts.PROTOCOLS
+
+    def _unmount(self, mount_point: str) -> None:
+        from os_brick.privileged import rootwrap
+        helper = self._settings.root_helper
+        timeouts.call_with_timeout(
+            lambda: rootwrap.execute('umount', mount_point, run_as_root=True, root_helper=helper),
+            _UNMOUNT_SECONDS, 'Unmounting %s' % mount_point, 'no option')
 
     def _connector(self, connection: Dict[str, Any]) -> Any:
         settings = self._settings

@@ -41,7 +41,8 @@ def make_context(conf: Any, group: str, store: str, make_brick: Callable[[Any], 
         root_helper=option('root_helper'), host=option('attach_host') or socket.gethostname(),
         privsep_config=option('privsep_config'), my_ip=option('my_ip'),
         use_multipath=option('use_multipath'), enforce_multipath=option('enforce_multipath'),
-        scan_attempts=option('device_scan_attempts'), mount_point_base=option('mount_point_base'))
+        scan_attempts=option('device_scan_attempts'), mount_point_base=option('mount_point_base'),
+        lock_folder=folder)
     return store_context.StoreContext(
         store=store, cinder=make_cinder(conf, group),
         brick=make_brick(settings), open_device=open_device,

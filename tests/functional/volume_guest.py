@@ -109,7 +109,8 @@ class Flows:
     def setUp(self):
         super().setUp()
         self.useFixture(fixtures.MockPatchObject(images, 'GIB', UNIT))
-        settings = brick.Settings(root_helper='', host='guest', my_ip='127.0.0.1', scan_attempts=5)
+        settings = brick.Settings(root_helper='', host='guest', my_ip='127.0.0.1', scan_attempts=5,
+                                  lock_folder=self._inside('locks'))
         brick.prepare(settings, cfg.CONF)
         self.brick = brick.Brick(settings)
 
@@ -118,6 +119,8 @@ class Flows:
         found = ['attachment of ' + volume for volume, _status, _mode in self.cinder.bound.values()]
         found += ['disk ' + name for name in listed('/sys/block') if name.startswith('sd')]
         found += ['session ' + name for name in listed('/sys/class/iscsi_session')]
+        with open('/proc/mounts', encoding='utf-8') as mounts:
+            found += ['mount ' + line for line in mounts if '/var/lib/glance/mnt' in line]
         found += ['record ' + name for name in os.listdir(os.path.join(self.folder, 'attachments'))]
         found += ['open ' + path for place in ('/dev/sd', '/var/lib/glance/mnt')
                   for path in base.open_files(place)]
@@ -219,6 +222,9 @@ class NfsTest(Flows, base.VolumeTestCase):
 
     def test_the_share_is_really_nfs(self):
         stored = self.store(b'data')
+        lease = self.shared().lease(stored.volume_id)
         with open('/proc/mounts', encoding='utf-8') as stream:
             self.assertRegex(stream.read(), '127.0.0.1:/ /var/lib/glance/mnt/[0-9a-f]{32} nfs4 .*vers=4.2')
+        lease.close()
+        self.assertEqual([], self.left())
         self.delete(stored)

@@ -59,6 +59,23 @@ class BrickTest(base.TestCase):
                           ('disconnect', CONNECTION, info, True, False)],
                          [call for call in self.calls if call[0] != 'factory'])
 
+    def test_the_share_of_the_last_volume_is_unmounted_as_root(self):
+        folder = self.useFixture(fixtures.TempDir()).path
+        table = os.path.join(folder, 'mounts')
+        with open(table, 'w', encoding='utf-8') as stream:
+            stream.write('server:/export /mnt/x nfs4 rw 0 0\n')
+        from multistore_hooks.volume_store import share_mounts
+        self.useFixture(fixtures.MockPatchObject(share_mounts, '_MOUNTS', table))
+        brick = self.module.Brick(self.settings(lock_folder=folder))
+        for protocol, unmounted in (('nfs', 1), ('iscsi', 0)):
+            del self.calls[:]
+            shared = {'driver_volume_type': protocol, 'export': 'server:/export', 'name': 'v'}
+            brick.connect(shared)
+            brick.disconnect(shared, {'path': '/mnt/x/v'})
+            as_root = {'run_as_root': True, 'root_helper': 'sudo rootwrap'}
+            self.assertEqual([('execute', ('umount', '/mnt/x'), as_root)] * unmounted,
+                             [call for call in self.calls if call[0] == 'execute'])
+
     def test_a_device_is_handed_over_as_root_and_never_by_way_of_a_link(self):
         folder = self.useFixture(fixtures.TempDir()).path
         device, link = os.path.join(folder, 'device'), os.path.join(folder, 'link')
