@@ -31,7 +31,8 @@ class WorkersTest(testtools.TestCase):
             self.assertEqual(1, len(self.workers_of(module)), module)
 
     def test_modules_with_a_lab_in_common_are_one_workers(self):
-        for together in (('nova_copy', 'nova_copy_life', 'lab_boot', 'lab_ceph', 'status'),
+        for together in (('nova_copy', 'nova_copy_life', 'nova_site_images', 'lab_boot', 'lab_ceph',
+                          'status'),
                          ('volume_store', 'volume_store_faults', 'volume_store_losses',
                           'volume_store_owners')):
             self.assertEqual(1, len({self.workers_of('test_' + name)[0] for name in together}), together)
