@@ -183,10 +183,10 @@ class Check(upkeep.UpkeepCommand):
                 raise PlaceUnreadable(store=store, why=error)
             for finding in found:
                 mended = ''
-                if arguments.mend and not arguments.dry_run:
+                if arguments.mend and not arguments.dry_run and finding.kind != check.SITE_IMAGE:
                     came = check.mend(finding, evictor)
                     mended = 'yes' if came.done else '%s: %s' % (came.state, came.why)
-                if mended != 'yes':
+                if mended != 'yes' and finding.kind != check.SITE_IMAGE:
                     self._code = image.NOT_ALL
                 rows.append((finding.store, finding.kind, finding.name, finding.why, finding.size, mended))
         if not rows and arguments.formatter == 'table':

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from typing import Optional
 from typing import Sequence
 
+from multistore_hooks.ceph import site_images
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
 from multistore_hooks.i18n import _
@@ -26,6 +27,8 @@ from multistore_hooks.stores import units
 #: What is wrong.
 MISSING, DIFFERS, UNFINISHED = 'record without data', 'data differs', 'unfinished copy'
 UNKNOWN, UNREADABLE = 'data without a record', 'cannot be read'
+#: No fault: what a site made for itself; see ``multistore-hooks site image list``.
+SITE_IMAGE = 'site image'
 
 _UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z')
 
@@ -100,6 +103,8 @@ def _rest(store: str, held: Dict[str, places.Found], by_id: Dict[str, api.Image]
                           'its record does not list the store; a copy that failed has left it, or is '
                           'about to '
                           'be recorded', data.size)
+        elif site_images.image_of(name) is not None:
+            yield Finding(SITE_IMAGE, store, name, 'made of image %s' % site_images.image_of(name), data.size)
         elif _UUID.match(name):
             yield Finding(UNKNOWN, store, name, 'no image that these credentials see has this id', data.size)
         else:
@@ -113,6 +118,8 @@ def mend(finding: Finding, evictor: evict.Evictor) -> evict.Outcome:
     """
     if finding.kind == MISSING:
         return evictor.evict(finding.name, finding.store)
+    if finding.kind == SITE_IMAGE:
+        return evict.Outcome(evict.REFUSED, 'it is no fault')
     if finding.kind in (UNKNOWN, UNFINISHED):
         return evict.Outcome(evict.REFUSED, 'data without a record is never removed by --mend')
     return evict.Outcome(evict.REFUSED, 'copy it again by hand when the cause is known; %s' % (

@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands that look after stores, against a real Glance with file stores, and with two Ceph clusters."""
+
+import atexit
+import json
+import os
+import subprocess
+import sys
+import unittest
+from unittest import mock
+
+import fixtures
+import requests.adapters
+import testtools
+
+from lab import ceph
+from lab import ceph_glance
+from lab import ceph_shared
+from multistore_hooks import backoff
+from multistore_hooks.stores import lock
+from tests.functional import cli
+from tests.functional import shared
+
+MEMBER = 'u1:p1:member,reader'
+ADMIN = 'admin:admin:admin,member,reader'
+RULES = '''
+rules:
+  - {name: everywhere, match: {tag: everywhere}, in: [a, b, c]}
+  - {name: archive, match: {tag: archive}, only: b}
+'''
+
+
+class Killed(BaseException):
+    """The command was killed."""
+
+
+class StoresTestCase(testtools.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.glance = self.make_glance()
+        self.folder = self.useFixture(fixtures.TempDir()).path
+
+    def make_glance(self):
+        return shared.glance('stores', stores={'a': 'file', 'b': 'file', 'c': 'file'}, default='a',
+                             faults=True,
+                             conf={'DEFAULT': {'api_limit_max': '2'}})
+
+    def reach(self):
+        return [word for store in 'abc' for word in ('--reach', '%s=%s' % (store, self.glance.dir(store)))]
+
+    def environ(self, token=ADMIN):
+        return cli.environ(self.folder, **cli.cloud_of(self.glance.url, token))
+
+    def run_words(self, words, more=(), token=ADMIN):
+        """Run multistore-hooks in this process; return exit code, output and errors."""
+        with mock.patch.dict(os.environ, self.environ(token), clear=True):
+            return cli.run_here(words.split() + list(more))
+
+    def rows(self, words, *columns, more=None, token=ADMIN):
+        more = self.reach() if more is None else more
+        code, out, err = self.run_words(words + ' -f json', more, token)
+        self.assertNotIn('internal error', err)
+        self.assertNotIn('Traceback', err)
+        return code, [tuple(row[name] for name in columns) for row in json.loads(out)] if out else err
+
+    def held(self, image_id):
+        return [store for store in 'abc' if image_id in self.glance.files(store)]
+
+    def write(self, name, text):
+        path = os.path.join(self.folder, name)
+        with open(path, 'w', encoding='utf-8') as stream:
+            stream.write(text)
+        return path
+
+
+class FileStoresTest(StoresTestCase):
+
+    def test_rules_are_planned_applied_and_done(self):
+        everywhere = self.glance.add_image(b'data', ['c'], tags=['everywhere'])
+        archive = self.glance.add_image(b'more', ['a', 'c'], tags=['archive'])
+        words = 'image place --rules ' + self.write('rules', RULES)
+        code, rows = self.rows(words, 'Action', 'ID', 'Store')
+        mine = {row for row in rows if row[1] in (everywhere, archive)}
+        self.assertEqual((1, {('copy', everywhere, 'a'), ('copy', everywhere, 'b'), ('copy', archive, 'b'),
+                              ('evict', archive, 'a'), ('evict', archive, 'c')}), (code, mine))
+        self.assertEqual((['c'], ['a', 'c']), (self.held(everywhere), self.held(archive)))
+        prom = os.path.join(self.folder, 'x.prom')
+        code, rows = self.rows('%s --apply --prometheus %s' % (words, prom), 'Result')
+        self.assertEqual((0, {('copied',), ('freed',)}), (code, set(rows)))
+        self.assertEqual((['a', 'b', 'c'], ['b']), (self.held(everywhere), self.held(archive)))
+        self.assertEqual((0, []), self.rows(words, 'Action'))
+        with open(prom, encoding='utf-8') as stream:
+            self.assertIn('multistore_hooks_copies_wanted 0\n', stream.read())
+
+    def test_images_of_every_visibility_and_project_lose_a_copy_and_deleted_ones_are_said(self):
+        for more in ({'visibility': 'public'}, {'visibility': 'community'}, {'visibility': 'shared'},
+                     {'os_hidden': True}, {'protected': True}, {'token': MEMBER}):
+            one = self.glance.add_image(b'data', ['a', 'b'], **more)
+            self.assertEqual((0, [('freed',)]), self.rows('image evict %s --from b' % one, 'Result'), more)
+            self.assertEqual(['a'], self.held(one))
+        gone = self.glance.add_image(b'data', ['a', 'b'])
+        self.glance.request('DELETE', '/v2/images/' + gone)
+        self.assertEqual(2, self.run_words('image evict %s --from b' % gone, self.reach())[0])
+
+    def test_member_gets_one_line(self):
+        one = self.glance.add_image(b'data', ['a', 'b'], token=MEMBER)
+        for words in ('image evict %s --from b' % one, 'store drain b', 'store check b',
+                      'image place --apply --rules ' + self.write('rules', RULES)):
+            code, out, err = self.run_words(words, self.reach(), token=MEMBER)
+            self.assertEqual((2, '', 1), (code, out, err.count('\n')), words)
+            self.assertIn("not an administrator's", err)
+        self.assertEqual(['a', 'b'], self.held(one))
+
+    def test_without_proof_nothing_goes(self):
+        one = self.glance.add_image(b'data', ['a', 'b'])
+        self.assertEqual(1, self.run_words('image evict %s --from b' % one)[0])
+        os.unlink(os.path.join(self.glance.dir('a'), one))
+        code, rows = self.rows('image evict %s --from b' % one, 'Result', 'Reason')
+        self.assertEqual((1, 'refused'), (code, rows[0][0]))
+        self.assertIn('a: it has no data of it', rows[0][1])
+        self.assertEqual(['b'], self.held(one))
+
+    def test_read_through_glance_is_proof_only_if_it_is_accepted(self):
+        one = self.glance.add_image(b'data', ['a', 'b'])
+        self.assertEqual((0, [('freed',)]), self.rows(
+            'image evict %s --from b --accept-reads' % one, 'Result', more=[]))
+
+    def test_record_without_data_is_mended_and_data_without_record_is_not_touched(self):
+        one, other = self.glance.add_image(b'data', ['a', 'b']), self.glance.add_image(b'data', ['b'])
+        os.unlink(os.path.join(self.glance.dir('b'), one))
+        orphan = os.path.join(self.glance.dir('b'), 'c0ffee00-0000-4000-8000-000000000000')
+        with open(orphan, 'wb') as stream:
+            stream.write(b'x')
+        self.addCleanup(os.unlink, orphan)
+        code, rows = self.rows('store check b --mend --verify', 'Finding', 'Name', 'Mended')
+        self.assertEqual(1, code)
+        self.assertIn(('record without data', one, 'yes'), rows)
+        self.assertIn(('data without a record', 'c0ffee00-0000-4000-8000-000000000000',
+                       'refused: data without a record is never removed by --mend'), rows)
+        self.assertEqual({'a'}, self.glance.stores_of(one))
+        self.assertEqual((['b'], True), (self.held(other), os.path.exists(orphan)))
+
+    def test_store_that_is_away_is_tried_again_later(self):
+        one = self.glance.add_image(b'data', ['a'], tags=['everywhere'])
+        words = 'image place --apply --rules ' + self.write('rules', RULES)
+        more = ['--reach', 'a=' + self.glance.dir('a'), '--reach', 'b=' + self.glance.dir('b')]
+        away = self.glance.dir('c') + '.away'
+        os.rename(self.glance.dir('c'), away)
+        try:
+            code, rows = self.rows(words, 'ID', 'Store', 'Result', more=more)
+        finally:
+            os.rename(away, self.glance.dir('c'))
+        self.assertEqual(1, code)
+        self.assertIn((one, 'b', 'copied'), rows)
+        self.assertIn((one, 'c', 'failed'), rows)
+        code, rows = self.rows(words, 'ID', 'Store', 'Result', more=more)
+        self.assertIn((one, 'c', 'copied'), rows)
+        self.assertEqual(['a', 'b', 'c'], self.held(one))
+
+    def test_two_evictors_at_once_leave_a_copy(self):
+        for _unused in range(3):
+            one = self.glance.add_image(b'data', ['a', 'b'])
+            running = [subprocess.Popen(
+                cli.command('multistore-hooks') + ['image', 'evict', one, '--from', store] + self.reach(),
+                env=self.environ(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for store in 'ab']
+            codes = [process.wait(cli.TIMEOUT) for process in running]
+            self.assertEqual(1, len(self.held(one)))
+            self.assertEqual([0, 1], sorted(codes))
+
+
+class DrainTest(StoresTestCase):
+    """A Glance of its own, as all that is in a store goes."""
+
+    def make_glance(self):
+        return shared.glance('drain', stores={'a': 'file', 'b': 'file', 'c': 'file'}, default='a',
+                             faults=True)
+
+    def add(self):
+        return self.glance.add_image(b'data', ['c']), self.glance.add_image(b'data', ['b', 'c'])
+
+    def test_store_is_emptied(self):
+        only, both = self.add()
+        code, _rows = self.rows('store drain c --to b', 'Result')
+        self.assertEqual((0, ['b'], ['b']), (code, self.held(only), self.held(both)))
+        self.assertEqual([], [name for name in self.glance.files('c')])
+        self.assertEqual((0, []), self.rows('store drain c --to b', 'Result'))
+
+    def killed(self, number):
+        """Drain, and be killed after a request took effect; return how many there were, or None if killed.
+
+        For Glance, to be killed before a request is the same as after the one before it.
+        """
+        send, count = requests.adapters.HTTPAdapter.send, []
+
+        def send_and_die(adapter, request, **options):
+            response = send(adapter, request, **options)
+            count.append(request.url)
+            if len(count) == number:
+                raise Killed()
+            return response
+
+        gone = lock.holder().replace('process %d ' % os.getpid(), 'process %d ' % 2 ** 22)
+        with mock.patch.object(requests.adapters.HTTPAdapter, 'send', send_and_die), \
+                mock.patch.object(lock, 'holder', lambda: gone):
+            try:
+                self.run_words('store drain c --to b', self.reach())
+            except Killed:
+                return None
+        return len(count)
+
+    def test_killed_at_each_request_and_run_again_it_comes_to_the_same_end(self):
+        self.useFixture(fixtures.MockPatchObject(backoff, 'poll_interval', lambda *unused: 0.1))
+        number, ended = 1, None
+        while ended is None:
+            only, both = self.add()
+            ended = self.killed(number)
+            for image in (only, both):
+                self.assertNotEqual([], self.held(image), number)
+            self.glance.wait_for_import(only)
+            code, _rows = self.rows('store drain c --to b', 'Result')
+            self.assertEqual((0, ['b'], ['b']), (code, self.held(only), self.held(both)), number)
+            number += 1
+        self.assertGreater(number, 15)
+        code, answer = self.run_words('store list -f json')[:2]
+        self.assertEqual(0, {row['ID']: row['Images'] for row in json.loads(answer)}['c'])
+        names = self.glance.request('GET', '/v2/metadefs/namespaces').json()['namespaces']
+        self.assertEqual([], [name for name in names if 'evict' in name['namespace']])
+
+
+@unittest.skipIf(ceph.unavailable(), ceph.unavailable())
+class CephTest(StoresTestCase):
+    """Stores in two Ceph clusters, and clones of what is in them."""
+
+    _made = []
+
+    def make_glance(self):
+        self.a, self.b = ceph_shared.sites()
+        if not self._made:
+            made = ceph_glance.Glance(shared.folder('stores-ceph'), {
+                'central': 'file', 'dcn1': ceph_glance.store(self.a), 'dcn10': ceph_glance.store(self.b)},
+                default='central')
+            atexit.register(made.stop)
+            made.start()
+            modules = shared.folder('stores-bindings')
+            ceph.bindings(modules)
+            self._made.extend([made, modules])
+        if self._made[1] not in sys.path:
+            sys.path.append(self._made[1])
+        return self._made[0]
+
+    def reach(self):
+        return ['--reach', 'central=' + self.glance.dir('central'),
+                '--reach', 'dcn1=%s,user=%s' % (self.a.conf, self.a.user),
+                '--reach', 'dcn10=%s,user=%s' % (self.b.conf, self.b.user)]
+
+    def image(self, *stores):
+        return self.glance.add_image(os.urandom(1 << 20), list(stores), disk_format='raw')
+
+    def clone(self, image, form):
+        self.a.rbd('clone', '--rbd-default-clone-format', str(form), 'images/%s@snap' % image,
+                   'vms/clone-%s' % image)
+
+    def test_pool_and_snapshot_prove_a_copy(self):
+        one = self.image('central', 'dcn1')
+        self.assertEqual((0, [('freed', '')]),
+                         self.rows('image evict %s --from central' % one, 'Result', 'Reason'))
+        self.assertEqual({'dcn1'}, self.glance.stores_of(one))
+        self.assertNotIn(one, self.glance.files('central'))
+
+    def test_copy_whose_upload_was_not_completed_proves_nothing(self):
+        one = self.image('central', 'dcn1')
+        self.a.rbd('snap', 'unprotect', 'images/%s@snap' % one)
+        self.a.rbd('snap', 'rm', 'images/%s@snap' % one)
+        code, rows = self.rows('image evict %s --from central' % one, 'Reason')
+        self.assertEqual(1, code)
+        self.assertIn('dcn1: its upload was not completed there', rows[0][0])
+
+    def test_copy_with_clones_stays_whatever_their_format(self):
+        for form in (1, 2):
+            one = self.image('central', 'dcn1')
+            self.clone(one, form)
+            code, rows = self.rows('image evict %s --from dcn1' % one, 'Result', 'Reason')
+            self.assertEqual((1, [('refused', '1 clones use it there: removing it would free nothing')]),
+                             (code, rows), form)
+
+    def test_copy_with_clones_goes_to_the_trash_or_is_refused_by_glance(self):
+        for form, state in ((1, 'refused'), (2, 'moved to trash')):
+            one = self.image('central', 'dcn1')
+            self.clone(one, form)
+            _code, rows = self.rows('image evict %s --from dcn1 --in-use' % one, 'Result', 'Reason')
+            self.assertEqual(state, rows[0][0], rows)
+            self.assertIn(one, self.glance.files('central'))
+        self.assertIn('1 clones hold 1.0 MiB there', rows[0][1])
+        _code, _out, err = self.run_words('store drain dcn1 --to central --dry-run', self.reach())
+        self.assertEqual('', err)
+
+    def test_check_of_a_pool(self):
+        one, lost, short = self.image('central', 'dcn10'), self.image('central', 'dcn10'), self.image('dcn10')
+        for image in (lost,):
+            self.b.rbd('snap', 'unprotect', 'images/%s@snap' % image)
+            self.b.rbd('snap', 'purge', 'images/%s' % image)
+            self.b.rbd('rm', 'images/%s' % image)
+        self.b.rbd('create', '--size', '4M', 'images/c0ffee00-0000-4000-8000-000000000001')
+        self.b.rbd('create', '--size', '4M', 'images/something')
+        code, rows = self.rows('store check dcn10 --verify --mend', 'Finding', 'Name', 'Mended')
+        self.assertEqual(1, code)
+        self.assertIn(('record without data', lost, 'yes'), rows)
+        refused = 'refused: data without a record is never removed by --mend'
+        self.assertIn(('data without a record', 'c0ffee00-0000-4000-8000-000000000001', refused), rows)
+        self.assertIn(('data without a record', 'something', refused), rows)
+        self.assertNotIn(one, [row[1] for row in rows])
+        self.assertNotIn(short, [row[1] for row in rows])
+        self.assertIn('something', self.b.rbd('ls', 'images'))
+
+    def test_another_cluster_is_not_taken_for_the_store(self):
+        code, _out, err = self.run_words('store check dcn1', ['--reach', 'dcn1=%s,user=%s' % (
+            self.b.conf, self.b.user)])
+        self.assertEqual(2, code)
+        self.assertIn('the store is in %s' % self.a.fsid, err)
