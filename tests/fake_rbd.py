@@ -55,7 +55,10 @@ class _Open:
         return self._kept.snapshots[name]
 
     def list_snaps(self):
-        return [{'name': name} for name in self._kept.snapshots]
+        return [{'name': name, 'size': self._kept.size} for name in self._kept.snapshots]
+
+    def read(self, offset, length):
+        return b'x' * length
 
     def list_children2(self):
         self._rbd.step('list_children2')
@@ -91,6 +94,7 @@ class Rbd:
 
     def __init__(self, clone_format=2):
         self.clone_format, self.images = clone_format, {}
+        self.trashed = []  # (pool, name)
         self.before = lambda step: None
 
     def step(self, name):
@@ -105,6 +109,10 @@ class Rbd:
     def list(self, ioctx):
         ioctx.check()
         return sorted(name for pool, name in self.images if pool == ioctx.pool)
+
+    def trash_list(self, ioctx):
+        ioctx.check()
+        return [{'name': name} for pool, name in self.trashed if pool == ioctx.pool]
 
     def remove(self, ioctx, name):
         self.step('remove')

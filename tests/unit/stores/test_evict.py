@@ -4,11 +4,16 @@
 import os
 from unittest import mock
 
+import testtools
+
+from multistore_hooks.ceph import cluster
 from multistore_hooks.stores import evict
 from multistore_hooks.stores import lock
 from multistore_hooks.stores import places
+from tests import clock
 from tests import contract
 from tests import fake_glance
+from tests import fake_rbd
 from tests.unit.stores import fakes
 
 
@@ -363,6 +368,53 @@ class LockTest(fakes.EvictionTestCase):
         with self.lock():
             self.glance.faults.append(fake_glance.Fault('DELETE', '/v2/metadefs', 503))
         self.assertIn('WARNING The lock %s could not be given back' % self.name, self.log)
+
+
+class PoolTest(testtools.TestCase):
+    """The pool of an RBD store, on a fake cluster."""
+
+    def setUp(self):
+        super().setUp()
+        self.ceph = fake_rbd.ceph(clock.Clock())
+        access = cluster.Access(self.ceph.rados, self.ceph.rbd, None, None, cluster.call_natively)
+        self.pool = places.Pool(cluster.Cluster(access), self.ceph.rbd, 'images', 'f')
+        self.kept = self.ceph.rbd.images['images', 'one'] = fake_rbd.Image(4)
+        self.kept.snapshots['snap'] = True
+
+    def test_image_with_its_snapshot_is_complete(self):
+        self.assertEqual((4, True), self.pool.find('one')[:2])
+        self.assertEqual(['one'], [name for name, _found in self.pool.everything()])
+        self.assertEqual(b'xxxx', b''.join(self.pool.read('one', 3)))
+
+    def test_image_without_snapshot_is_not(self):
+        self.kept.snapshots.clear()
+        self.assertIs(False, self.pool.find('one').complete)
+
+    def test_image_that_is_not_there(self):
+        self.assertIsNone(self.pool.find('two'))
+        self.assertEqual(0, self.pool.children('two').clones)
+        self.assertRaises(places.PlaceError, lambda: list(self.pool.read('two')))
+
+    def test_clones_are_counted(self):
+        self.assertEqual(places.Children(0, 0), self.pool.children('one'))
+        self.ceph.rbd.clone('images', 'one', 'snap', 'disk')
+        self.assertEqual(places.Children(1, 4), self.pool.children('one'))
+
+    def test_trash(self):
+        self.assertFalse(self.pool.in_trash('one'))
+        self.ceph.rbd.trashed.append(('images', 'one'))
+        self.assertTrue(self.pool.in_trash('one'))
+        self.assertEqual(('one',), self.pool.trash())
+
+    def test_cluster_that_is_away_is_not_an_empty_one(self):
+        def away(*_unused):
+            raise cluster.ClusterError('no route')
+
+        self.pool._cluster.call = away
+        for read in (lambda: self.pool.find('one'), lambda: self.pool.children('one'), self.pool.trash,
+                     lambda: self.pool.in_trash('one'), lambda: list(self.pool.everything()),
+                     self.pool.space):
+            self.assertRaises(places.PlaceError, read)
 
 
 class PlacesTest(fakes.EvictionTestCase):
