@@ -297,6 +297,13 @@ class LifeTest(SiteImagesTestCase):
         self.clean_up()
         self.assertEqual((), self.images.list())
 
+    def test_run_over_many_that_are_in_use_costs_a_few_requests(self):
+        for _ in range(200):
+            self.images.touch(self.publish().name, self.clock.now)
+        self.ceph.calls = 0
+        self.assertEqual(200, len(self.clean_up().kept))
+        self.assertLessEqual(self.ceph.calls, 3)
+
     def test_listing_that_fails_removes_nothing(self):
         made = self.retire()
         self.ceph.away = True
