@@ -164,11 +164,15 @@ def _copy(images: subrequests.SubrequestImages, image_id: str, store: Optional[s
     named = {'image': image_id, 'store': store, 'others': ', '.join(others)}
     if not others:
         return
+    failure: Optional[Exception] = None
     try:
         images.copy(image_id, others)
     except Exception as error:
+        failure = error
+    # Outside of the except block: oslo.log would append the exception to the line.
+    if failure is not None:
         LOG.warning('Image %(image)s is in %(store)s, but Glance does not copy it to the other stores of '
-                    'its base image, %(others)s: %(error)s', dict(named, error=error))
+                    'its base image, %(others)s: %(error)s', dict(named, error=failure))
     else:
         LOG.info('Image %(image)s is in %(store)s, and Glance copies it to the other stores of its base '
                  'image, %(others)s.', named)

@@ -42,25 +42,27 @@ def send(images: api.ImageLookup, image_id: str, placement: placements.Placement
         send_to(placement.store, placement.base_image)
         return placement
     except api.GlanceError as error:
-        cause = blame.cause_of_error(error)
-        if placement.fallback_store is None or not cause.is_store:
-            raise
-        refused = {'image': image_id, 'cause': blame.explain(cause, placement.store), 'error': error,
-                   'default': placement.fallback_store,
-                   'obstacle': obstacle() or _obstacle_in_record(images, image_id, clock)}
-        if refused['obstacle']:
-            LOG.warning('Image %(image)s was not accepted: %(cause)s (%(error)s). It cannot be sent to the '
-                        'default store %(default)s instead: %(obstacle)s.', refused)
-            raise
-        LOG.warning('Image %(image)s was not accepted: %(cause)s (%(error)s). Sending it to the default '
-                    'store %(default)s.', refused)
-        try:
-            # Without the base image, or the filter would choose the same store again.
-            send_to(placement.fallback_store, None)
-        except api.Conflict as conflict:
-            # Glance has left the image as the first attempt made it: that is what has to be reported.
-            raise error from conflict
-        return placement._replace(store=placement.fallback_store)
+        refusal = error
+    # Outside of the except block: oslo.log would append the exception to each line.
+    cause = blame.cause_of_error(refusal)
+    if placement.fallback_store is None or not cause.is_store:
+        raise refusal
+    refused = {'image': image_id, 'cause': blame.explain(cause, placement.store), 'error': refusal,
+               'default': placement.fallback_store,
+               'obstacle': obstacle() or _obstacle_in_record(images, image_id, clock)}
+    if refused['obstacle']:
+        LOG.warning('Image %(image)s was not accepted: %(cause)s (%(error)s). It cannot be sent to the '
+                    'default store %(default)s instead: %(obstacle)s.', refused)
+        raise refusal
+    LOG.warning('Image %(image)s was not accepted: %(cause)s (%(error)s). Sending it to the default '
+                'store %(default)s.', refused)
+    try:
+        # Without the base image, or the filter would choose the same store again.
+        send_to(placement.fallback_store, None)
+    except api.Conflict as conflict:
+        # Glance has left the image as the first attempt made it: that is what has to be reported.
+        raise refusal from conflict
+    return placement._replace(store=placement.fallback_store)
 
 
 def _obstacle_in_record(images: api.ImageLookup, image_id: str, clock: Any) -> Optional[str]:

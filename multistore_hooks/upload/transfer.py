@@ -76,11 +76,14 @@ def send(images: api.ImageApi, image_id: str, data: Any, placement: placements.P
         another = placement.fallback_store not in (None, store)
         try:
             images.upload(image_id, body, store, base_image, snapshot and base_image is not None, not another)
+            return
         except Exception as error:
             if not _may_have_arrived(body, error) or not _has_arrived(images, image_id, body.whole, clock):
                 raise
-            LOG.warning('The upload of image %(image)s failed (%(error)s), but Glance reports the image '
-                        'active and complete: it is a success.', {'image': image_id, 'error': error})
+            failure = error
+        # Outside of the except block: oslo.log would append the exception to the line.
+        LOG.warning('The upload of image %(image)s failed (%(error)s), but Glance reports the image '
+                    'active and complete: it is a success.', {'image': image_id, 'error': failure})
 
     placement = fallback.send(images, image_id, placement, send_to, body.obstacle, clock)
     return Sent(body.sent if body.whole is None else body.whole, placement)

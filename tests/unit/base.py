@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the unit tests share: a fake Glance, reached through a real glanceclient."""
 
+import logging
+import sys
+
 import fixtures
 import testtools
 
@@ -18,6 +21,19 @@ class TestCase(testtools.TestCase):
         self.clock = clock.Clock()
         self._log = self.useFixture(fixtures.FakeLogger(
             'multistore_hooks', format='%(levelname)s %(message)s'))
+
+    def logged_in_except_blocks(self):
+        """Return a list that gets each line that is logged while an exception is handled."""
+        lines = []
+
+        class Handler(logging.Handler):
+            def emit(self, record):
+                if sys.exc_info()[0] is not None:
+                    lines.append(record.getMessage())
+        handler = Handler(logging.WARNING)
+        logging.getLogger('multistore_hooks').addHandler(handler)
+        self.addCleanup(logging.getLogger('multistore_hooks').removeHandler, handler)
+        return lines
 
     @property
     def log(self):

@@ -439,10 +439,12 @@ class ColocateTest(FilterTestCase):
         self.assertEqual(0, self.copies())
 
     def test_refused_copy_is_a_warning_and_the_upload_stays(self):
+        lines = self.logged_in_except_blocks()
         self.glance.faults.append(fake_glance.Fault('POST', '/import', 400))
         image_id = self.follow(self.base('reliable', 'cheap'))
         self.assertEqual(['reliable'], self.glance.where(image_id))
         self.assertIn('WARNING Image %s is in reliable, but Glance does not copy it' % image_id, self.log)
+        self.assertEqual([], lines)
 
     def test_nothing_is_asked_after_the_upload_but_for_the_copy(self):
         base_image = self.base('reliable', 'cheap')

@@ -244,6 +244,17 @@ class RefusalTest(UploadTestCase):
             self.assertIn('WARNING Image %s was not accepted: the store %s ' % (image_id, store), self.log)
             self.assertEqual(('fast', None, None), self.sent_headers())
 
+    def test_warnings_end_where_their_text_ends(self):
+        # oslo.log appends the exception that is being handled to a line.
+        lines = self.logged_in_except_blocks()
+        self.upload(UploadRequest(base_image=self.base('off')))
+        self.assertRaises(api.TooLarge, self.upload, UploadRequest(base_image=self.base('full')),
+                          Pipe(b'x' * 300000))
+        self.send(Deaf(self.images(), OSError('reset')), self.queued(), b'snapshot',
+                  placements.decide(UploadRequest()))
+        self.assertEqual(3, self.log.count('WARNING'))
+        self.assertEqual([], lines)
+
     def test_store_that_vanished_meanwhile_is_replaced_by_the_default(self):
         image_id = self.queued()
         self.send(self.images(), image_id, b'snapshot',
