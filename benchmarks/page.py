@@ -21,6 +21,7 @@ ours to stock. ``make bench`` measures it again; every sample is in ``benchmarks
 HEAD = ('What', 'Unit', 'Stock', 'Ours', 'Ratio', 'Target')
 PURPOSES = {
     'boot_storm': 'Many computes of two sites boot one cold image at once',
+    'many_sites': 'Many sites that want one cold image, simulated with the real waiting code',
     'copy_lag': 'From the end of a copy to the clone',
     'overhead': 'What the hooks cost',
     'store_plan': 'A plan for many images, on a Glance in memory',

@@ -116,6 +116,30 @@ it. Empty (the default): the pool of the servers' disks, ``[libvirt] images_rbd_
 """),
 ]
 
+COPY_OPTS = [
+    cfg.IntOpt(
+        'copy_turn_timeout', default=60, min=0,
+        help="""
+How long, in seconds, to wait while imports for other stores hold an image that has to be copied.
+
+Glance runs one import of an image at a time, so the stores that want it take turns. When this time is
+over, the service goes on without a copy: it downloads the image. Waiting occupies a build slot of
+nova-compute, so keep it short, and copy images that many sites need before the first boot
+(``multistore-hooks image copy``). The copy itself, once it has begun, is limited by
+``[libvirt] images_rbd_glance_copy_timeout``.
+
+Possible values:
+
+* 0: do not wait for other stores' imports.
+* Any other number: seconds. For a cloud where every site shall get its copy, however long that takes:
+  the number of sites times the duration of a copy.
+
+It has no effect where there is no other way to the image (``[workarounds]
+never_download_image_if_on_rbd``, ``openstack aggregate cache image``): then the turn is waited for as
+long as the copy.
+"""),
+]
+
 # Nova's own, of Victoria and later, registered here where a release lacks them, so that one
 # configuration is right for all. Their names, groups and defaults are Nova's.
 NOVA_COPY_OPTS = [
@@ -140,7 +164,8 @@ The first polls are closer together: a tenth of the time waited so far.
     cfg.IntOpt(
         'images_rbd_glance_copy_timeout', default=600, min=0,
         help="""
-How long, in seconds, an instance waits for a copy of its image before it gives up. 0: a day.
+How long, in seconds, a copy of the image to this site's store may take, from when it begins, before an
+instance gives up waiting for it. 0: a day.
 """),
 ]
 
@@ -230,7 +255,7 @@ The stores for a snapshot of a server whose base image is in several stores: see
 
 def register_nova_opts(conf: cfg.ConfigOpts) -> None:
     """Register what nova-compute reads."""
-    conf.register_opts(NOVA_OPTS, group=GROUP)
+    conf.register_opts(NOVA_OPTS + COPY_OPTS, group=GROUP)
     loading.register_auth_conf_options(conf, GROUP)
     for option in NOVA_COPY_OPTS:
         if option.dest not in conf.libvirt:
@@ -257,7 +282,7 @@ def list_nova_opts() -> _Listed:
     Those of ``[libvirt]`` are left out: from Victoria on Nova lists them itself.
     """
     credentials = loading.get_auth_common_conf_options() + loading.get_auth_plugin_conf_options('password')
-    return [(GROUP, copy.deepcopy(NOVA_OPTS) + credentials)]
+    return [(GROUP, copy.deepcopy(NOVA_OPTS + COPY_OPTS) + credentials)]
 
 
 def list_cinder_opts() -> _Listed:

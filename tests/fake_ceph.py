@@ -79,6 +79,9 @@ class FakeCeph:
         self.calls = self.connections = 0
         self.rados, self.rbd = _Rados(self), _Rbd(self)
 
+    def took(self, pool, name, cookie):
+        """Called when a client has taken or renewed the lock of an object."""
+
     def holder(self, pool, name):
         """Return the cookie that holds a lock on an object, or None."""
         held = [cookie for (a_pool, an_object, _), (cookie, end) in self.locks.items()
@@ -134,6 +137,7 @@ class _Ioctx:
         elif flags == 2:
             raise self._ceph.rados.ObjectNotFound(key)
         self._ceph.locks[self.pool, key, name] = (cookie, now + (duration or 1e9))
+        self._ceph.took(self.pool, key, cookie)
         self._ceph.objects.setdefault((self.pool, key), {})
 
     def remove_object(self, key):

@@ -51,10 +51,14 @@ class Access(NamedTuple):
     run: Callable[..., Any]
 
 
+def on_eventlet() -> bool:
+    """Return whether this process runs on eventlet, which then has replaced the sleep."""
+    return str(time.sleep.__module__).startswith('eventlet.')
+
+
 def call_natively(function: Callable[..., T], *args: Any) -> T:
     """Call a function; in a native thread where the process runs on eventlet, as Nova and Cinder do."""
-    # Eventlet replaces the sleep of a process that runs on it.
-    if str(time.sleep.__module__).startswith('eventlet.'):
+    if on_eventlet():
         from eventlet import tpool
         return tpool.execute(function, *args)  # type: ignore[no-any-return]
     return function(*args)

@@ -74,8 +74,7 @@ class CephCoordinator(coordinator.Coordinator):
             return self._leads
         try:
             if self._first_record is None:
-                record = self._lock.read()
-                self._first_record = record.id if record else ''
+                self._read()
             self._leads = self._lock.acquire()
         except cluster.ClusterError as error:
             # Glance has its own lock: better that all poll it than that none does, if this does not pass.
@@ -99,7 +98,7 @@ class CephCoordinator(coordinator.Coordinator):
 
     def status(self) -> Optional[coordinator.Status]:
         try:
-            record = self._lock.read()
+            record = self._read()
         except cluster.ClusterError as error:
             LOG.debug('The status of %(lock)s cannot be read: %(error)s',
                       {'lock': self._lock.object, 'error': error})
@@ -112,9 +111,15 @@ class CephCoordinator(coordinator.Coordinator):
         if not status.final:
             # Of a leader that is gone, if this host leads now.
             return None if self._leads else status
-        new = self._first_record is not None and record.id != self._first_record
+        new = record.id != self._first_record
         fresh = abs(self._clock.time() - record.at) < REFUSAL_SECONDS
         return status if new or (fresh and state is coordinator.State.REFUSED) else None
+
+    def _read(self) -> Optional[site_lock.Record]:
+        record = self._lock.read()
+        if self._first_record is None:
+            self._first_record = record.id if record else ''
+        return record
 
     def step_down(self) -> None:
         try:

@@ -23,9 +23,9 @@ MOST_REQUESTS = 3
 #: Seconds between two looks at the site's own cluster, at first and in the end.
 GLIMPSE, LONGEST_GLIMPSE = 0.25, 2
 #: Polls per second that all stores without the image share while they wait for their turn.
-SHARED_RATE = 3.0
-#: Seconds without progress after which the import that holds the image is tested by a request, at first
-#: (half of it, at random, at the soonest) and again. Glance gives a lock up after an hour, and only if asked.
+SHARED_RATE = 2.5
+#: Seconds without progress after which the import that holds the image is tested by a request, and tested
+#: again: Glance gives up a lock after an hour, and only if asked. The first comes within half of a limit.
 PROBE_EVERY = 60
 #: Seconds for which a host whose request did not reach Glance lets others lead: the cause may be local.
 STANDS_ASIDE = 5
@@ -141,7 +141,7 @@ class Leader:
             self._ask()
         elif step is decision.Step.APPEARS:
             return
-        elif self._watch.probe_is_due(self._clock.monotonic(), last_chance=self._timer.left() <= 0):
+        elif self._watch.probe_is_due(self._clock.monotonic(), self._timer, step is decision.Step.COPYING):
             self._probe()
 
     def _publish(self, state: coordination.State) -> None:
@@ -183,7 +183,7 @@ class Leader:
         if answer is request.Answer.ACCEPTED:
             self._state = self._state._replace(requests=self._state.requests + 1, seen_importing=False,
                                                requested_at=self._clock.monotonic())
-            self._timer.waits_for_copy()
+            self._timer.waits_for_copy(new=True)
             self._publish(coordination.State.COPYING)
         elif answer is request.Answer.UNCLEAR:
             self._state = self._state._replace(requests=self._state.requests + 1)
@@ -215,7 +215,7 @@ class Leader:
         unchanged = self._watch.unchanged(self._clock.monotonic())
         if step in (decision.Step.TURN, decision.Step.REQUEST) and self._timer.in_turn and self._image:
             waiting = len(set(self._stores or ()) - set(self._image.stores))
-            return max(waiting / SHARED_RATE, backoff.poll_interval(unchanged, self._limits.interval))
+            return max(waiting / SHARED_RATE, backoff.poll_interval(unchanged / 2, self._limits.interval))
         return backoff.poll_interval(unchanged if step else self._timer.waited(), self._limits.interval)
 
     def _pause(self, seconds: float) -> bool:
@@ -271,6 +271,17 @@ class Leader:
         return exceptions.WaitEnded(image_id=self._job.image_id, store=self._job.store, why=why)
 
 
+class Renewing:
+    """Stands for an ImageApi: before each request the lead is renewed, as a response may take long."""
+
+    def __init__(self, images: api.ImageApi, coordinator: coordination.Coordinator) -> None:
+        self._images, self._coordinator = images, coordinator
+
+    def __getattr__(self, verb: str) -> Any:
+        self._coordinator.try_lead()
+        return getattr(self._images, verb)
+
+
 class _Watch:
     """When the import that holds an image was last seen to make progress."""
 
@@ -278,7 +289,8 @@ class _Watch:
         self._seen: Tuple[object, ...] = ()
         self._message = ''
         self._changed_at: Optional[float] = None
-        self._probe_at = 0.0
+        #: Seconds without a change, after which a test is due.
+        self._probe_after = 0.0
         self._probed = False
 
     def observe(self, image: api.Image, message: str, now: float) -> None:
@@ -287,18 +299,24 @@ class _Watch:
         if seen != self._seen or (message and message != self._message):
             self._seen, self._message = seen, message or self._message
             self._changed_at = now
-            self._probe_at = now + PROBE_EVERY * random.uniform(0.5, 1)
+            self._probe_after = PROBE_EVERY * random.uniform(0.5, 1)
             self._probed = False
 
     def unchanged(self, now: float) -> float:
         """Return the seconds since the last change."""
         return now - self._changed_at if self._changed_at is not None else 0.0
 
-    def probe_is_due(self, now: float, last_chance: bool) -> bool:
-        """Return whether to test the import: it makes no progress, or this wait ends without any test."""
-        return now >= self._probe_at or (last_chance and not self._probed)
+    def probe_is_due(self, now: float, timer: limits.Timer, copying: bool) -> bool:
+        """Return whether to test the import: it makes no progress, or this wait ends without any test.
+
+        :param copying: it copies to this store; its task says about once a minute how far it is.
+        """
+        if self._probed:
+            return self.unchanged(now) >= self._probe_after
+        after = self._probe_after + (PROBE_EVERY if copying else 0)
+        return timer.left() <= 0 or self.unchanged(now) >= min(after, timer.share(0.5))
 
     def probed(self, now: float) -> None:
         """Take in that it was tested."""
         self._probed = True
-        self._probe_at = now + PROBE_EVERY * random.uniform(0.8, 1.2)
+        self._probe_after = self.unchanged(now) + PROBE_EVERY * random.uniform(0.8, 1.2)

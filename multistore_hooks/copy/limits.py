@@ -37,10 +37,13 @@ class Timer:
         self._account()
         self.in_turn, self.copying = True, False
 
-    def waits_for_copy(self) -> None:
-        """Say that the copy of this store has begun; its limit begins with it."""
+    def waits_for_copy(self, new: bool = False) -> None:
+        """Say that the copy of this store has begun; its limit begins with it.
+
+        :param new: it is another copy than before.
+        """
         self._account()
-        if not self.copying:
+        if new or not self.copying:
             self._copy = 0.0
         self.in_turn, self.copying = False, True
 
@@ -56,6 +59,10 @@ class Timer:
         """Return the seconds that are left of the limit that runs."""
         self._account()
         return self._limits.turn - self._turn if self.in_turn else self._limits.copy - self._copy
+
+    def share(self, part: float) -> float:
+        """Return a part of the limit that runs, in seconds."""
+        return part * (self._limits.turn if self.in_turn else self._limits.copy)
 
     def waited(self) -> float:
         """Return the seconds since the start."""

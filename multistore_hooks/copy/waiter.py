@@ -21,6 +21,8 @@ from multistore_hooks.glance_api import api
 
 LOG = logging.getLogger(__name__)
 
+#: Seconds before the end of its time in which a follower does not become the leader any more.
+LAST_SECONDS = 5
 #: Seconds between two looks of a follower: at first, while a copy is under way, and before one has begun.
 GLIMPSE, LONGEST_GLIMPSE, LONGEST_BEFORE = 0.25, 2, 5
 
@@ -39,8 +41,10 @@ class CopyWaiter:
         self._job, self._clock = job, clock
         self._coordinator = coordinator or coordination.NoCoordinator()
         self._timer = limits.Timer(wait, clock)
-        self._request = request.CopyRequest(images, asker, job)
-        self._leader = leader.Leader(images, self._request, self._coordinator, job, wait, self._timer, clock)
+        polled: Any = leader.Renewing(images, self._coordinator)
+        asked: Any = leader.Renewing(asker, self._coordinator)
+        self._request = request.CopyRequest(polled, asked, job)
+        self._leader = leader.Leader(polled, self._request, self._coordinator, job, wait, self._timer, clock)
 
     def run(self) -> bool:
         """Return when the image is in the store; return whether that took a copy.
@@ -52,16 +56,15 @@ class CopyWaiter:
         followed = False
         try:
             while True:
-                leads = self._try_lead()
-                # Whoever led until now has published the outcome before it let go.
                 if self._ended_well(self._coordinator.status()):
                     followed = True
                     break
-                if leads and self._lead():
-                    break
-                followed = followed or not leads
-                if not leads:
+                if not self._try_lead(followed):
+                    followed = True
                     self._pause()
+                # Whoever led until now has published the outcome before it let go.
+                elif self._ended_well(self._coordinator.status()) or self._lead():
+                    break
         finally:
             self._coordinator.step_down()
             self._coordinator.close()
@@ -71,8 +74,16 @@ class CopyWaiter:
                 'image': self._job.image_id, 'store': self._job.store, 'seconds': self._timer.waited()})
         return waited
 
-    def _try_lead(self) -> bool:
-        return self._clock.monotonic() >= self._leader.aside_until and self._coordinator.try_lead()
+    def left(self) -> float:
+        """Return the seconds that are left of the limit that runs."""
+        return self._timer.left()
+
+    def _try_lead(self, followed: bool) -> bool:
+        if self._clock.monotonic() < self._leader.aside_until:
+            return False
+        if followed and self._timer.left() < LAST_SECONDS:
+            return False
+        return self._coordinator.try_lead()
 
     def _lead(self) -> bool:
         """Lead until the image is there, or this host does not lead any more; publish the outcome."""

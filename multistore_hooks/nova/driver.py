@@ -17,6 +17,7 @@ from oslo_log import log as logging
 
 from multistore_hooks.nova import image_api
 from multistore_hooks.nova import rbd
+from multistore_hooks.nova import site_copy
 from multistore_hooks.nova import site_images
 from multistore_hooks import options
 
@@ -70,7 +71,7 @@ class LibvirtDriver(driver.LibvirtDriver):
             except exception.ImageUnacceptable as error:
                 LOG.debug('%s', error)
         elif store and rbd.cloneable(context, image_id):
-            return rbd.ensure_in_store(context, image_id, store, rbd.rbd_driver())
+            return site_copy.ensure_in_store(context, image_id, store, rbd.rbd_driver(), fallback=False)
         return super().cache_image(context, image_id)  # type: ignore[no-any-return]
 
     def manage_image_cache(self, context: Any, all_instances: Any) -> None:

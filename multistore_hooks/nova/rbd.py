@@ -6,11 +6,11 @@ With ``[libvirt] images_rbd_glance_store_name`` unset it is Nova's own, in every
 
 import inspect
 import os
-import time
 from typing import Any
 from typing import Callable
 from typing import Iterator
 from typing import Optional
+from typing import Set
 from typing import TypeVar
 
 from nova.compute import vm_states
@@ -22,13 +22,9 @@ from oslo_log import log as logging
 from multistore_hooks import backoff
 from multistore_hooks.ceph import cluster
 from multistore_hooks.ceph import coordinator
-from multistore_hooks.copy import limits
-from multistore_hooks.copy import request
-from multistore_hooks.copy import single_flight
-from multistore_hooks.copy import waiter
-from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
 from multistore_hooks.nova import image_api
+from multistore_hooks.nova import site_copy
 from multistore_hooks.nova import site_images
 from multistore_hooks.nova import snapshot_pool
 
@@ -37,8 +33,6 @@ LOG = logging.getLogger(__name__)
 
 #: One as it is, one after the copy, and one more: Glance's own race can undo a copy.
 CLONE_TRIES = 3
-#: How long one attempt of a request may take. To take an import on, Glance first connects to the store.
-REQUEST_SECONDS = 30
 #: How long a Glance that cannot be reached is waited for, in seconds, and between two attempts at most:
 #: it may be restarted just when a boot begins.
 RESTART_SECONDS, LONGEST_WAIT = 60, 5
@@ -46,7 +40,8 @@ RESTART_SECONDS, LONGEST_WAIT = 60, 5
 T = TypeVar('T')
 
 rbd_utils = imagebackend.rbd_utils
-_flights = single_flight.SingleFlight()
+#: Pools that could not be used, and about which a warning was logged.
+_warned: Set[str] = set()
 # Train and Ussuri do not copy at all; what Victoria and later do is ours to do.
 _WITHOUT_COPY = ({'copy_to_store': False}
                  if 'copy_to_store' in inspect.signature(imagebackend.Rbd.clone).parameters else {})
@@ -58,6 +53,10 @@ class Rbd(imagebackend.Rbd):
     #: Of the server, when its root disk is made.
     _trusted_certs: Any = None
     _uses_site_images = False
+    #: Why a clone of this disk failed: it is not waited for a second time.
+    _refused: Optional[Exception] = None
+    #: An earlier download has left the image on this compute.
+    _has_base = False
 
     def __init__(self, instance: Any = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(instance, *args, **kwargs)
@@ -77,7 +76,13 @@ class Rbd(imagebackend.Rbd):
             return super().clone(context, image_id_or_uri, *args, **kwargs)
         if self._uses_site_images:
             return self._clone_or_site_image(context, image_id_or_uri, store)
-        return self._clone_from_store(context, image_id_or_uri, store)
+        if self._refused is not None:
+            raise self._refused
+        try:
+            return self._clone_from_store(context, image_id_or_uri, store)
+        except exception.ImageUnacceptable as error:
+            self._refused = error
+            raise
 
     def _clone_from_store(self, context: Any, image_id: str, store: str,
                           turn_seconds: Optional[int] = None) -> Any:
@@ -86,10 +91,19 @@ class Rbd(imagebackend.Rbd):
             try:
                 return self._clone_what_is_here(context, image_id, store)
             except exception.ImageUnacceptable:
-                if number == CLONE_TRIES - 1 or _raw_image(context, image_id, patient=True) is None:
+                image = _raw_image(context, image_id, patient=True)
+                if image is None:
                     raise
-            ensure_in_store(context, image_id, store, self.driver, turn_seconds)
-        return None  # not reached
+                listed = _is_listed(image, store)
+                if number == CLONE_TRIES - 1 or (listed and number):
+                    # Waiting changes nothing about a copy that is listed and cannot be cloned.
+                    self._report_missing(image, store)
+                    raise
+            if not listed:  # else a copy may have ended between the two requests
+                site_copy.ensure_in_store(context, image_id, store, self.driver,
+                                          fallback=self._has_base or site_copy.download_allowed(),
+                                          turn_seconds=turn_seconds)
+        raise AssertionError('the last try ends the loop')
 
     def _clone_what_is_here(self, context: Any, image_id: str, store: str) -> Any:
         """Clone the image's own copy in this cluster.
@@ -100,7 +114,8 @@ class Rbd(imagebackend.Rbd):
             return _reached(image_id, lambda: self._clone_as_it_is(context, image_id))
         except exception.ImageUnacceptable:
             image = _raw_image(context, image_id, patient=True) if store else None
-            location = self._hidden_location(context, image, store) if image else None
+            listed = image is not None and _is_listed(image, store)
+            location = self._hidden_location(context, image) if image and listed else None
             if location is None:
                 raise
             return self.driver.clone(location, self.rbd_name)
@@ -132,19 +147,13 @@ class Rbd(imagebackend.Rbd):
     def _clone_as_it_is(self, context: Any, image_id: str) -> Any:
         return super().clone(context, image_id, **_WITHOUT_COPY)
 
-    def _hidden_location(self, context: Any, image: api.Image, store: str) -> Any:
+    def _hidden_location(self, context: Any, image: api.Image) -> Any:
         """Return a location in this cluster that image records do not show (OSSN-0065), or None."""
-        if store not in image.stores:
-            return None
         for url in self._hidden_urls(context, image.id):
             if self._is_cloneable(url, image):
                 LOG.debug('Image %(image)s has the location %(url)s, which Glance hides.',
                           {'image': image.id, 'url': url})
                 return {'url': url}
-        LOG.warning("Glance has image %(image)s in the store %(store)s, but it is not in this compute's Ceph "
-                    'cluster, or not in the pool %(pool)s. Check [libvirt] images_rbd_glance_store_name and '
-                    '[multistore_hooks] glance_rbd_pool.',
-                    {'image': image.id, 'store': store, 'pool': CONF.multistore_hooks.glance_rbd_pool})
         return None
 
     def _hidden_urls(self, context: Any, image_id: str) -> Iterator[str]:
@@ -159,27 +168,97 @@ class Rbd(imagebackend.Rbd):
         try:
             return bool(self.driver.is_cloneable({'url': url}, image.record))
         except rbd_utils.rados.Error as error:  # no such pool, say, or none for this Ceph user
-            LOG.debug('%(url)s cannot be looked at: %(error)s', {'url': url, 'error': error})
+            LOG.debug('%(url)s cannot be read: %(error)s', {'url': url, 'error': error})
             return False
 
-    def create_image(self, prepare_template: Any, base: str, size: Any, *args: Any, **kwargs: Any) -> Any:
+    def _report_missing(self, image: api.Image, store: str) -> None:
+        """Log why an image cannot be cloned that Glance lists in the local store."""
+        pool = CONF.multistore_hooks.glance_rbd_pool
+        site = site_copy.site(self.driver)
+        try:
+            present = site.image_exists(pool, image.id, coordinator.SNAPSHOT)
+        except cluster.ClusterError as error:
+            if pool not in _warned:
+                _warned.add(pool)
+                LOG.warning("The pool %(pool)s ([multistore_hooks] glance_rbd_pool) cannot be read in this "
+                            "compute's Ceph cluster: %(error)s", {'pool': pool, 'error': error})
+            return
+        finally:
+            site.close()
+        known = _location_in(image, store)
+        if known and not known.startswith('rbd://%s/%s/' % (self.driver.get_fsid(), pool)):
+            LOG.warning("Glance has image %(image)s in the store %(store)s, but that store is not the pool "
+                        "%(pool)s of this compute's Ceph cluster. Check [libvirt] "
+                        'images_rbd_glance_store_name and [multistore_hooks] glance_rbd_pool.',
+                        {'image': image.id, 'store': store, 'pool': pool})
+        elif not present:
+            LOG.warning(
+                'Glance lists image %(image)s in the store %(store)s, but the pool %(pool)s of this '
+                "compute's Ceph cluster does not hold it. If [libvirt] images_rbd_glance_store_name and "
+                '[multistore_hooks] glance_rbd_pool are right, this copy is lost: remove it from Glance '
+                '(glance stores-delete --store %(store)s %(image)s), and the next boot has it copied '
+                'again.', {'image': image.id, 'store': store, 'pool': pool})
+
+    def create_image(self, prepare_template: Callable[..., Any], base: str, size: Any, *args: Any,
+                     **kwargs: Any) -> Any:
         """Make the instance's disk; an earlier download does not stand in a clone's way.
 
         Nova does not even try to clone where such a file is, and imports a whole copy of it for
-        every disk.
+        every disk. Elsewhere it waits for a clone while it holds the lock of that file.
         """
         image_id, context = kwargs.get('image_id'), kwargs.get('context')
         self._trusted_certs = kwargs.get('trusted_certs')
-        if ((CONF.libvirt.images_rbd_glance_store_name or self._uses_site_images) and image_id and context
-                and os.path.exists(base) and not self.exists()):
-            try:
-                if self._uses_site_images or cloneable(context, image_id):
+        hooked = CONF.libvirt.images_rbd_glance_store_name or self._uses_site_images
+        if not (hooked and image_id and context):
+            return super().create_image(prepare_template, base, size, *args, **kwargs)
+
+        def prepare(*prepare_args: Any, **prepare_kwargs: Any) -> None:
+            prepare_template(*prepare_args, **prepare_kwargs)
+            if not self.exists() and not self._uses_site_images:
+                # Another boot may have waited with more luck while this one waited for a download.
+                self._clone_if_present(context, image_id)
+
+        if not self.exists():
+            self._try_to_clone(context, image_id, base)
+        return super().create_image(prepare, base, size, *args, **kwargs)
+
+    def _try_to_clone(self, context: Any, image_id: str, base: str) -> None:
+        """Clone the image; if it cannot be cloned, Nova goes on with the base file, or with its own way."""
+        self._has_base = os.path.exists(base)
+        try:
+            if self._uses_site_images:
+                # Without a base file Nova comes to it by itself, and then waits for a download only once.
+                if self._has_base:
                     self.clone(context, image_id)
-            except Exception as error:  # Nova's, Glance's, Ceph's or, of Keystone, keystoneauth's
-                # Nova would not even have asked Glance: its failure must not fail this boot.
-                LOG.warning('Image %(image)s cannot be cloned (%(error)s): using the base file %(base)s.',
-                            {'image': image_id, 'error': error, 'base': base})
-        return super().create_image(prepare_template, base, size, *args, **kwargs)
+            elif not self._has_base or cloneable(context, image_id):
+                self.clone(context, image_id)
+        except exception.ImageUnacceptable as error:
+            if self._has_base:
+                self._warn_of_base(image_id, error, base)
+        except Exception as error:
+            # Nova would have asked neither Glance nor Keystone: their errors must not fail this boot.
+            if not self._has_base:
+                raise
+            self._warn_of_base(image_id, error, base)
+
+    @staticmethod
+    def _warn_of_base(image_id: str, error: Exception, base: str) -> None:
+        LOG.warning('Image %(image)s cannot be cloned (%(error)s): using the base file %(base)s.',
+                    {'image': image_id, 'error': error, 'base': base})
+
+    def _clone_if_present(self, context: Any, image_id: str) -> None:
+        """Clone the image if it is in this cluster by now; nothing is waited for."""
+        try:
+            try:
+                self._clone_as_it_is(context, image_id)
+            except exception.ImageUnacceptable:
+                image = _raw_image(context, image_id, patient=False)
+                if image is not None and _is_listed(image, CONF.libvirt.images_rbd_glance_store_name):
+                    location = self._hidden_location(context, image)
+                    if location is not None:
+                        self.driver.clone(location, self.rbd_name)
+        except Exception as error:
+            LOG.debug('Image %(image)s cannot be cloned: %(error)s', {'image': image_id, 'error': error})
 
     def direct_snapshot(self, context: Any, snapshot_name: str, image_format: str, image_id: str,
                         base_image_id: str) -> Any:
@@ -233,61 +312,18 @@ def rbd_driver() -> Any:
 def _reached(image_id: str, question: Callable[[], T]) -> T:
     """Ask Glance something about an image, and again while it cannot be reached.
 
-    :raises nova.exception.GlanceConnectionFailed: it has stayed away.
-    :raises GlanceError: it answers something else, or a proxy in its place has not stopped to.
+    :raises nova.exception.GlanceConnectionFailed: Glance was still unreachable after RESTART_SECONDS.
+    :raises GlanceError: any other error, or a 502, 503 or 504 that persisted that long.
     """
-    started, waited = time.monotonic(), 0.0
-    while True:
+    for waited in backoff.polls(RESTART_SECONDS, LONGEST_WAIT):
         try:
             return question()
         except (exception.GlanceConnectionFailed, api.GlanceError) as error:
-            if waited >= RESTART_SECONDS or getattr(error, 'status', 503) not in (502, 503, 504):
+            if waited >= RESTART_SECONDS or not api.is_away(error):
                 raise
-            LOG.info('Glance cannot be reached about image %(image)s, trying again: %(error)s',
+            LOG.info('Glance cannot be reached about image %(image)s, retrying: %(error)s',
                      {'image': image_id, 'error': error})
-        time.sleep(backoff.poll_interval(waited, LONGEST_WAIT))
-        waited = time.monotonic() - started
-
-
-def ensure_in_store(context: Any, image_id: str, store: str, driver: Any,
-                    turn_seconds: Optional[int] = None) -> bool:
-    """Wait until an image is in this site's store; tell whether it had to be copied there.
-
-    :param driver: Nova's RBDDriver of this compute's cluster.
-    :param turn_seconds: how long copies to other stores are waited for; None: as long as the copy.
-    :raises nova.exception.ImageUnacceptable: it did not get there; the reason is in the text.
-    :raises nova.exception.ImageNotFound: it does not exist.
-    """
-    # To Nova itself 0 means: without a limit.
-    copy_seconds = max(CONF.libvirt.images_rbd_glance_copy_timeout, 0) or limits.A_DAY
-    wait_limits = limits.Limits(copy_seconds, copy_seconds if turn_seconds is None else turn_seconds,
-                                CONF.libvirt.images_rbd_glance_copy_poll_interval)
-
-    def patience() -> float:
-        return min(copy_seconds, REQUEST_SECONDS)
-
-    def wait() -> bool:
-        try:
-            privileged = image_api.privileged(context)
-        except Exception as error:  # keystoneauth's, of many kinds
-            raise exceptions.CopyFailed(
-                image_id=image_id, store=store,
-                why='the credentials in [multistore_hooks] cannot be used: %s' % error) from error
-        return waiter.CopyWaiter(
-            image_api.images_for(context, patience), image_api.images_for(privileged, patience),
-            request.Job(image_id, store, '[libvirt] images_rbd_glance_store_name', _requester(context)),
-            wait_limits,
-            coordinator.CephCoordinator(_site(driver), driver.pool, CONF.multistore_hooks.glance_rbd_pool,
-                                        image_id, store)).run()
-
-    try:
-        return _flights.run((image_id, store), wait, wait_limits.turn + wait_limits.copy)
-    except exceptions.ImageGone as error:
-        raise exception.ImageNotFound(image_id=image_id) from error
-    except exceptions.CopyFailed as error:
-        # Nova itself says nothing when it downloads in place of a clone.
-        LOG.warning('%s', error)
-        raise exception.ImageUnacceptable(image_id=image_id, reason=str(error)) from error
+    raise AssertionError('the last poll ends the loop')
 
 
 def cache(context: Any, image_id: str, store: Optional[str]) -> bool:
@@ -302,7 +338,8 @@ def cache(context: Any, image_id: str, store: Optional[str]) -> bool:
         return False
     if store and site_images.asks_for_copies() and wanted.record.record.get('disk_format') == 'raw':
         try:
-            return ensure_in_store(context, image_id, store, driver, CONF.multistore_hooks.site_image_after)
+            return site_copy.ensure_in_store(context, image_id, store, driver,
+                                             turn_seconds=CONF.multistore_hooks.site_image_after)
         except exception.ImageUnacceptable as error:
             LOG.debug('%s', error)
     with site_images.Site(driver) as site:
@@ -311,21 +348,21 @@ def cache(context: Any, image_id: str, store: Optional[str]) -> bool:
         return found is None
 
 
-def _site(driver: Any) -> cluster.Cluster:
-    """Return a connection to this compute's own cluster, which connects when it is needed."""
-    return cluster.Cluster(cluster.Access(rbd_utils.rados, rbd_utils.rbd, driver.ceph_conf, driver.rbd_user,
-                                          cluster.call_natively))
+def _is_listed(image: api.Image, store: str) -> bool:
+    """Return whether Glance says that an image is in a store."""
+    return store in image.stores and store not in image.importing_to
 
 
-def _requester(context: Any) -> str:
-    """Return a name for the rights with which copies are requested."""
-    if CONF.multistore_hooks.auth_section or CONF.multistore_hooks.auth_type:
-        return '[multistore_hooks]'
-    return '%s %s' % (context.project_id, ','.join(sorted(context.roles or ())))
+def _location_in(image: api.Image, store: str) -> str:
+    """Return the URL of an image in a store, or an empty string where Glance hides locations."""
+    for location in image.record.get('locations') or ():
+        if location.get('metadata', {}).get('store') == store:
+            return str(location.get('url', ''))
+    return ''
 
 
 def cloneable(context: Any, image_id: str) -> bool:
-    """Tell whether an image can be cloned, wherever it is."""
+    """Return whether an image can be cloned, wherever it is."""
     return _raw_image(context, image_id, patient=False) is not None
 
 
@@ -334,7 +371,7 @@ def _raw_image(context: Any, image_id: str, patient: bool) -> Optional[api.Image
 
     :param patient: wait for a Glance that cannot be reached.
     """
-    images = image_api.images_for(context, lambda: REQUEST_SECONDS)
+    images = image_api.images_for(context, lambda: site_copy.REQUEST_SECONDS)
 
     def look() -> api.Image:
         return images.image(image_id)
@@ -348,11 +385,11 @@ def _raw_image(context: Any, image_id: str, patient: bool) -> Optional[api.Image
 
 
 def _locations(context: Any, image_id: str) -> Any:
-    """Return what the location API tells, which by default is for administrators and services."""
+    """Return what the location API shows, which by default is for administrators and services."""
     try:
         return image_api.images_for(image_api.privileged(context),
-                                    lambda: REQUEST_SECONDS).locations(image_id)
+                                    lambda: site_copy.REQUEST_SECONDS).locations(image_id)
     except Exception as error:  # Glance's or Keystone's: there is another way
-        LOG.debug('Glance does not tell the locations of image %(image)s: %(error)s',
+        LOG.debug('Glance does not show the locations of image %(image)s: %(error)s',
                   {'image': image_id, 'error': error})
         return ()

@@ -79,7 +79,7 @@ class RowsTest(copy_sites.SitesTestCase):
         for host in (sick, well):
             host.ready()
         sick.start([boot(image)])
-        self.wait_until(lambda: 'Glance cannot be asked' in sick.log)
+        self.wait_until(lambda: 'Glance cannot be reached' in sick.log)
         # Long before the other one's time is over.
         self.assertCloned(self.boot(well, image), image, self.a)
         self.assertCloned(sick.results()['results'][0], image, self.a)
@@ -177,7 +177,7 @@ class FailuresTest(copy_sites.SitesTestCase):
         image = self.image('central')
         booted = self.boot(self.never('central'), image)
         self.assertRefused(booted)
-        self.assertIn('but it is not in this compute', self.said())
+        self.assertIn('but that store is not the pool', self.said())
         self.assertEqual([], self.asked())
 
     def test_image_whose_data_is_nowhere(self):
@@ -220,6 +220,28 @@ class FailuresTest(copy_sites.SitesTestCase):
         self.age_tasks(image)
         self.assertCloned(self.boot(self.never(), image), image, self.a, LARGE)
 
+    def test_copy_that_is_listed_and_lost_is_reported_and_mended_as_the_log_says(self):
+        image = self.image('dcn1')
+        self.glance.import_copy(image, ['central'])
+        self.a.rbd('snap', 'unprotect', 'images/%s@snap' % image)
+        self.a.rbd('snap', 'rm', 'images/%s@snap' % image)
+        self.a.rbd('rm', 'images/' + image)
+        self.assertRefused(self.boot(self.never(), image))
+        self.assertIn('does not hold it. If [libvirt] images_rbd_glance_store_name and', self.said())
+        self.assertIn('glance stores-delete --store dcn1 ' + image, self.said())
+        self.assertEqual([], [status for status in self.asked(image) if status != 202][1:])
+        self.assertEqual(204, self.glance.request('DELETE', '/v2/stores/dcn1/' + image).status)
+        self.assertCloned(self.boot(self.never(), image), image, self.a)
+
+    def test_unfinished_image_in_the_pool_is_reported_before_a_request(self):
+        image = self.image()
+        self.a.rbd('create', '--size', '4', 'images/' + image)
+        self.assertRefused(self.boot(self.never(), image), 'the pool images holds an unfinished RBD image',
+                           'rbd -p images rm ' + image)
+        self.assertEqual([], self.asked(image))
+        self.a.rbd('rm', 'images/' + image)
+        self.assertCloned(self.boot(self.never(), image), image, self.a)
+
     def age_tasks(self, image):
         database = os.path.join(self.glance.root, 'glance.sqlite')
         with contextlib.closing(sqlite3.connect(database, timeout=60)) as connection, connection:
@@ -238,7 +260,7 @@ class FailuresTest(copy_sites.SitesTestCase):
         image = self.image()
         host = self.never(timeout=SHORT_SECONDS)
         host.ready()
-        self.glance.fault('POST', '/import$', action='hang', seconds=NEVER_ENDS)
+        self.glance.fault('POST', '/import$', action='hang', seconds=NEVER_ENDS, times=None)
         booted = self.boot(host, image)
         self.glance.clear_faults()
         self.assertRefused(booted, 'longer than %d seconds' % SHORT_SECONDS)

@@ -286,7 +286,7 @@ class CopyTest(base.FakeGlanceTestCase):
     def test_left_lock_that_a_request_ends_is_logged(self):
         self.record.update(os_glance_import_task='left', os_glance_importing_to_stores='dcn1')
         self.glance.faults.append(fake_glance.Fault('POST', '/import', 202))
-        self.clock.at(85, lambda: self.record.update(
+        self.clock.at(150, lambda: self.record.update(
             stores='file1,dcn1', os_glance_import_task=None, os_glance_importing_to_stores=''))
         self.assertTrue(self.copy())
         self.assertEqual(1, self.log.count('its task left does not hold the lock any more'))

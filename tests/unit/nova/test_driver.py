@@ -96,6 +96,7 @@ class DriverTest(base.FakeGlanceTestCase):
     def test_cache_image_has_an_image_copied_that_can_be_cloned(self):
         self.cloud.conf.set_override('images_rbd_glance_store_name', 'reliable', group='libvirt')
         for cloneable, cached in ((True, 'copied'), (False, 'by Nova')):
-            with mock.patch.multiple(self.rbd, cloneable=lambda *_: cloneable, rbd_driver=standins.RBDDriver,
-                                     ensure_in_store=lambda *_: 'copied'):
+            with mock.patch.multiple(self.rbd, cloneable=lambda *_: cloneable,
+                                     rbd_driver=standins.RBDDriver), \
+                    mock.patch.object(self.module.site_copy, 'ensure_in_store', lambda *_, **__: 'copied'):
                 self.assertEqual(cached, self.driver.cache_image(self.context, 'image'))

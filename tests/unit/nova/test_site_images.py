@@ -397,7 +397,8 @@ class BackendTest(SiteTestCase):
             return 'cloned by Nova'
 
         self.useFixture(fixtures.MockPatchObject(standins.Rbd, 'clone', clone))
-        self.useFixture(fixtures.MockPatchObject(self.rbd, 'ensure_in_store', self.ensure_in_store))
+        self.useFixture(fixtures.MockPatchObject(self.rbd.site_copy, 'ensure_in_store',
+                                                 self.ensure_in_store))
 
     def backend(self, vm_state):
         return self.rbd.Rbd(types.SimpleNamespace(vm_state=vm_state), path='server_disk')
@@ -407,7 +408,7 @@ class BackendTest(SiteTestCase):
         self.refused(self.clone)
         self.assertEqual([], self.fetched)
 
-    def ensure_in_store(self, context, image_id, store, driver, turn_seconds=None):
+    def ensure_in_store(self, context, image_id, store, driver, fallback=True, turn_seconds=None):
         self.copies.append((store, turn_seconds))
         raise self.cloud.exception.ImageUnacceptable(image_id=image_id, reason='not allowed')
 
