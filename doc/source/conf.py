@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How Sphinx builds the documentation; `make docs` does it, with warnings as errors."""
+"""How Sphinx builds the documentation; `tox -e docs` does it, with warnings as errors."""
 
 project = 'multistore-hooks'
 copyright = 'the multistore-hooks contributors'
