@@ -151,9 +151,10 @@ class _Clone:
         except VolumeDeleted as error:
             LOG.info('%s', error)
             raise exception.VolumeNotFound(volume_id=self._volume.id) from error
-        except exceptions.CopyFailed as error:
+        except Exception as error:  # also what nobody expects: Cinder has another way to the volume
             LOG.warning('Volume %(volume)s does not become a clone, Cinder goes on without: %(error)s',
-                        {'volume': self._volume.id, 'error': error})
+                        {'volume': self._volume.id, 'error': error},
+                        exc_info=not isinstance(error, exceptions.CopyFailed))
             return {}, False
         result = self._clone_now(store)
         if result is None:
@@ -169,7 +170,7 @@ class _Clone:
         """Clone the image, of which Glance has just said that it is in the store."""
         try:
             location = self._image_service.get_location(self._context, self._image_id)
-        except exception.CinderException as error:
+        except Exception as error:  # Cinder's or, of a 500 say, glanceclient's
             LOG.debug('Glance does not show the locations of image %(image)s: %(error)s',
                       {'image': self._image_id, 'error': error})
         else:

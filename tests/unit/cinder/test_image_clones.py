@@ -9,6 +9,7 @@ from cinder.image import cache
 from cinder import objects
 from cinder.volume.manager import Configuration
 import fixtures
+import glanceclient.exc
 import testtools
 
 from multistore_hooks.cinder import driver
@@ -232,9 +233,17 @@ class FallbackTest(ClonesTestCase):
 
         class Refusing(ImageService):
             def get_location(self, context, image_id):
-                raise exception.ImageNotFound(image_id=image_id)
+                raise glanceclient.exc.HTTPInternalServerError()
         self.assertTrue(self.driver.clone_image(base.Context(), self.volume, (None, None),
                                                 {'id': image, 'disk_format': 'raw'}, Refusing())[1])
+
+    def test_an_error_that_nobody_expects_is_logged_with_its_trace_and_cinder_goes_on(self):
+        def fail(*arguments, **more):
+            raise KeyError('a defect')
+        self.useFixture(fixtures.MonkeyPatch('multistore_hooks.cinder.image_clones.waiter.CopyWaiter', fail))
+        self.assertEqual(({}, False), self.clone(self.base('fast'), 'file:///x'))
+        self.assertIn("Cinder goes on without: 'a defect'", self.log)
+        self.assertIn('Traceback', self.log)
 
     def test_at_most_half_of_the_threads_wait(self):
         image = self.base('fast')
