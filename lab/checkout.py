@@ -23,7 +23,7 @@ def copy(target: str, history: bool = True) -> typing.List[str]:
     for name in files:
         os.makedirs(os.path.dirname(os.path.join(target, name)), exist_ok=True)
         shutil.copy2(os.path.join(paths.CHECKOUT, name), os.path.join(target, name))
-    for command in (['init'], ['add', '-A'], ['commit', '-m', 'The tree'])[:3 if history else 1]:
-        subprocess.run(['git', *_AUTHOR, *command, '-q'], cwd=target, check=True,
+    for command in (['init', '-q'], ['add', '-A'], ['commit', '-q', '-m', 'The tree'])[:3 if history else 1]:
+        subprocess.run(['git', *_AUTHOR, *command], cwd=target, check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return files
