@@ -15,7 +15,6 @@ import testtools
 
 from lab import ceph
 from lab import ceph_glance
-from lab import ceph_shared
 from multistore_hooks import backoff
 from multistore_hooks.stores import lock
 from tests.functional import cli
@@ -235,7 +234,7 @@ class CephTest(StoresTestCase):
     _made = []
 
     def make_glance(self):
-        self.a, self.b = ceph_shared.sites()
+        self.a, self.b = ceph.sites()
         if not self._made:
             made = ceph_glance.Glance(shared.folder('stores-ceph'), {
                 'central': 'file', 'dcn1': ceph_glance.store(self.a), 'dcn10': ceph_glance.store(self.b)},
