@@ -232,13 +232,18 @@ def end_all() -> None:
 
 
 def members(group: int) -> typing.List[int]:
-    """Return the processes of a group that run; zombies do not."""
+    """Return the processes of a group that run; zombies do not.
+
+    A process whose first thread has ended shows as a zombie while its other threads, with the files and ports
+    of all, are still ending.
+    """
     found = []
     for name in filter(str.isdigit, os.listdir('/proc')):
         with contextlib.suppress(OSError):
             with open('/proc/%s/stat' % name, encoding='utf-8', errors='replace') as stream:
-                state, _parent, its_group = stream.read().rpartition(')')[2].split()[:3]
-            if int(its_group) == group and state != 'Z':
+                fields = stream.read().rpartition(')')[2].split()
+            state, its_group, threads = fields[0], int(fields[2]), int(fields[17])
+            if its_group == group and (state != 'Z' or threads > 1):
                 found.append(int(name))
     return found
 

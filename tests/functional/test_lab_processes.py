@@ -35,6 +35,13 @@ import json, sys
 for line in sys.stdin:
     print(json.dumps(json.loads(line)), flush=True)
 '''
+#: Its first thread ends, and another goes on: to the kernel the process is a zombie that runs.
+FIRST_THREAD_ENDS = '''
+import ctypes, platform, threading, time
+threading.Thread(target=time.sleep, args=(600,)).start()
+print('begun', flush=True)
+ctypes.CDLL(None).syscall({'x86_64': 60, 'aarch64': 93}[platform.machine()], 0)
+'''
 
 
 def lives(pid):
@@ -69,6 +76,13 @@ class ProcessesTest(testtools.TestCase):
             end(process)
             self.assertEqual([False] * 3, [process.alive, lives(process.pid), lives(child)])
             end(process)    # harmless
+
+    def test_one_whose_first_thread_has_ended_still_runs(self):
+        process = self.start(FIRST_THREAD_ENDS)
+        poll.until('zombie that runs', lambda: not lives(process.pid))
+        self.assertEqual([process.pid], processes.members(process.pid))
+        process.kill()
+        self.assertEqual([], processes.members(process.pid))
 
     def test_it_ends_with_the_process_that_started_it_however_that_ends(self):
         for number in (signal.SIGKILL, signal.SIGTERM):
