@@ -21,7 +21,7 @@ _marks: typing.Dict[int, typing.Tuple[str, typing.Any]] = {}
 
 
 def mark() -> typing.Dict[str, str]:
-    """Return the variable that a process needs in its environment in order to end with this one."""
+    """Return the variables that a process needs in its environment in order to end with this one."""
     owner = os.getpid()
     with _lock:
         if owner not in _marks:
@@ -32,7 +32,8 @@ def mark() -> typing.Dict[str, str]:
                 start_new_session=True)
             guard.returncode = 0    # it ends after its owner: nobody waits for it
             _marks[owner] = value, guard
-        return {NAME: _marks[owner][0]}
+        # setproctitle, which gunicorn uses, would write its title over the environment that the guard reads.
+        return {NAME: _marks[owner][0], 'SPT_NOENV': '1'}
 
 
 def _marked(wanted: bytes) -> typing.Iterator[int]:
