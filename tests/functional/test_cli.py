@@ -214,7 +214,7 @@ class ProgramTest(CommandTestCase):
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=cli.TIMEOUT)
             self.assertEqual((130, ''), (process.returncode, out), err)
-            self.assertIn('Glance goes on with the copies it has accepted', err)
+            self.assertIn('Glance continues the copies that it has accepted', err)
             self.assertTrue(err.endswith('stopped\n'), err)
             self.assertNotIn('Traceback', err)
             again = self.started(argv + ['-f', 'value', '-c', 'Result'])

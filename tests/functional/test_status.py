@@ -323,7 +323,7 @@ class CopyTest(WithGlance):
         return ['--nova-conf', self.plain, '--nova-conf', self.file('more.conf', section)]
 
     def test_nothing_but_the_token_of_the_user(self):
-        self.assert_found('Nova asks for copies with the token of the user who boots, and nothing else',
+        self.assert_found('Nova requests copies with nothing but the token of the user who boots the server',
                           self.check('--nova-conf', self.plain), 'copy-image')
 
     def test_service_token_that_the_policy_does_not_accept(self):
@@ -545,7 +545,7 @@ class HooksTest(StatusCase):
         ours = 'osapi_volume_extension = multistore_hooks.cinder.extra_specs.StoreValidation\n'
         common = ('[DEFAULT]\nvolume_manager = multistore_hooks.cinder.manager.VolumeManager\n' + ours)
         arguments = ['--cinder-python', self.python, '--cinder-conf']
-        self.assert_found("has lost Cinder's own extensions",
+        self.assert_found("no longer names Cinder's own extensions",
                           self.check(*arguments + [self.file('cinder.conf', common)]), 'Hooks in Cinder')
         right = common + 'osapi_volume_extension = cinder.api.contrib.standard_extensions\n'
         self.assert_mended(self.check(*arguments + [self.file('cinder.conf', right)]), 'Hooks in Cinder')
@@ -682,8 +682,8 @@ class CephTest(StatusCase):
                 return Checked(done.returncode, json.loads(done.stdout.decode())['checks'])
 
             name = 'Ceph cluster of this compute'
-            self.assert_found("names the store 'dcn10', which is in the cluster %s (by the word of "
-                              'Glance), but this compute is in %s (by the word of the cluster' % (
+            self.assert_found("names the store 'dcn10', which is in the cluster %s (according to "
+                              'Glance), but this compute is in %s (according to the cluster' % (
                                   b.fsid, a.fsid), check('dcn10'), name)
             self.assert_mended(check('dcn1'), name)
             self.assert_found("keeps its images in the pool 'images'",

@@ -125,7 +125,7 @@ def cluster_of(path: str, user: Optional[str]) -> Cluster:
         cluster = rados.Rados(**settings)
         try:
             cluster.connect(timeout=5)
-            return Cluster(cluster.get_fsid(), None, 'by the word of the cluster that %s names' % path)
+            return Cluster(cluster.get_fsid(), None, 'according to the cluster that %s names' % path)
         finally:
             cluster.shutdown()
     # rados.Error, and TypeError for a file that it cannot read, among others.
