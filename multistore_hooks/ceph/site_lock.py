@@ -94,12 +94,13 @@ class SiteLock:
             self.object, PREFIX, self._cookie, duration=LEASE, flags=flags))
 
     @contextlib.contextmanager
-    def kept(self, start: Callable[[Callable[[], None]], Any]) -> Iterator['Keeper']:
+    def kept(self, start: Callable[[Callable[[], None]], Any], limit: float) -> Iterator['Keeper']:
         """Renew the held lock in the background for the duration of a ``with`` block.
 
         :param start: starts a function in a thread of its own.
+        :param limit: the seconds after which it is renewed no more.
         """
-        keeper = Keeper(self, self._clock)
+        keeper = Keeper(self, self._clock, limit)
         start(keeper.run)
         try:
             yield keeper
@@ -140,30 +141,43 @@ class SiteLock:
 class Keeper:
     """Renews a lock in the background.
 
-    :param clock: has ``sleep(seconds)``.
+    :param clock: has ``monotonic()`` and ``sleep(seconds)``.
+    :param limit: the seconds after which it stops: whatever the holder does may hang.
     """
 
-    def __init__(self, lock: SiteLock, clock: Any) -> None:
+    def __init__(self, lock: SiteLock, clock: Any, limit: float) -> None:
         self._lock, self._clock = lock, clock
-        self._stopped = threading.Event()
-        #: The lock was lost: another host may hold it.
+        self._ends = clock.monotonic() + limit
+        self._stopped = False
+        #: Of ``_stopped`` and each renewal: one under way at the end would take the lock after its release.
+        self._mutex = threading.Lock()
+        #: The lock was lost, or is renewed no more: another host may hold it.
         self.lost = False
 
     def run(self) -> None:
-        """Renew until it is stopped or the lock is lost; a cluster that is away does not end it."""
-        while not self._stopped.is_set():
-            try:
-                if not self._lock.acquire():
-                    self.lost = True
-                    return
-            except cluster.ClusterError as error:
-                LOG.debug('The lock %(lock)s was not renewed: %(error)s',
-                          {'lock': self._lock.object, 'error': error})
+        """Renew until it is stopped or the lock is lost, up to the limit.
+
+        A cluster that is away does not end it.
+        """
+        while self._renew():
             self._clock.sleep(RENEW_EVERY)
 
+    def _renew(self) -> bool:
+        """Renew once; return whether to go on."""
+        with self._mutex:
+            if self._stopped:
+                return False
+            try:
+                self.lost = self._clock.monotonic() >= self._ends or not self._lock.acquire()
+            except (cluster.ClusterError, cluster.Missing) as error:
+                LOG.debug('The lock %(lock)s was not renewed: %(error)s',
+                          {'lock': self._lock.object, 'error': error})
+            return not self.lost
+
     def stop(self) -> None:
-        """Renew no more."""
-        self._stopped.set()
+        """Renew no more; a renewal under way ends first."""
+        with self._mutex:
+            self._stopped = True
 
 
 def _parse(value: bytes) -> Record:

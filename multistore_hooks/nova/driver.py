@@ -69,7 +69,8 @@ class LibvirtDriver(driver.LibvirtDriver):
             try:
                 return rbd.cache(context, image_id, store)
             except exception.ImageUnacceptable as error:
-                LOG.debug('%s', error)
+                LOG.warning('Image %(image)s is cached on this host alone, as Nova does: %(error)s',
+                            {'image': image_id, 'error': error})
         elif store and rbd.cloneable(context, image_id):
             return site_copy.ensure_in_store(context, image_id, store, rbd.rbd_driver(), fallback=False)
         return super().cache_image(context, image_id)  # type: ignore[no-any-return]

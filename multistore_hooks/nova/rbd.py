@@ -79,6 +79,8 @@ class Rbd(imagebackend.Rbd):
         if self._refused is not None:
             raise self._refused
         try:
+            if not site_images.asks_for_copies():
+                return self._clone_what_is_here(context, image_id_or_uri, store)
             return self._clone_from_store(context, image_id_or_uri, store)
         except exception.ImageUnacceptable as error:
             self._refused = error
@@ -129,17 +131,29 @@ class Rbd(imagebackend.Rbd):
         wanted = site_images.wanted_for(context, image_id, self._trusted_certs)
         with site_images.Site(self.driver) as site:
             found = site.find(wanted)
-            if found is not None and site.clone(wanted, found, self.rbd_name):
-                return None
-            if (store and site_images.asks_for_copies()
-                    and wanted.record.record.get('disk_format') == 'raw'):
+            copies = (store and site_images.asks_for_copies()
+                      and wanted.record.record.get('disk_format') == 'raw')
+            try:
+                if found is not None:
+                    site_images.check_download(context, image_id)
+                    if site.clone(wanted, found, self.rbd_name):
+                        return None
+            except exception.ImageUnacceptable as error:
+                if not copies:
+                    raise
+                # To clone a copy of Glance's needs no download.
+                LOG.debug('%s', error)
+            if copies:
                 try:
                     return self._clone_from_store(context, image_id, store,
                                                   CONF.multistore_hooks.site_image_after)
                 except exception.ImageUnacceptable as error:
                     LOG.debug('%s', error)
+            site_images.check_download(context, image_id)
+            # A host with a base file has another way.
+            patience = CONF.multistore_hooks.copy_turn_timeout if self._has_base else None
             for _ in range(CLONE_TRIES):
-                if site.clone(wanted, site.ensure(context, wanted), self.rbd_name):
+                if site.clone(wanted, site.ensure(context, wanted, patience), self.rbd_name):
                     return None
         raise exception.ImageUnacceptable(image_id=image_id,
                                           reason='its site image was removed again and again')
@@ -287,7 +301,12 @@ class Rbd(imagebackend.Rbd):
             return choice.pool
         if choice.kind is snapshot_pool.Kind.UPLOAD:
             raise exception.ImageUnacceptable(image_id=base_image_id, reason=choice.reason)
-        pool = super()._get_parent_pool(context, base_image_id, fsid)
+        try:
+            pool = super()._get_parent_pool(context, base_image_id, fsid)
+        except exception.ImageUnacceptable:
+            if not choice.pool:
+                raise
+            return choice.pool
         if CONF.multistore_hooks.snapshot_store and pool != CONF.multistore_hooks.glance_rbd_pool:
             raise exception.ImageUnacceptable(
                 image_id=base_image_id,
@@ -301,7 +320,8 @@ class Rbd(imagebackend.Rbd):
         except exception.ImageUnacceptable:
             parent = None
         return snapshot_pool.choose(parent, CONF.libvirt.images_rbd_glance_store_name or '',
-                                    CONF.multistore_hooks.glance_rbd_pool)
+                                    CONF.multistore_hooks.glance_rbd_pool,
+                                    is_named=bool(CONF.multistore_hooks.snapshot_store))
 
 
 def rbd_driver() -> Any:
@@ -342,6 +362,7 @@ def cache(context: Any, image_id: str, store: Optional[str]) -> bool:
                                              turn_seconds=CONF.multistore_hooks.site_image_after)
         except exception.ImageUnacceptable as error:
             LOG.debug('%s', error)
+    site_images.check_download(context, image_id)
     with site_images.Site(driver) as site:
         found = site.find(wanted)
         site.touch(found or site.ensure(context, wanted))

@@ -135,16 +135,18 @@ class Site:
         else:
             _touched[site_image.name] = now
 
-    def ensure(self, context: Any, wanted: Wanted) -> site_images.SiteImage:
+    def ensure(self, context: Any, wanted: Wanted, patience: Optional[int] = None) -> site_images.SiteImage:
         """Return the site image for a boot; make it, or wait until another host of the site has made it.
 
+        :param patience: the seconds to wait for another host at most; None: as long as a copy may take.
         :raises nova.exception.ImageUnacceptable: it cannot be made; Nova's own way is left.
         :raises nova.exception.ImageNotFound: the image was deleted.
         """
         lock = site_lock.SiteLock(self._cluster, self._driver.pool, 'site_image.%s' % wanted.image_id,
                                   self._clock)
         # 0 means: without a limit.
-        limit = max(CONF.libvirt.images_rbd_glance_copy_timeout, 0) or limits.A_DAY
+        longest = max(CONF.libvirt.images_rbd_glance_copy_timeout, 0) or limits.A_DAY
+        limit = longest if patience is None else min(patience, longest)
         first = self._outcome(lock, wanted)
         for _waited in backoff.polls(limit, LONGEST_WAIT, SHORTEST_WAIT, self._clock):
             found = self.find(wanted)
@@ -153,7 +155,7 @@ class Site:
             with _own_way(wanted.image_id, 'the hosts of the site cannot coordinate'):
                 leads = lock.acquire()
             if leads:
-                return self._lead(context, wanted, lock)
+                return self._lead(context, wanted, lock, longest)
             outcome = self._outcome(lock, wanted)
             if outcome is not None and (first is None or outcome.id != first.id):
                 raise _unacceptable(wanted.image_id, 'another host could not make its site image: %s'
@@ -169,18 +171,22 @@ class Site:
             return None
         return record
 
-    def _lead(self, context: Any, wanted: Wanted, lock: site_lock.SiteLock) -> site_images.SiteImage:
-        """Make the site image while the lock is renewed; let the followers know if that fails."""
+    def _lead(self, context: Any, wanted: Wanted, lock: site_lock.SiteLock,
+              limit: float) -> site_images.SiteImage:
+        """Make the site image while the lock is renewed; let the followers know if that fails.
+
+        :param limit: the seconds after which another host may take the lead: a download can hang.
+        """
         try:
-            with lock.kept(_start) as keeper:
+            with lock.kept(_start, limit) as keeper:
                 # Another host may have published it just before it let the lock go.
                 return self.find(wanted) or self._make(context, wanted, keeper)
         except (exception.ImageNotFound, exception.ImageNotAuthorized, exception.Forbidden):
             raise  # other users may see it, and have it downloaded
         except Exception as error:
             reason = str(error) or type(error).__name__
-            LOG.warning('The site image of image %(image)s could not be made, and servers get whole copies: '
-                        '%(reason)s', {'image': wanted.image_id, 'reason': reason})
+            LOG.warning('The site image of image %(image)s could not be made: %(reason)s',
+                        {'image': wanted.image_id, 'reason': reason})
             with contextlib.suppress(cluster.ClusterError, cluster.Missing):
                 lock.write({'requirement': wanted.requirement.digest, 'reason': reason[:500]})
             raise _unacceptable(wanted.image_id, reason) from error
@@ -234,7 +240,7 @@ class Site:
 
 
 def wanted_for(context: Any, image_id: str, trusted_certs: Any) -> Wanted:
-    """Read the record of an image with the user's rights, and check that it may be downloaded.
+    """Read the record of an image with the user's rights; whether it may be downloaded is not checked.
 
     :raises nova.exception.ImageUnacceptable: no site image serves this boot; Nova's own way says why.
     """
@@ -244,17 +250,42 @@ def wanted_for(context: Any, image_id: str, trusted_certs: Any) -> Wanted:
         why = site_images.why_not(record.record, CONF.force_raw_images)
         if why:
             raise _unacceptable(image_id, 'no site image is made of it: %s' % why)
-        response, _body = images.request('data', 'get', '/v2/images/%s/file' % image_id,
-                                         raw_headers=_ONE_BYTE)
-        response.close()
     except exception.NovaException:
         raise
     except Exception as error:  # Glance's or Keystone's
-        raise _unacceptable(image_id, 'Glance does not let this user download it: %s' % error) from error
+        raise _refusal(image_id, 'see', error) from error
     verified = bool(CONF.glance.verify_glance_signatures)
     ids = tuple(sorted(trusted_certs.ids)) if verified and trusted_certs else ()
     checksum = str(record.record.get('os_hash_value') or record.record.get('checksum') or '')
     return Wanted(image_id, record, site_images.Requirement(checksum, verified, ids), trusted_certs)
+
+
+def check_download(context: Any, image_id: str) -> None:
+    """Check that the user may download an image, before its site image is used.
+
+    :raises nova.exception.ImageUnacceptable: Glance refuses it, or does not respond.
+    """
+    images = image_api.images_for(context, lambda: REQUEST_SECONDS)
+
+    def request(headers: Optional[Dict[str, str]]) -> None:
+        response, _body = images.request('data', 'get', '/v2/images/%s/file' % image_id, raw_headers=headers)
+        response.close()  # the body is a stream, of which nothing is read
+
+    try:
+        try:
+            request(_ONE_BYTE)
+        except api.BadRequest:  # most stores cannot read a part: RBD, Swift, S3, HTTP, VMware
+            request(None)
+    except exception.NovaException:
+        raise
+    except Exception as error:  # Glance's or Keystone's
+        raise _refusal(image_id, 'download', error) from error
+
+
+def _refusal(image_id: str, verb: str, error: Exception) -> Exception:
+    if isinstance(error, (api.Forbidden, api.NotFound)):
+        return _unacceptable(image_id, 'Glance does not let this user %s it: %s' % (verb, error))
+    return _unacceptable(image_id, 'it is not known whether this user may %s it: %s' % (verb, error))
 
 
 def clean_up(driver: Any, clock: Any = time) -> None:

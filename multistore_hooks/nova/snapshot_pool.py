@@ -21,23 +21,27 @@ class Kind(enum.Enum):
 
 
 class Choice(NamedTuple):
-    """What to do, and for POOL which pool, for UPLOAD why."""
+    """What to do; for POOL which pool, for NOVA which one if Nova infers none (or empty), for UPLOAD why."""
 
     kind: Kind
     pool: str = ''
     reason: str = ''
 
 
-def choose(parent: Optional[str], local_store: str, local_pool: str) -> Choice:
+def choose(parent: Optional[str], local_store: str, local_pool: str, is_named: bool) -> Choice:
     """Decide where a direct snapshot goes.
 
     :param parent: the name of the RBD image that the disk is a clone of; None: of none.
     :param local_store: the store in this compute's cluster (images_rbd_glance_store_name), or empty.
     :param local_pool: its pool (glance_rbd_pool).
+    :param is_named: the operator wants snapshots in the local store ([multistore_hooks] snapshot_store).
     """
     of_site_image = parent is not None and site_images.image_of(parent) is not None
-    if local_store and (parent is None or of_site_image):
+    if local_store and (of_site_image or parent is None and is_named):
         return Choice(Kind.POOL, local_pool)
+    if local_store and parent is None:
+        # Nova knows the pool where Glance shows locations; glance_rbd_pool may be no more than its default.
+        return Choice(Kind.NOVA, local_pool)
     if of_site_image:
         return Choice(Kind.UPLOAD, reason='its disk is a clone of the site image %s, and no store in this '
                       'cluster is named ([libvirt] images_rbd_glance_store_name)' % parent)

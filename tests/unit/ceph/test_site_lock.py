@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lock that the hosts of a site share, its records, and the connection to the cluster."""
 
+import threading
+
 import testtools
 
 from multistore_hooks.ceph import cluster
@@ -153,7 +155,7 @@ class SiteLockTest(CephTestCase):
         first, second = self.lock(), self.lock()
         first.acquire()
         renewing = []
-        with first.kept(renewing.append) as keeper:
+        with first.kept(renewing.append, 3600) as keeper:
             self.clock.at(100, keeper.stop)
             renewing[0]()  # in a thread of its own; here until it is stopped
             self.assertFalse(second.acquire())
@@ -163,7 +165,7 @@ class SiteLockTest(CephTestCase):
     def test_lock_that_is_lost_in_the_background_is_known_to_be(self):
         first, second = self.lock(), self.lock()
         first.acquire()
-        keeper = site_lock.Keeper(first, self.clock)
+        keeper = site_lock.Keeper(first, self.clock, 3600)
         self.ceph.locks.clear()
         second.acquire()
         keeper.run()
@@ -172,10 +174,76 @@ class SiteLockTest(CephTestCase):
     def test_renewing_goes_on_while_the_cluster_is_away(self):
         lock = self.lock()
         lock.acquire()
-        keeper = site_lock.Keeper(lock, self.clock)
+        keeper = site_lock.Keeper(lock, self.clock, 3600)
         self.ceph.away = True
         self.clock.at(10, lambda: setattr(self.ceph, 'away', False))
         self.clock.at(40, keeper.stop)
         keeper.run()
         self.assertFalse(keeper.lost)
         self.assertFalse(self.lock().acquire())
+
+    def test_renewal_under_way_ends_before_the_lock_is_released(self):
+        lock, ends = self.lock(), []
+        begun, may_end, stopped = threading.Event(), threading.Event(), threading.Event()
+        lock.acquire()
+        self.clock.at(1, lambda: stopped.wait(60))  # between two renewals
+        keeper, acquire = site_lock.Keeper(lock, self.clock, 3600), lock.acquire
+
+        def acquire_slowly():
+            begun.set()
+            may_end.wait(60)
+            ends.append('renewal')
+            return acquire()
+
+        def stop():
+            keeper.stop()
+            ends.append('stop')
+            lock.release()
+            stopped.set()
+
+        lock.acquire = acquire_slowly
+        threads = [threading.Thread(target=function, daemon=True) for function in (keeper.run, stop)]
+        threads[0].start()
+        self.assertTrue(begun.wait(60))
+        threads[1].start()
+        threads[1].join(0.2)  # enough for a stop that does not wait; one that does is right at any time
+        may_end.set()
+        for thread in threads:
+            thread.join(60)
+        self.assertEqual(['renewal', 'stop'], ends)
+        self.assertTrue(self.lock().acquire())
+
+    def test_stopped_keeper_renews_no_more(self):
+        lock = self.lock()
+        keeper = site_lock.Keeper(lock, self.clock, 3600)
+        keeper.stop()
+        keeper.run()
+        self.assertTrue(self.lock().acquire())
+
+    def test_lock_is_renewed_no_more_after_the_limit(self):
+        lock = self.lock()
+        lock.acquire()
+        keeper = site_lock.Keeper(lock, self.clock, 60)
+        self.clock.at(200, keeper.stop)
+        keeper.run()
+        self.assertTrue(keeper.lost)
+        self.assertEqual(60, self.clock.now)
+        self.clock.sleep(site_lock.LEASE + 1)
+        self.assertTrue(self.lock().acquire())
+
+    def test_object_that_is_missing_once_does_not_end_the_renewing(self):
+        lock = self.lock()
+        lock.acquire()
+        keeper, renewals = site_lock.Keeper(lock, self.clock, 3600), []
+
+        def acquire():
+            renewals.append(self.clock.now)
+            if len(renewals) == 1:
+                raise cluster.Missing('no such object')
+            return True
+
+        lock.acquire = acquire
+        self.clock.at(12, keeper.stop)
+        keeper.run()
+        self.assertEqual([0, 5, 10], renewals)
+        self.assertFalse(keeper.lost)

@@ -89,6 +89,8 @@ class DriverTest(base.FakeGlanceTestCase):
         refused = self.cloud.exception.ImageUnacceptable(image_id='image', reason='it is an ISO')
         with mock.patch.object(self.rbd, 'cache', side_effect=refused):
             self.assertEqual('by Nova', self.driver.cache_image(self.context, 'image'))
+        self.assertIn('WARNING Image image is cached on this host alone', self.log)
+        self.assertIn('it is an ISO', self.log)
 
     def test_cache_image_is_novas_without_a_local_store(self):
         self.assertEqual('by Nova', self.driver.cache_image(self.context, 'image'))

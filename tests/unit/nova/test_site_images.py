@@ -128,7 +128,23 @@ class BootTest(SiteTestCase):
     def test_user_who_may_not_download_the_image_is_refused_though_the_site_has_it(self):
         self.boot()
         self.glance.faults.append(fake_glance.Fault('GET', '/file', 403))
-        self.assertIn('does not let this user download it', self.refused(self.wanted))
+        self.assertIn('does not let this user download it', self.refused(self.check_download))
+
+    def check_download(self):
+        self.module.check_download(self.context, self.image)
+
+    def test_store_that_cannot_read_a_part_is_asked_for_the_whole_of_which_nothing_is_read(self):
+        self.check_download()
+        self.glance.faults.append(fake_glance.Fault('GET', '/file', 400))
+        self.check_download()
+        self.assertEqual(['bytes=0-0', 'bytes=0-0', None], [
+            headers.get('range') for _method, _path, headers in self.glance.requests('GET', '/file')])
+
+    def test_glance_that_fails_is_not_said_to_refuse_the_user(self):
+        for status, times in ((400, 2), (500, 1)):
+            self.glance.faults.append(fake_glance.Fault('GET', '/file', status, times))
+            self.assertIn('it is not known whether this user may download it',
+                          self.refused(self.check_download))
 
     def test_deactivated_image_is_refused(self):
         self.boot()
@@ -247,6 +263,30 @@ class FollowersTest(SiteTestCase):
             self.clock.at(second, lock.acquire)
         self.assertIn('within 60 seconds', self.refused(self.ensure))
 
+    def test_where_there_is_another_way_the_leader_is_waited_for_no_longer_than_patience(self):
+        _leader, lock = self.lead()
+        for second in range(0, 100, 5):
+            self.clock.at(second, lock.acquire)
+        wanted = self.wanted()
+        with self.site() as site:
+            self.assertIn('within 30 seconds', self.refused(site.ensure, self.context, wanted, 30))
+        self.assertEqual(30, self.clock.now)
+
+    def test_leader_whose_download_hangs_does_not_keep_the_lead_beyond_the_limit(self):
+        self.set('images_rbd_glance_copy_timeout', 60, 'libvirt')
+        started = []
+        self.useFixture(fixtures.MockPatchObject(self.module, '_start', started.append))
+
+        def hang(path):
+            self.fetch = lambda path: None
+            self.clock.at(500, started[0].__self__.stop)
+            started[0]()  # in a thread of its own; here until it ends
+            self.assertLess(self.clock.now, 100)
+            self.assertTrue(started[0].__self__.lost)
+        self.fetch = hang
+        self.ensure()
+        self.assertEqual(1, len(started))
+
     def test_cluster_that_is_away_leaves_novas_own_way(self):
         wanted = self.wanted()
         self.ceph.away = True
@@ -279,6 +319,7 @@ class FailureTest(SiteTestCase):
             self.assertIsNone(self.ceph.holder('vms', 'multistore_hooks.site_image.%s' % self.image))
             self.clock.now += 1
         self.assertEqual(len(self.STEPS), self.log.count('WARNING The site image of image'))
+        self.assertIn('WARNING The site image of image %s could not be made: ' % self.image, self.log)
         self.boot()
 
     def test_host_that_is_killed_at_any_step_leaves_nothing_that_is_cloned_or_that_stays(self):
@@ -407,6 +448,62 @@ class BackendTest(SiteTestCase):
         self.disk = self.backend('shelved_offloaded')
         self.refused(self.clone)
         self.assertEqual([], self.fetched)
+
+    def test_only_does_not_ask_glance_for_a_server_that_is_unshelved_either(self):
+        self.raw()
+        for mode, copies in (('only', 0), ('fallback', 1)):
+            self.set('site_images', mode)
+            self.disk = self.backend('shelved_offloaded')
+            self.refused(self.clone)
+            self.assertEqual(copies, len(self.copies), mode)
+        self.here = True
+        self.set('site_images', 'only')
+        self.disk = self.backend('shelved_offloaded')
+        self.assertEqual('cloned by Nova', self.clone())
+
+    def forbid_downloads(self):
+        self.glance.faults.append(fake_glance.Fault('GET', '/file', 403, 99))
+
+    def test_image_that_the_user_may_not_download_is_copied_all_the_same(self):
+        self.raw()
+        self.set('site_images', 'fallback')
+        self.forbid_downloads()
+        self.assertIn('does not let this user download it', self.refused(self.clone))
+        self.assertEqual((1, []), (len(self.copies), self.fetched))
+
+    def test_site_image_is_not_cloned_for_a_user_who_may_not_download_and_a_copy_is_tried(self):
+        self.boot('another')
+        self.raw()
+        self.set('site_images', 'fallback')
+        self.forbid_downloads()
+        self.assertIn('does not let this user download it', self.refused(self.clone))
+        self.assertEqual((1, False), (len(self.copies), ('vms', 'server_disk') in self.ceph.rbd.images))
+
+    def test_refusal_is_final_where_glance_is_not_asked_for_a_copy(self):
+        self.boot('another')
+        self.glance.faults.append(fake_glance.Fault('GET', '/file', 403))
+        self.assertIn('does not let this user download it', self.refused(self.clone))
+
+    def test_site_image_is_not_cached_for_a_user_who_may_not_download(self):
+        self.forbid_downloads()
+        self.assertIn('does not let this user download it',
+                      self.refused(self.rbd.cache, self.context, self.image, None))
+
+    def test_host_with_a_base_file_waits_for_another_host_as_long_as_for_a_turn(self):
+        seen = []
+        ensure = self.module.Site.ensure
+
+        def record(site, context, wanted, patience=None):
+            seen.append(patience)
+            return ensure(site, context, wanted, patience)
+        self.useFixture(fixtures.MockPatchObject(self.module.Site, 'ensure', record))
+        self.clone()
+        for name in self.names():
+            del self.ceph.rbd.images['vms', name]
+        self.disk = self.backend('active')
+        self.set('copy_turn_timeout', 17)
+        self.create(image_id=self.image)
+        self.assertEqual([None, 17], seen)
 
     def ensure_in_store(self, context, image_id, store, driver, fallback=True, turn_seconds=None):
         self.copies.append((store, turn_seconds))

@@ -3,6 +3,8 @@
 
 from unittest import mock
 
+import fixtures
+
 from multistore_hooks import options
 from tests.unit import base
 from tests.unit.nova import standins
@@ -30,9 +32,22 @@ class SnapshotPoolTest(base.FakeGlanceTestCase):
         with mock.patch.object(self.disk.driver, 'parent_info', **parents):
             return self.disk.direct_snapshot(None, 'name', 'raw', 'image', 'base')
 
-    def test_disk_without_a_parent_and_of_a_site_image_go_to_the_pool_of_this_site(self):
-        for parent in (None, SITE_IMAGE):
-            self.assertEqual('glance', self.pool(parent, 'dcn1'))
+    def fail_to_infer(self):
+        """Let Glance hide the locations, by which Nova knows the pool of a flat disk."""
+        unknown = self.cloud.exception.ImageUnacceptable(image_id='base', reason='no pool')
+        self.useFixture(fixtures.MockPatchObject(standins.Rbd, '_get_parent_pool', side_effect=unknown))
+
+    def test_flat_disk_goes_where_nova_infers(self):
+        self.assertEqual("Nova's", self.pool(None, 'dcn1'))
+
+    def test_flat_disk_of_which_nova_infers_nothing_goes_to_the_pool_of_this_site(self):
+        self.fail_to_infer()
+        self.assertEqual('glance', self.pool(None, 'dcn1'))
+        for parent, store in ((None, ''), (GLANCES, 'dcn1')):
+            self.assertRaises(self.cloud.exception.ImageUnacceptable, self.pool, parent, store)
+
+    def test_clone_of_a_site_image_goes_to_the_pool_of_this_site(self):
+        self.assertEqual('glance', self.pool(SITE_IMAGE, 'dcn1'))
 
     def test_clone_of_glances_image_goes_where_nova_infers(self):
         for store in ('', 'dcn1'):
