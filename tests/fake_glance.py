@@ -101,6 +101,7 @@ class FakeGlance:
         self.in_use: Set[Tuple[str, str]] = set()  # (store, image) whose data the store does not delete
         self.details: Dict[str, Dict[str, Any]] = {}  # properties in stores/detail, by store
         self.prefers = True  # knows ?prefer= of a download (2026.2)
+        self.reads_ranges = True  # RBD, Swift and S3 do not
         self.namespaces: Dict[str, Dict[str, Any]] = {}  # of metadata definitions
         self._locations: Dict[str, List[Location]] = {}
         self.namespace_time = '2026-01-01T00:00:00Z'  # when namespaces are created
@@ -350,6 +351,8 @@ class FakeGlance:
         preferred = dict(urllib.parse.parse_qsl(environ.get('QUERY_STRING', ''))).get('prefer')
         if preferred and self.prefers and preferred not in self.stores:
             raise _Response(400, "Store '%s' is not configured." % preferred)
+        if 'range' in headers and not self.reads_ranges:
+            raise _Response(400, 'Configuration does not permit partial reads.')
         data = self._read(image['id'], default_first=False, preferred=preferred if self.prefers else None)
         if data is None:
             raise _Response(404, 'Image %s could not be found' % image['id'])

@@ -2,12 +2,14 @@
 """An eviction never takes the last copy, whatever others do at the same time, and says what came of it."""
 
 import os
+import types
 from unittest import mock
 
 import testtools
 
 from multistore_hooks.ceph import cluster
 from multistore_hooks.stores import evict
+from multistore_hooks.stores import glance
 from multistore_hooks.stores import lock
 from multistore_hooks.stores import places
 from tests import clock
@@ -127,6 +129,28 @@ class ReadsTest(fakes.EvictionTestCase):
         state, why = self.evict(one, 'b', accept_reads=True)
         self.assertEqual(evict.REFUSED, state)
         self.assertIn('this Glance does not read from a store of choice', why)
+
+    def test_older_glance_whose_store_reads_no_ranges_does_not_pass_for_one_that_knows_the_parameter(self):
+        self.glance.prefers = self.glance.reads_ranges = False
+        one = self.glance.add_image(['a', 'b'])
+        state, why = self.evict(one, 'b', accept_reads=True)
+        self.assertEqual(evict.REFUSED, state)
+        self.assertIn('this Glance does not read from a store of choice', why)
+
+    def test_another_400_says_nothing_about_the_parameter(self):
+        self.glance.faults.append(fake_glance.Fault('GET', '/file$', 400))
+        one = self.glance.add_image(['a', 'b'])
+        state, why = self.evict(one, 'b', accept_reads=True)
+        self.assertEqual(evict.REFUSED, state)
+        self.assertIn('it cannot be read', why)
+
+    def test_data_that_an_older_glance_sends_is_not_read(self):
+        ended = []
+        response = types.SimpleNamespace(close=lambda: ended.append(True))
+        older = types.SimpleNamespace(http_client=types.SimpleNamespace(
+            get=lambda path: (response, iter([]))))
+        images = glance.StoreImages(lambda verb, function: function(older))
+        self.assertEqual((False, [True]), (images.prefers('i'), ended))
 
     def test_read_of_other_bytes(self):
         one = self.glance.add_image(['a', 'b'], checksum='0' * 32)
