@@ -35,7 +35,10 @@ class _Rados:
 
     ReadOpCtx = WriteOpCtx
 
-    def Rados(self, rados_id=None, conffile=None, conf=None):
+    def Rados(self, rados_id=None, clustername=None, conffile=None, conf=None):
+        if conffile in self._ceph.missing_files:
+            raise self.ObjectNotFound('error calling conf_read_file')
+        self._ceph.reached = {'rados_id': rados_id, 'clustername': clustername, 'conffile': conffile}
         return _Connection(self._ceph, dict(conf or {}))
 
 
@@ -69,13 +72,14 @@ class FakeCeph:
 
     ``images`` holds sets of snapshots by (pool, image), ``objects`` attributes by (pool, object), ``omaps``
     their maps, ``locks`` (cookie, end) by (pool, object, lock). ``away`` makes every call time out,
-    ``denied`` holds pools that may not be used. ``calls`` counts what clients did.
+    ``denied`` holds pools that may not be used, ``missing_files`` configuration files that do not exist.
+    ``reached`` is how the last client connected, ``calls`` counts what clients did.
     """
 
     def __init__(self, clock, pools=('vms', 'images')):
         self.clock, self.pools = clock, set(pools)
         self.images, self.objects, self.locks, self.omaps = {}, {}, {}, {}
-        self.away, self.denied = False, set()
+        self.away, self.denied, self.missing_files, self.reached = False, set(), set(), None
         self.calls = self.connections = 0
         self.rados, self.rbd = _Rados(self), _Rbd(self)
 
@@ -119,6 +123,8 @@ class _Ioctx:
         self._ceph.calls += 1
         if self._ceph.away:
             raise self._ceph.rados.TimedOut('no answer')
+        if self.pool not in self._ceph.pools:
+            raise self._ceph.rados.ObjectNotFound('no pool %s' % self.pool)
         if self.pool in self._ceph.denied:
             raise self._ceph.rados.PermissionError('not in the pool %s' % self.pool)
 

@@ -42,6 +42,8 @@ class Access(NamedTuple):
     """How to reach a cluster.
 
     ``run(function, *args)`` calls a function, in a native thread if need be; see :func:`call_natively`.
+    ``conf_file``: '' lets librados search for it, None reads none. ``cluster_name``: $cluster in paths of
+    keyrings and of that search; None is librados's own default.
     """
 
     rados: Any
@@ -49,6 +51,7 @@ class Access(NamedTuple):
     conf_file: Optional[str]
     user: Optional[str]
     run: Callable[..., Any]
+    cluster_name: Optional[str] = None
 
 
 def on_eventlet() -> bool:
@@ -105,23 +108,27 @@ class Cluster:
 
     def _open(self, pool: str) -> Any:
         if self._connection is None:
-            connection = self._access.rados.Rados(
-                rados_id=self._access.user, conffile=self._access.conf_file, conf=dict(TIMEOUTS))
-            try:
-                connection.connect()
-            except self._access.rados.ObjectNotFound as error:  # no keyring, no configuration file
-                connection.shutdown()
-                raise ClusterError(str(error)) from error
-            except Exception:
-                connection.shutdown()
-                raise
-            self._connection = connection
+            self._connection = self._connect()
         if pool not in self._pools:
             try:
                 self._pools[pool] = self._connection.open_ioctx(pool)
             except self._access.rados.ObjectNotFound as error:
                 raise PoolUnusable(str(error)) from error
         return self._pools[pool]
+
+    def _connect(self) -> Any:
+        access, connection = self._access, None
+        try:
+            connection = access.rados.Rados(rados_id=access.user, clustername=access.cluster_name,
+                                            conffile=access.conf_file, conf=dict(TIMEOUTS))
+            connection.connect()
+        except Exception as error:
+            if connection is not None:
+                connection.shutdown()
+            if isinstance(error, access.rados.ObjectNotFound):  # no configuration file, no keyring
+                raise ClusterError(str(error)) from error
+            raise
+        return connection
 
     def image_exists(self, pool: str, image: str, snapshot: Optional[str] = None) -> bool:
         """Return whether an RBD image exists, and has a snapshot of that name.

@@ -70,6 +70,8 @@ class SiteLock:
             self._lock(_TAKE_OR_RENEW)
         except cluster.Busy:
             self._held = False
+        except cluster.Missing as error:  # the lock makes its object: it is the pool that is gone
+            raise cluster.ClusterError(str(error)) from error
         else:
             self._held = True
         return self._held

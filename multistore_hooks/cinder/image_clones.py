@@ -16,7 +16,6 @@ from typing import Tuple
 
 from cinder import db
 from cinder import exception
-from cinder.image import cache
 from cinder import objects
 from oslo_config import cfg
 from oslo_log import log as logging
@@ -116,9 +115,20 @@ def _is_cloneable(driver: Any, context: Any, volume: Any, image_location: Any, i
         return False  # Cinder clones the image's volume
     if not getattr(driver.configuration, 'image_volume_cache_enabled', False):
         return True
-    # One that is in Cinder's image cache is cloned from there.
-    entry = cache.ImageVolumeCache(db, None).get_entry(context, volume, image_meta['id'], image_meta)
-    return entry is None
+    try:
+        return not _is_in_image_cache(context, volume, image_meta['id'])
+    except Exception as error:  # the database's; Cinder's own way reads it again
+        LOG.debug('The image cache of Cinder cannot be read: %s', error)
+        return False
+
+
+def _is_in_image_cache(context: Any, volume: Any, image_id: str) -> bool:
+    """Return whether Cinder has an entry for an image, which it then clones, or replaces if out of date.
+
+    Cinder's own ``get_entry`` would delete an entry that is out of date, and notify.
+    """
+    where = {'cluster_name': volume.cluster_name} if volume.is_clustered else {'host': volume.host}
+    return bool(db.image_volume_cache_get_all(context, image_id=image_id, **where))
 
 
 def _urls(image_location: Any) -> Iterator[str]:
@@ -250,17 +260,14 @@ class _Clone:
                 image_id=self._image_id, store=store,
                 why='the credentials in [multistore_hooks] cannot be used: %s' % error) from error
         site = cluster.Cluster(cluster.Access(
-            self._driver.rados, self._driver.rbd, self._conf_file(), self._options.rbd_user,
-            cluster.call_natively))
+            self._driver.rados, self._driver.rbd, self._options.rbd_ceph_conf, self._options.rbd_user,
+            cluster.call_natively, self._options.rbd_cluster_name))
         job = request.Job(self._image_id, store, '[%s] rbd_glance_store_name' % self._options.config_group,
                           image_client.requester(self._context))
         return waiter.CopyWaiter(
             image_client.images_for(self._context, timeout), asker, job, wait,
             coordinator.CephCoordinator(site, self._options.rbd_pool, self._options.rbd_glance_pool,
                                         self._image_id, store), clock=watch).run()
-
-    def _conf_file(self) -> str:
-        return str(self._options.rbd_ceph_conf or '/etc/ceph/%s.conf' % self._options.rbd_cluster_name)
 
 
 class _VolumeWatch:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who of a site leads, what it publishes, and what the hosts see in their own cluster."""
 
+from multistore_hooks.ceph import cluster
 from multistore_hooks.ceph import coordinator
 from multistore_hooks.ceph import site_lock
 from multistore_hooks.copy import coordinator as coordination
@@ -70,6 +71,28 @@ class CoordinatorTest(test_site_lock.CephTestCase):
     def test_pool_that_may_not_be_written_makes_everybody_a_leader(self):
         self.ceph.denied.add('vms')
         self.assertTrue(self.host().try_lead())
+
+    def test_configuration_file_that_is_missing_makes_a_leader_after_a_while_and_says_nothing_of_images(self):
+        self.ceph.missing_files.add('ceph.conf')
+        self.ceph.images['images', 'i'] = set()
+        host = self.host()
+        self.assertEqual((False, False, '', None),
+                         (host.try_lead(), host.image_present(), host.obstacle(), host.status()))
+        host.publish(Status(State.DONE))
+        self.assertRaises(cluster.ClusterError, self.site().image_exists, 'images', 'i')
+        self.clock.sleep(site_lock.LEASE)
+        self.assertTrue(host.try_lead())
+        host.step_down()
+
+    def test_pool_that_is_removed_meanwhile_ends_no_wait(self):
+        host = self.host()
+        self.assertTrue(host.try_lead())
+        self.ceph.pools.remove('vms')
+        self.clock.sleep(site_lock.RENEW_EVERY)
+        self.assertTrue(host.try_lead())
+        host.publish(Status(State.DONE))
+        self.assertIsNone(host.status())
+        host.step_down()
 
     def test_outcome_is_for_those_that_waited(self):
         for state in (State.DONE, State.FAILED):

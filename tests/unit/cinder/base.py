@@ -31,6 +31,7 @@ class Volume:
     status = 'available'
     size = 1
     encryption_key_id = None
+    host, cluster_name, is_clustered = 'host@fast', None, False
 
     class model:
         previous_status = 'available'

@@ -5,7 +5,6 @@ import threading
 import types
 
 from cinder import exception
-from cinder.image import cache
 from cinder import objects
 from cinder.volume.manager import Configuration
 import fixtures
@@ -18,6 +17,7 @@ from multistore_hooks.copy import coordinator
 from multistore_hooks.copy import single_flight
 from tests import clock
 from tests import contract
+from tests import fake_ceph
 from tests import fake_glance
 from tests.unit.cinder import base
 
@@ -39,10 +39,11 @@ class ImageService:
 class Coordinator(coordinator.NoCoordinator):
     """Records how it was made."""
 
-    made = []
+    made, sites = [], []
 
     def __init__(self, site, *arguments):
         self.made.append(arguments)
+        self.sites.append(site)
 
 
 @testtools.skipIf(base.REAL, "Cinder's own driver needs a cluster")
@@ -56,7 +57,7 @@ class ClonesTestCase(base.TestCase):
         self.clock = clock.Clock()
         self.conf_values = types.SimpleNamespace(allowed_direct_url_schemes=self.schemes,
                                                  executor_thread_pool_size=8)
-        del Coordinator.made[:]
+        del Coordinator.made[:], Coordinator.sites[:]
         privileged = self.images(contract.ADMIN)
         for name, stub in (('coordinator.CephCoordinator', Coordinator), ('CONF', self.conf_values),
                            ('_Clone.clock', self.clock), ('_waits', image_clones.Waits()),
@@ -106,6 +107,18 @@ class CloneTest(ClonesTestCase):
         self.assertIn('INFO Image %s is in the store cheap' % image, self.log)
         self.assertNotIn('WARNING', self.log)
 
+    def test_the_cluster_is_reached_as_cinder_reaches_it(self):
+        image, ceph = self.base('fast'), fake_ceph.FakeCeph(self.clock)
+        for conf_file in ('', '/etc/ceph/other.conf'):
+            loaded = self.load(RBD, rbd_glance_store_name='cheap', rbd_ceph_conf=conf_file,
+                               rbd_cluster_name='other')
+            loaded.rados, loaded.rbd = ceph.rados, ceph.rbd
+            self.clone(image, 'file:///x', loaded=loaded)
+            self.assertFalse(Coordinator.sites.pop().image_exists('images', image))
+            self.assertEqual({'rados_id': 'cinder', 'clustername': 'other', 'conffile': conf_file},
+                             ceph.reached)
+            image = self.base('fast')
+
     def test_without_the_option_nothing_changes(self):
         for loaded in (self.load(RBD), self.load(PLAIN, rbd_glance_store_name='cheap')):
             image = self.base('fast')
@@ -121,11 +134,7 @@ class CloneTest(ClonesTestCase):
     def test_what_cannot_be_cloned_or_is_cloned_faster_is_left_to_cinder(self):
         image = self.base('fast')
         self.conf_values.allowed_direct_url_schemes = ['cinder']
-        cache.ImageVolumeCache.entries.add(image)
-        self.addCleanup(cache.ImageVolumeCache.entries.clear)
-        cached = self.load(RBD, rbd_glance_store_name='cheap', image_volume_cache_enabled=True)
-        for more in ({'disk_format': 'qcow2'}, {'loaded': cached}):
-            self.assertEqual(({}, False), self.clone(image, 'file:///x', **more))
+        self.assertEqual(({}, False), self.clone(image, 'file:///x', disk_format='qcow2'))
         self.assertEqual(({}, False), self.clone(image, 'file:///x', 'cinder://gold/volume'))
         self.volume.encryption_key_id = 'key'
         self.assertEqual(({}, False), self.clone(image, 'file:///x'))
@@ -142,11 +151,45 @@ class CloneTest(ClonesTestCase):
         self.assertTrue(self.clone(image, 'cinder://gold/volume')[1])
         self.assertEqual(1, self.copies())
 
-    def test_an_image_that_is_not_in_the_image_cache_is_copied(self):
-        image = self.base('fast')
-        loaded = self.load(RBD, rbd_glance_store_name='cheap', image_volume_cache_enabled=True)
-        loaded.present.add(self.url(image))
-        self.assertTrue(self.clone(image, 'file:///x', loaded=loaded)[1])
+
+class ImageCacheTest(ClonesTestCase):
+    """What has an entry in Cinder's image cache is Cinder's."""
+
+    def setUp(self):
+        super().setUp()
+        self.image, self.entries = self.base('fast'), []
+        self.useFixture(fixtures.MonkeyPatch('cinder.db.image_cache', self.entries))
+        self.driver = self.load(RBD, rbd_glance_store_name='cheap', image_volume_cache_enabled=True)
+        self.driver.present.add(self.url(self.image))
+
+    def cache(self, host='host@fast', cluster_name=None, image=None):
+        self.entries.append({'image_id': image or self.image, 'host': host, 'cluster_name': cluster_name})
+
+    def assert_left_to_cinder(self):
+        self.assertEqual(({}, False), self.clone(self.image, 'file:///x'))
+        self.assertEqual([], self.glance.log)
+
+    def test_an_image_with_an_entry_is_left_to_cinder_and_so_is_the_entry(self):
+        """Also one that is out of date: Cinder replaces it, which takes its API of volumes."""
+        self.cache()
+        self.assert_left_to_cinder()
+        self.assertEqual(1, len(self.entries))
+
+    def test_a_clustered_service_shares_the_entries_of_its_cluster(self):
+        self.volume.is_clustered, self.volume.cluster_name = True, 'together@fast'
+        self.cache(host='another@fast', cluster_name='together@fast')
+        self.assert_left_to_cinder()
+
+    def test_an_image_without_an_entry_of_this_backend_is_copied(self):
+        self.cache(image='another')
+        self.cache(host='host@slow')
+        self.assertTrue(self.clone(self.image, 'file:///x')[1])
+
+    def test_a_cache_that_cannot_be_read_is_no_failure_of_the_volume(self):
+        def fail(*arguments, **filters):
+            raise OSError('the database is away')
+        self.useFixture(fixtures.MonkeyPatch('cinder.db.image_volume_cache_get_all', fail))
+        self.assert_left_to_cinder()
 
 
 class HiddenTest(ClonesTestCase):
