@@ -66,8 +66,7 @@ class SingleFlightTest(testtools.TestCase):
         self.assertEqual((5, 1), (len({id(result) for result in results}), len(self.runs)))
 
     def test_error_that_concerns_one_requester_is_not_the_others(self):
-        for error in (exceptions.NotAllowed, exceptions.ImageGone, exceptions.WaitEnded,
-                      exceptions.QuotaExceeded):
+        for error in (exceptions.NotAllowed, exceptions.ImageGone, exceptions.QuotaExceeded):
             del self.runs[:]
 
             def first_fails(kind=error):
@@ -78,6 +77,42 @@ class SingleFlightTest(testtools.TestCase):
             results = self.together(first_fails)
             self.assertEqual(4, results.count(True))
             self.assertEqual(1, len([one for one in results if isinstance(one, error)]))
+
+    def joined(self, late, ending):
+        """Return what a caller gets that joins a wait of 60 seconds so late; it has 100 seconds itself."""
+        asleep, results = threading.Event(), []
+        now = SharedClock(1, asleep.set)
+        flights = single_flight.SingleFlight(now)
+
+        def follow():
+            try:
+                results.append(flights.run(('i', 's'), lambda: 'its own', 100))
+            except exceptions.WaitEnded as error:
+                results.append(error.kwargs['why'])
+        follower = threading.Thread(target=follow)
+
+        def lead():
+            now.now += late
+            follower.start()
+            self.assertTrue(asleep.wait(60))
+            now.now += 60 - late
+            raise ending
+        self.assertRaises(type(ending), flights.run, ('i', 's'), lead, 100)
+        follower.join()
+        return results
+
+    def test_time_that_is_up_is_up_for_those_that_waited_nearly_as_long(self):
+        for late in (0, 6):
+            self.assertEqual(['it is up'], self.joined(
+                late, exceptions.WaitEnded(image_id='i', store='s', why='it is up')))
+
+    def test_one_that_came_later_has_its_own_time(self):
+        for late in (7, 59):
+            self.assertEqual(['its own'], self.joined(
+                late, exceptions.WaitEnded(image_id='i', store='s', why='it is up')))
+
+    def test_thread_that_is_ended_late_takes_nobodys_time(self):
+        self.assertEqual(['its own'], self.joined(0, GeneratorExit()))
 
     def test_a_check_ends_the_wait_of_its_caller_and_of_nobody_else(self):
         flights, began, results = single_flight.SingleFlight(clock.Clock()), threading.Event(), []
