@@ -55,7 +55,8 @@ def ensure_in_store(context: Any, image_id: str, store: str, driver: Any, fallba
                     'once (max_concurrent_builds) wait for copies already')
             made = _waiter(context, image_id, store, driver, wait, clock)
             # Of the copy twice: Glance may be away before it begins.
-            return _flights.run((image_id, store), made.run, wait.turn + 2 * wait.copy)
+            # Only with those that wait as long: the image cache waits for its turn much longer than a boot.
+            return _flights.run((image_id, store, wait), made.run, wait.turn + 2 * wait.copy)
     except exceptions.ImageGone as error:
         raise exception.ImageNotFound(image_id=image_id) from error
     except exceptions.CopyFailed as error:

@@ -276,6 +276,18 @@ class LimitsTest(RbdTestCase):
         self.assertEqual('flat', self.boot(prepare=lambda **_: None))
         self.assertTrue(60 <= self.clock.now <= 61, self.clock.now)
 
+    def test_boot_waits_no_longer_for_its_turn_while_the_image_cache_waits_too(self):
+        self.useFixture(base.fixtures.MockPatchObject(
+            self.site_copy, '_flights', self.site_copy.single_flight.SingleFlight(self.clock)))
+        self.images('admin:p1:admin').copy(self.image_id, ['dcn2'])
+        ended = []
+        self.clock.at(5, lambda: ended.append((self.boot(), self.clock.now)))
+        self.assertRaises(self.cloud.exception.ImageUnacceptable, self.site_copy.ensure_in_store,
+                          self.context, self.image_id, 'dcn1', self.disk.driver, turn_seconds=600)
+        (how, when), = ended
+        self.assertEqual('flat', how)
+        self.assertLess(when, 80)
+
     def test_turn_of_zero_takes_the_next_way_at_once(self):
         self.set('multistore_hooks', copy_turn_timeout=0)
         self.images('admin:p1:admin').copy(self.image_id, ['dcn2'])
