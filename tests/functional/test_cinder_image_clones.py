@@ -16,6 +16,7 @@ from lab import ceph_glance
 from lab.cinder import client
 from lab import glance as lab
 from lab import ini
+from lab import poll
 from tests.functional import cinder_base
 from tests.functional import shared
 
@@ -241,10 +242,7 @@ class WaitTest(ClonesTestCase):
             {'name': 'waiting', 'size': 1, 'imageRef': image}, **options)})['volume']['id']
 
     def wait_for(self, what):
-        deadline = time.monotonic() + PATIENCE
-        while what not in self.cinder.log:
-            self.assertLess(time.monotonic(), deadline, self.cinder.log[-3000:])
-            time.sleep(0.1)
+        poll.until(what, lambda: what in self.cinder.log)
 
     def test_other_work_goes_on_and_the_rest_of_the_volumes_is_downloaded(self):
         self.start()
@@ -256,11 +254,9 @@ class WaitTest(ClonesTestCase):
         waiting = [self.begin(image) for _number in range(6)]
         self.wait_for('half of the 8 threads of this service wait for copies already')
         # Two of six do not wait, whatever the order; the others do not stop a deletion.
-        self.cinder.delete_volume(done, PATIENCE)
-        deadline = time.monotonic() + PATIENCE
-        while sum(self.cinder.volume(volume)['status'] == 'available' for volume in waiting) < 2:
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.2)
+        self.cinder.delete_volume(done)
+        poll.until('two volumes that do not wait', lambda: 2 <= sum(
+            self.cinder.volume(volume)['status'] == 'available' for volume in waiting))
         self.assertEqual(4, sum(self.cinder.volume(volume)['status'] == 'creating' for volume in waiting))
 
     def test_a_volume_that_is_deleted_while_it_waits_ends_the_wait_and_leaves_nothing(self):
