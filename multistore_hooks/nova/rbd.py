@@ -249,6 +249,10 @@ class Rbd(imagebackend.Rbd):
         except exception.ImageUnacceptable as error:
             if self._has_base:
                 self._warn_of_base(image_id, error, base)
+            elif not site_copy.download_allowed():
+                # Nova would raise the same, after it has asked the cluster, which may be away, and without a
+                # limit.
+                raise
         except Exception as error:
             # Nova would have asked neither Glance nor Keystone: their errors must not fail this boot.
             if not self._has_base:

@@ -42,6 +42,11 @@ class Disk:
             self.made.append('flat')
 
 
+def imagebackend_of(module):
+    """Return the class of Nova that ours is derived from."""
+    return module.Rbd.__mro__[1]
+
+
 class Driver(standins.RBDDriver):
     """Nova's RBDDriver on the fake cluster."""
 
@@ -318,6 +323,13 @@ class LimitsTest(RbdTestCase):
             one.__enter__()
         self.clock.at(5, self.finish)
         self.assertEqual('clone', self.boot())
+
+    def test_a_boot_that_may_not_download_ends_without_one_more_request_to_the_cluster(self):
+        self.set('workarounds', never_download_image_if_on_rbd=True)
+        self.glance.faults.append(fake_glance.Fault('POST', '/import', 403, times=100))
+        with mock.patch.object(imagebackend_of(self.rbd), 'create_image',
+                               side_effect=AssertionError('asked')):
+            self.assertRaises(self.cloud.exception.ImageUnacceptable, self.boot)
 
     def test_number_of_builds_that_may_wait(self):
         for builds, most in ((1, 1), (2, 1), (7, 3), (0, 5)):
