@@ -29,6 +29,7 @@ DEFAULTS = {
     'action': 'status',     # or 'reset' the connection, or 'hang' and then reset it
     'status': 503,
     'headers': {},
+    'text': 'injected by the lab',    # with 'status'
     'drain': True,          # with 'status': read the rest of the body before answering
     'seconds': 60,          # with 'hang', unless the faults are cleared before
 }
@@ -173,7 +174,7 @@ def _fail(rule, environ, start_response):
             environ['lab.leave_the_body'] = True
         elif environ['REQUEST_METHOD'] in BODY_METHODS:
             _read(environ['wsgi.input'], 1 << 62)
-        return _answer(start_response, rule['status'], 'injected by the lab', rule['headers'])
+        return _answer(start_response, rule['status'], rule['text'], rule['headers'])
     if rule['action'] == 'hang':
         LAB.released.wait(rule['seconds'])
         if rule['place'] == 'inner':

@@ -22,6 +22,7 @@ from keystoneauth1 import loading
 from oslo_config import cfg
 from oslo_privsep import priv_context
 
+from multistore_hooks import options as ours
 from multistore_hooks.volume_store import options as volume_options
 
 COMMON = ('oslo.log', 'oslo.policy', 'oslo.concurrency', 'oslo.messaging', 'oslo.db',
@@ -50,6 +51,9 @@ def load(service, paths):
     conf([], project=service, default_config_files=list(paths))
     if service == 'glance':
         _register_stores(conf)
+        conf.reload_config_files()
+    if service == 'cinder':
+        _register_backends(conf, paths)
         conf.reload_config_files()
     values, wrongs = {}, []
     for path in paths:
@@ -94,6 +98,22 @@ def _register_stores(conf):
         if stores[store] == 'volume':
             _register_credentials(conf, store)
     conf.set_override('enabled_backends', stores)
+
+
+def _register_backends(conf, paths):
+    """Register what a backend's section may have, and the credentials of cinder-volume."""
+    driver = importlib.import_module('cinder.volume.driver')
+    manager = importlib.import_module('cinder.volume.manager')
+    rbd = importlib.import_module('cinder.volume.drivers.rbd')
+    service_auth = importlib.import_module('cinder.service_auth')
+    _register(conf, service_auth.SERVICE_USER_GROUP, loading.get_auth_plugin_conf_options('password'))
+    for path in paths:
+        sections = {}
+        cfg.ConfigParser(path, sections).parse()
+        for section, given in sections.items():
+            if section != 'DEFAULT' and 'volume_driver' in given:
+                _register(conf, section, driver.volume_opts + manager.volume_backend_opts + rbd.RBD_OPTS
+                          + ours.CINDER_RBD_OPTS)
 
 
 def _register_credentials(conf, store):

@@ -153,7 +153,7 @@ class RefusingStoreTest(SnapshotTestCase):
     def test_full_store_of_the_base_image_is_replaced_by_the_default(self):
         image_id, = self.snapshot(OURS, self.base('small'))
         self.assertIsIn({'fast'}, image_id)
-        self.assertIn('refused, perhaps by the store small', ''.join(self.said))
+        self.assertIn('was not accepted: the store small is full', ''.join(self.said))
 
     def test_store_that_is_disabled_after_the_base_image_was_made_is_replaced_by_the_default(self):
         base_image = self.base('small')
@@ -215,7 +215,8 @@ class RetryTest(SnapshotTestCase):
         self.assertIsIn({'rbd'}, image_id)
 
     def test_store_that_stays_unavailable_is_replaced_by_the_default(self):
-        self.glance.fault('PUT', '/file$', at='body', after_bytes=1 << 20)
+        self.glance.fault('PUT', '/file$', at='body', after_bytes=1 << 20,
+                          text='Insufficient permissions on image storage media')
         image_id, = self.snapshot(OURS, self.base_image, glance={'num_retries': '1'})
         self.assertIsIn({'fast'}, image_id)
 
