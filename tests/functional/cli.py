@@ -4,6 +4,7 @@
 import contextlib
 import http.server
 import io
+import logging
 import os
 import subprocess
 import sys
@@ -52,11 +53,16 @@ def run(argv, env, cwd):
 def run_here(argv):
     """Run multistore-hooks in this process; return exit code, output and errors."""
     out, err = io.StringIO(), io.StringIO()
+    # Each run adds a handler for its own standard error to the process's logging.
+    root = logging.getLogger()
+    before, root.handlers[:] = root.handlers[:], []
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             code = main.main(list(argv))
         except SystemExit as done:
             code = done.code or 0
+        finally:
+            root.handlers[:] = before
     return code, out.getvalue(), err.getvalue()
 
 

@@ -23,7 +23,7 @@ from tests.functional import test_volume_store
 
 MIB = case.MIB
 SECRET = b'somebody else\'s' * 1000
-SERVICE = '%s:%s:member,reader' % (SERVICE, PROJECTS[SERVICE])
+SERVICE_TOKEN = '%s:%s:member,reader' % (SERVICE, PROJECTS[SERVICE])
 
 
 class ForeignTest(test_volume_store.FlowCase):
@@ -74,7 +74,7 @@ class ForeignTest(test_volume_store.FlowCase):
         forged = {'glance_image_id': image, 'image_id': image, 'image_size': '1000', 'image_owner': 'x'}
         yield 'of a user', self.volume(client.MEMBER)
         yield 'of a user, with the metadata of an image', self.volume(client.MEMBER, forged, 'image-' + image)
-        yield 'of the service, but no image', self.volume(SERVICE)
+        yield 'of the service, but no image', self.volume(SERVICE_TOKEN)
         theirs = self.upload('other-gold', SECRET)
         yield 'of a store of other credentials', self.volume_of(theirs, 'other-gold')
 
