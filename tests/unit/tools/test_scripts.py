@@ -28,6 +28,12 @@ while :; do sleep 0.1; done
 '''
 
 
+def _obey_interrupts():
+    """Undo what a shell does to background jobs: bash cannot trap a signal that was ignored at its start."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class ScriptTestCase(testtools.TestCase):
 
     def setUp(self):
@@ -49,7 +55,8 @@ class ScriptTestCase(testtools.TestCase):
     def start(self, *command, **environ):
         environ = dict({'PATH': os.environ['PATH']}, **environ)
         return subprocess.Popen(command, cwd=self.folder, env=environ, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
+                                preexec_fn=_obey_interrupts)
 
     def run_script(self, *command, **environ):
         process = self.start(*command, **environ)
@@ -99,7 +106,7 @@ class MakeTestTest(ScriptTestCase):
                 self.assertIsNone(process.poll())
                 time.sleep(0.01)
             process.send_signal(number)
-            process.communicate()
+            process.communicate(timeout=300)
             self.assertEqual(130, process.returncode)
             self.assertTrue(os.path.exists(os.path.join(self.folder, 'cleared')))
             self.assert_ended(int(self.read('child')))
