@@ -163,7 +163,7 @@ class API(NovaAPI):
             updated = super().update(context, image_id, image_info, data=data, purge_props=purge_props)
             sent = self._sent.get(image_id)
             if sent is not None:  # Nova did not read the image after the upload, as all its releases do
-                _check(context, image_id, sent)
+                _check(context, image_id, sent, self._clock)
         finally:
             self._sent.pop(image_id, None)
         return updated
@@ -207,7 +207,8 @@ class API(NovaAPI):
                                       'image %s: %s' % (limit, image_id, why))
 
     def _get_session(self, _context: Any) -> Any:
-        return glance.GlanceImageServiceV2(client=_PlacingClient(self._snapshots, self._sent))
+        client = _PlacingClient(self._snapshots, self._sent, self._clock)
+        return glance.GlanceImageServiceV2(client=client)
 
     def _get_session_and_image_id(self, context: Any, id_or_uri: Any) -> Tuple[Any, Any]:
         if '/' in str(id_or_uri):  # an image of another Glance
@@ -223,9 +224,9 @@ def _location_refused(image_id: str, why: Any) -> Exception:
 class _PlacingClient(glance.GlanceClientWrapper):
     """Nova's client wrapper; the upload of an image that has a placement goes the library's way."""
 
-    def __init__(self, snapshots: Dict[str, _Snapshot], sent: Dict[str, transfer.Sent]) -> None:
+    def __init__(self, snapshots: Dict[str, _Snapshot], sent: Dict[str, transfer.Sent], clock: Any) -> None:
         super().__init__()
-        self._snapshots, self._sent = snapshots, sent
+        self._snapshots, self._sent, self._clock = snapshots, sent, clock
 
     def call(self, context: Any, version: int, method: str, controller: Optional[str] = None,
              args: Any = None, kwargs: Any = None) -> Any:
@@ -236,7 +237,7 @@ class _PlacingClient(glance.GlanceClientWrapper):
         result = super().call(context, version, method, controller=controller, args=args, kwargs=kwargs)
         if method == 'get' and controller is None and args and args[0] in self._sent:
             # What Nova reads after an upload serves to check it.
-            _check(context, args[0], self._sent.pop(args[0]), api.Image.from_glance(result))
+            _check(context, args[0], self._sent.pop(args[0]), self._clock, api.Image.from_glance(result))
         return result
 
     def _upload(self, context: Any, image_id: str, data: Any) -> None:
@@ -244,7 +245,7 @@ class _PlacingClient(glance.GlanceClientWrapper):
         placement = snapshot.placement if snapshot else placements.decide(placements.UploadRequest())
         try:
             self._sent[image_id] = transfer.send(images_for(context), image_id, data, placement,
-                                                 snapshot=True)
+                                                 snapshot=True, clock=self._clock)
         except api.GlanceError as error:
             raise error.original or error  # Nova translates what its own client raises
         except exceptions.MultistoreError as error:
@@ -259,9 +260,10 @@ class _PlacingClient(glance.GlanceClientWrapper):
         return image_id, url, metadata or ({'store': local_store} if in_local_store else {})
 
 
-def _check(context: Any, image_id: str, sent: transfer.Sent, record: Optional[api.Image] = None) -> None:
+def _check(context: Any, image_id: str, sent: transfer.Sent, clock: Any,
+           record: Optional[api.Image] = None) -> None:
     try:
-        transfer.check(images_for(context), image_id, sent, record)
+        transfer.check(images_for(context), image_id, sent, record, clock)
     except exceptions.MultistoreError as error:
         raise exception.NovaException(str(error)) from error  # its text reaches the user
 

@@ -52,7 +52,7 @@ class Rbd(imagebackend.Rbd):
 
     #: Of the server, when its root disk is made.
     _trusted_certs: Any = None
-    _uses_site_images = False
+    _instance: Any = None
     #: Why a clone of this disk failed: it is not waited for a second time.
     _refused: Optional[Exception] = None
     #: An earlier download has left the image on this compute.
@@ -60,9 +60,14 @@ class Rbd(imagebackend.Rbd):
 
     def __init__(self, instance: Any = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(instance, *args, **kwargs)
+        self._instance = instance
+
+    @property
+    def _uses_site_images(self) -> bool:
+        if not site_images.is_on():
+            return False
         # The disk of a server that is unshelved is made flat next, and nobody else boots from its image.
-        unshelving = instance is not None and instance.vm_state == vm_states.SHELVED_OFFLOADED
-        self._uses_site_images = site_images.is_on() and not unshelving
+        return self._instance is None or bool(self._instance.vm_state != vm_states.SHELVED_OFFLOADED)
 
     def clone(self, context: Any, image_id_or_uri: str, *args: Any, **kwargs: Any) -> Any:
         """Clone an image into the instance's disk, after it was copied to this site if need be.
@@ -290,7 +295,11 @@ class Rbd(imagebackend.Rbd):
             raise NotImplementedError()
         try:
             return super().direct_snapshot(context, snapshot_name, image_format, image_id, base_image_id)
-        except rbd_utils.rados.ObjectNotFound as error:  # no such pool: nothing was written there
+        except Exception as error:
+            # By its name: Nova imports this module where python3-rados is not installed, too.
+            if type(error).__name__ != 'ObjectNotFound':
+                raise
+            # There is no such pool, so nothing was written there.
             raise exception.ImageUnacceptable(
                 image_id=image_id, reason='[multistore_hooks] glance_rbd_pool %s cannot be used: %s'
                                           % (CONF.multistore_hooks.glance_rbd_pool, error)) from error

@@ -6,7 +6,7 @@ import types
 
 from cinder import exception
 from cinder import objects
-from cinder.volume.manager import Configuration
+from cinder.volume import manager
 import fixtures
 import glanceclient.exc
 import testtools
@@ -72,8 +72,8 @@ class ClonesTestCase(base.TestCase):
         self.driver = self.load(RBD, rbd_glance_store_name=self.store)
 
     def load(self, path, **options):
-        return driver.load(Configuration(volume_driver=path, rbd_pool='volumes', rbd_user='cinder',
-                                         config_group='fast', **options))
+        return driver.load(manager.Configuration(volume_driver=path, rbd_pool='volumes', rbd_user='cinder',
+                                                 config_group='fast', **options))
 
     def url(self, image, pool='images'):
         return 'rbd://fsid/%s/%s/snap' % (pool, image)

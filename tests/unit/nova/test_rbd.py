@@ -227,6 +227,26 @@ class CloneTest(RbdTestCase):
         self.assertEqual(0, self.clock.now)
 
 
+class SeamTest(RbdTestCase):
+    """What Nova hands over, and what it makes of errors."""
+
+    def test_without_site_images_nothing_is_read_of_the_instance(self):
+        # Nova's own tests hand in records of which nothing has been loaded.
+        disk = self.rbd.Rbd(object())
+        self.assertFalse(disk._uses_site_images)
+
+    def test_errors_of_a_direct_snapshot_are_novas_own_but_for_a_pool_that_is_missing(self):
+        class ObjectNotFound(Exception):
+            pass
+
+        stock = self.rbd.imagebackend.Rbd
+        for error, raised in ((self.cloud.exception.Forbidden('no'), self.cloud.exception.Forbidden),
+                              (ObjectNotFound('no pool'), self.cloud.exception.ImageUnacceptable)):
+            self.useFixture(base.fixtures.MockPatchObject(stock, 'direct_snapshot', side_effect=error,
+                                                          create=True))
+            self.assertRaises(raised, self.disk.direct_snapshot, self.context, 'snap', 'raw', 'i', 'b')
+
+
 class LostCopyTest(RbdTestCase):
 
     def setUp(self):
@@ -299,7 +319,8 @@ class LimitsTest(RbdTestCase):
         self.assertEqual(('flat', 0), (self.boot(), self.clock.now))
 
     def test_a_copy_without_limit_is_waited_for_a_day(self):
-        self.set(images_rbd_glance_copy_timeout=0)
+        # Polled seldom, since what takes no time on this clock takes some for each poll.
+        self.set(images_rbd_glance_copy_timeout=0, images_rbd_glance_copy_poll_interval=600)
         self.clock.at(20 * 3600, self.finish)
         self.assertEqual('clone', self.boot())
 
