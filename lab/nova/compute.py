@@ -22,6 +22,7 @@ from oslo_log import log as logging
 
 from lab.nova import database
 from lab.nova import operations
+from lab.nova import placement
 from lab.nova import records
 from lab.nova import servers
 from lab.nova import settings
@@ -40,7 +41,7 @@ class Compute:
     def __init__(self, document: settings.Document) -> None:
         """Start the service as its own main() does, short of listening to a queue."""
         self._document = document
-        config.parse_args(sys.argv + ['--config-file', settings.write_placement(document)])
+        config.parse_args(sys.argv + ['--config-file', placement.start(document['state_dir'])])
         logging.setup(CONF, 'nova')
         self._records = records.Records()
         self.version = version.version_string()

@@ -4,7 +4,6 @@
 import os
 import typing
 
-from lab import http_server
 from lab import ini
 
 Document = typing.Dict[str, typing.Any]
@@ -14,16 +13,6 @@ HOST = 'lab-compute'
 LOG_LEVELS = ('nova.virt.libvirt.imagebackend=DEBUG', 'nova.storage.rbd_utils=DEBUG',
               'nova.virt.libvirt.storage.rbd_utils=DEBUG', 'keystoneauth.session=DEBUG',
               'multistore_hooks=DEBUG', 'urllib3=WARN', 'oslo_messaging=WARN', 'stevedore=WARN')
-# As much of Placement as a compute manager asks for when it is made.
-VERSIONS = {'versions': [{'id': 'v1.0', 'status': 'CURRENT', 'min_version': '1.0',
-                          'max_version': '1.39', 'links': [{'rel': 'self', 'href': ''}]}]}
-
-
-class Placement(http_server.JsonServer):
-    """Answers every request with the version document."""
-
-    def answer(self, *_request: typing.Any) -> http_server.Answer:
-        return 200, VERSIONS, {}
 
 
 def write(document: Document) -> str:
@@ -38,15 +27,6 @@ def write(document: Document) -> str:
     return ini.write(os.path.join(state, 'nova.conf'), ini.merged(
         _own(document, state), _of_ceph(document['ceph']) if document.get('ceph') else {},
         document.get('conf', {})))
-
-
-def write_placement(document: Document) -> str:
-    """Start the stand-in of Placement, and write a file for it; return its path.
-
-    It is a second file, as nothing of Nova may be imported before the first is read.
-    """
-    return ini.write(os.path.join(os.path.abspath(document['state_dir']), 'placement.conf'), {'placement': {
-        'auth_type': 'none', 'endpoint_override': Placement().__enter__().url}})
 
 
 def _own(document: Document, state: str) -> ini.Sections:
