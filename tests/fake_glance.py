@@ -114,7 +114,7 @@ class FakeGlance:
     def add_image(self, stores: Iterable[str] = (), data: bytes = b'base', owner: str = 'project',
                   visibility: str = 'private', **properties: Any) -> str:
         """Put an image into stores, or make a queued record without data; return its id."""
-        image_id = str(uuid.uuid4())
+        image_id = str(properties.pop('id', None) or uuid.uuid4())
         stores = list(stores)
         self._numbers += 1
         made = '2026-01-01T00:00:00Z#%09d' % self._numbers

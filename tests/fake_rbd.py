@@ -17,6 +17,8 @@ class Image:
         #: Clones, as (pool, name), and those whose snapshot is in the trash (format 2).
         self.children, self.trash = [], False
         self.watchers = 0
+        #: When it was written last, in seconds since 1970; 0: librbd does not tell.
+        self.changed = 0
 
 
 class _Open:
@@ -77,6 +79,15 @@ class _Open:
         del self._kept.snapshots[name]
         self._kept.trash = bool(self._kept.children)
 
+    def watchers_list(self):
+        return [{'id': number} for number in range(self._kept.watchers)]
+
+    def id(self):
+        return 'id of %s' % self._name
+
+    def modify_timestamp(self):
+        return _CREATED + datetime.timedelta(seconds=self._kept.changed)
+
     def create_timestamp(self):
         return _CREATED + datetime.timedelta(seconds=self._kept.created)
 
@@ -95,6 +106,7 @@ class Rbd:
     def __init__(self, clone_format=2):
         self.clone_format, self.images = clone_format, {}
         self.trashed = []  # (pool, name)
+        self.moved = {}  # what trash_move moved, and its delay, by (pool, id)
         self.before = lambda step: None
 
     def step(self, name):
@@ -113,6 +125,23 @@ class Rbd:
     def trash_list(self, ioctx):
         ioctx.check()
         return [{'name': name} for pool, name in self.trashed if pool == ioctx.pool]
+
+    def trash_move(self, ioctx, name, delay=0):
+        self.step('trash_move')
+        kept = self.images.get((ioctx.pool, name))
+        if kept is None:
+            raise self.ImageNotFound(name)
+        if kept.watchers:
+            raise self.ImageBusy(name)
+        self.moved[ioctx.pool, 'id of %s' % name] = (self.images.pop((ioctx.pool, name)), delay)
+        self.trashed.append((ioctx.pool, name))
+
+    def trash_restore(self, ioctx, trash_id, name):
+        self.step('trash_restore')
+        if (ioctx.pool, trash_id) not in self.moved:
+            raise self.ImageNotFound(name)
+        self.images[ioctx.pool, name] = self.moved.pop((ioctx.pool, trash_id))[0]
+        self.trashed.remove((ioctx.pool, name))
 
     def remove(self, ioctx, name):
         self.step('remove')

@@ -25,7 +25,8 @@ class Place(upkeep.UpkeepCommand):
     """
 
     shown = tuple(dict.fromkeys(upkeep.PLANNED + upkeep.DONE))
-    usage = '--rules FILE [--apply] [--prometheus FILE] [--reach STORE=PLACE] [--accept-reads] [--in-use]'
+    usage = ('--rules FILE [--apply] [--most-bytes SIZE] [--prometheus FILE] [--reach STORE=PLACE] '
+             '[--accept-reads] [--in-use]')
     exit_codes = ('Exit code: 0 all images are where the rules want them; 1 something is to be done (with '
                   '--apply: failed or is not possible); 2 the rules are wrong, or Glance cannot be reached: '
                   'nothing was done; 130 stopped by Ctrl-C.')
@@ -45,12 +46,14 @@ class Place(upkeep.UpkeepCommand):
         """Return the plan, or what came of it."""
         world = self.world(arguments)
         wanted = rules.load(arguments.rules, world.stores)
+        applier = self.applier(world, arguments, wanted.reserve)
 
         def make_plan() -> plans.Plan:
             subjects = world.subjects()
             used = image_list.read_usage(arguments, world, subjects) if wanted.needs_usage else {}
             space = inventory.with_capacity(world.space(), wanted.capacity, subjects)
-            return plans.by_rules(wanted, subjects, plans.Limits(world.stores, space), used, time.time())
+            limits = plans.Limits(world.stores, space, most_bytes=self.bytes_left(arguments, applier))
+            return plans.by_rules(wanted, subjects, limits, used, time.time())
 
         if not arguments.apply:
             plan = make_plan()
@@ -58,7 +61,6 @@ class Place(upkeep.UpkeepCommand):
             if arguments.prometheus:
                 self._write(arguments, world, plan)
             return self.show_plan(plan, arguments)
-        applier = self.applier(world, arguments, wanted.reserve)
         plan = self.carry_out(applier, make_plan)
         for unmet in plan.unmet:
             self._code = image.NOT_ALL

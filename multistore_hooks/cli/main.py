@@ -35,6 +35,7 @@ LATER = {
     'store list': 'multistore_hooks.cli.store:StoreList',
     'store drain': 'multistore_hooks.cli.store:Drain',
     'store check': 'multistore_hooks.cli.store:Check',
+    'store data remove': 'multistore_hooks.cli.store:DataRemove',
     'site image list': 'multistore_hooks.cli.site_images:Show',
     'site image remove': 'multistore_hooks.cli.site_images:Remove',
 }

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``multistore-hooks store list|drain|check``."""
+"""``multistore-hooks store list|drain|check|data remove``."""
 
 import argparse
+import time
 from typing import Any
 from typing import Iterable
 from typing import List
@@ -9,14 +10,19 @@ from typing import Sequence
 from typing import Tuple
 
 from multistore_hooks.cli import image
+from multistore_hooks.cli import image_list
 from multistore_hooks.cli import store_names
 from multistore_hooks.cli import upkeep
 from multistore_hooks import exceptions
 from multistore_hooks.i18n import _
 from multistore_hooks.stores import check
+from multistore_hooks.stores import evict
 from multistore_hooks.stores import inventory
 from multistore_hooks.stores import places
 from multistore_hooks.stores import plan as plans
+from multistore_hooks.stores import proof
+from multistore_hooks.stores import remove_data
+from multistore_hooks.stores import sightings
 from multistore_hooks.stores import units
 
 _Table = Tuple[Sequence[str], Iterable[Any]]
@@ -34,6 +40,12 @@ class NotReached(exceptions.MultistoreError):
     msg_fmt = _('The store %(store)s cannot be checked: its place is not known here. Name its directory '
                 'or its '
                 'ceph.conf with --reach %(store)s=PLACE.')
+
+
+class NoTrash(exceptions.MultistoreError):
+    """Data of a store cannot be moved to a trash."""
+
+    msg_fmt = _('The store %(store)s is %(place)s, which has no trash. Only data in RBD pools is removed.')
 
 
 class PlaceUnreadable(exceptions.MultistoreError):
@@ -112,15 +124,17 @@ class Drain(upkeep.UpkeepCommand):
             to = [name for name in (world.stores.default,) if name and name != store]
         if not to:
             raise NoTarget(store=store)
+        applier = self.applier(world, arguments, {})
 
         def make_plan() -> plans.Plan:
-            return plans.by_drain(store, to, world.subjects(), plans.Limits(world.stores, world.space()))
+            limits = plans.Limits(world.stores, world.space(),
+                                  most_bytes=self.bytes_left(arguments, applier))
+            return plans.by_drain(store, to, world.subjects(), limits)
 
         if arguments.dry_run:
             plan = make_plan()
             self._code = image.NOT_ALL if plan.rounds or plan.unmet else image.OK
             return self.show_plan(plan, arguments)
-        applier = self.applier(world, arguments, {})
         plan = self.carry_out(applier, make_plan)
         for unmet in plan.unmet:
             self.print_error('%s: %s' % (unmet.image.id, unmet.why))
@@ -147,7 +161,8 @@ class Check(upkeep.UpkeepCommand):
     """Compare what the records say with what the stores hold.
 
     --mend lets a record forget a copy that is not there, when another is proved to exist. Data without a
-    record is only reported: it may belong to an upload that goes on, or to another Glance.
+    record is only reported: it may belong to an upload that goes on, or to another Glance. ``store data
+    remove`` removes it.
     """
 
     shown = ('Store', 'Finding', 'Name', 'Why', 'Size', 'Mended')
@@ -191,4 +206,54 @@ class Check(upkeep.UpkeepCommand):
                 rows.append((finding.store, finding.kind, finding.name, finding.why, finding.size, mended))
         if not rows and arguments.formatter == 'table':
             self.print_error('%s: nothing was found' % ', '.join(wanted))
+        return self.shown, rows
+
+
+class DataRemove(upkeep.UpkeepCommand):
+    """Move data that no record lists to the trash of its pool.
+
+    NAME is what ``store check`` lists as data without a record, or as an unfinished copy. It goes when it is
+    the same at two runs that are an hour apart, nothing uses it, it was not changed for 24 hours, and
+    no record lists it; of an unfinished copy another one has to be proved to exist.
+    """
+
+    shown = ('Store', 'Name', 'Result', 'Reason')
+    usage = 'STORE NAME [NAME ...] --reach STORE=PLACE --seen FILE [--keep DURATION] [--dry-run]'
+    exit_codes = ('Exit code: 0 all was moved to the trash, or is not there; 1 some stays, or has to be seen '
+                  'once more, why is said; 2 nothing was done; 130 stopped by Ctrl-C.')
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument('store', metavar='STORE', help='id of the store')
+        parser.add_argument('names', metavar='NAME', nargs='+', help='name of the data')
+        parser.add_argument('--seen', metavar='FILE', required=True,
+                            help='where to keep what was seen when; the same at each run')
+        parser.add_argument('--keep', metavar='DURATION', type=image_list.duration, default=7 * 86400,
+                            help='how long the trash keeps it at least, such as 30d (default: 7d)')
+        parser.add_argument('--dry-run', action='store_true', help='remove nothing, and keep nothing in FILE')
+        self.add_reach(parser)
+
+    def take_action(self, arguments: argparse.Namespace) -> _Table:
+        """Remove what may go, and return what came of each name."""
+        world = self.world(arguments)
+        store = self.store_named(world, arguments.store, 'STORE')
+        place = world.reached.get(store)
+        if place is None:
+            raise NotReached(store=store)
+        if not isinstance(place, places.Pool):
+            raise NoTrash(store=store, place=repr(place))
+        seen = sightings.Sightings(arguments.seen)
+        listed = list(world.images.everything())
+        try:
+            check.require_place(store, place, listed)
+        except places.PlaceError as error:
+            raise PlaceUnreadable(store=store, why=error)
+        remover = remove_data.DataRemover(remove_data.Tools(
+            world.images, proof.Prover(world.images, world.reached, world.details), store, place, listed,
+            seen, arguments.keep, time.time))
+        rows: List[Any] = []
+        for name in dict.fromkeys(arguments.names):
+            came = remover.remove(name, arguments.dry_run)
+            if not came.done and came.state != evict.POSSIBLE:
+                self._code = image.NOT_ALL
+            rows.append((store, name, came.state, came.why))
         return self.shown, rows

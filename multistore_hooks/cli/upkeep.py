@@ -8,6 +8,7 @@ from typing import Dict
 from typing import List
 from typing import Mapping
 from typing import NamedTuple
+from typing import Optional
 from typing import Sequence
 from typing import Tuple
 
@@ -26,6 +27,7 @@ from multistore_hooks.stores import plan as plans
 from multistore_hooks.stores import plan_text
 from multistore_hooks.stores import proof
 from multistore_hooks.stores import reach
+from multistore_hooks.stores import units
 
 
 class NotAdministrator(exceptions.MultistoreError):
@@ -33,6 +35,13 @@ class NotAdministrator(exceptions.MultistoreError):
 
     msg_fmt = _('These credentials are not an administrator\'s (%(why)s): they do not see the images of all '
                 'projects, and may neither copy nor remove.')
+
+
+def _size(text: str) -> int:
+    try:
+        return units.bytes_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error))
 
 
 class World(NamedTuple):
@@ -85,8 +94,18 @@ class UpkeepCommand(image._ImageCommand):
                             help='how many images to copy into one store at once (default: 2)')
         parser.add_argument('--parallel', metavar='N', type=image._positive, default=8,
                             help='how many images to copy at once (default: 8)')
+        parser.add_argument('--most-bytes', metavar='SIZE', type=_size,
+                            help="how much the copies of this run may write in all, such as '500 GiB'; the "
+                                 'rest is left for the next run (default: no limit)')
         parser.add_argument('--timeout', metavar='SECONDS', type=image._positive, default=6 * 3600,
                             help='how long to wait for the copies of one image (default: 21600)')
+
+    @staticmethod
+    def bytes_left(arguments: argparse.Namespace, applier: apply.Applier) -> Optional[int]:
+        """Return how many bytes copies may still write in this run; None: any number."""
+        if arguments.most_bytes is None:
+            return None
+        return max(int(arguments.most_bytes) - applier.bytes_written, 0)
 
     def world(self, arguments: argparse.Namespace, detailed: bool = True) -> World:
         """Return the Glance and its stores.

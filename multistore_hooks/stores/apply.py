@@ -100,6 +100,12 @@ class Applier:
         """Return the images that Glance is copying now, with their stores."""
         return tuple((running.copy.image, tuple(running.pending)) for running in self._running)
 
+    @property
+    def bytes_written(self) -> int:
+        """Bytes of the copies so far, failed ones too."""
+        return sum(outcome.image.size for outcome in self.outcomes
+                   if outcome.action == '+' and outcome.state in (COPIED, FAILED))
+
     def _add(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
         self._report(outcome)

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the records of a store say against what the store itself holds.
 
-Data without a record is reported, and never removed: it may be a snapshot whose location does not exist yet,
-an upload or a copy that goes on, an image that these credentials do not see, or another Glance's. What can be
+Data without a record is reported, and not removed here: see :mod:`remove_data`. What can be
 mended is a record that lists a copy which is not there, when another store is proved to hold the image: the
 record is made to say so, and nothing is deleted.
 """
 
 import re
 from typing import Dict
+from typing import Iterable
 from typing import Iterator
 from typing import List
 from typing import NamedTuple
@@ -72,6 +72,17 @@ def check(store: str, place: places.Place, images: Sequence[api.Image],
     return found + list(_rest(store, held, by_id))
 
 
+def require_place(store: str, place: places.Place, images: Iterable[api.Image]) -> None:
+    """Make sure that a place is a store's: it has one of its images, if there is any.
+
+    :raises NotThisStore: no image of the store is there
+    :raises places.PlaceError: the place cannot be read
+    """
+    listed = [image for image in images if store in image.stores]
+    if listed and not any(place.find(image.id) for image in listed):
+        raise NotThisStore(place=repr(place), count=len(listed), store=store)
+
+
 def _image(store: str, place: places.Place, image: api.Image, data: Optional[places.Found],
            verify: bool) -> Iterator[Finding]:
     if data is None:
@@ -121,6 +132,6 @@ def mend(finding: Finding, evictor: evict.Evictor) -> evict.Outcome:
     if finding.kind == SITE_IMAGE:
         return evict.Outcome(evict.REFUSED, 'it is no fault')
     if finding.kind in (UNKNOWN, UNFINISHED):
-        return evict.Outcome(evict.REFUSED, 'data without a record is never removed by --mend')
+        return evict.Outcome(evict.REFUSED, '--mend removes no data; see store data remove')
     return evict.Outcome(evict.REFUSED, 'copy it again by hand when the cause is known; %s' % (
         units.show_bytes(finding.size)))

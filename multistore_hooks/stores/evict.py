@@ -130,13 +130,8 @@ class Evictor:
             return Outcome(REFUSED, 'its status is %s' % image.status)
         if len(image.stores) == 1:
             return Outcome(REFUSED, 'it is the last copy')
-        if image.import_task:
-            return Outcome(REFUSED, 'an import of the image is going on (task %s)' % image.import_task)
-        if image.importing_to:
-            task = self._images.newest_task(image.id)
-            if task is None or task.status in _WORKING:
-                return Outcome(REFUSED, 'it is being copied to %s' % ', '.join(image.importing_to))
-        return None
+        importing = import_of(self._images, image)
+        return Outcome(REFUSED, importing) if importing else None
 
     def _children(self, image_id: str, store: str) -> Tuple[Optional[places.Children], str]:
         """Return what uses the copy; or None, and why nobody knows."""
@@ -199,6 +194,20 @@ class Evictor:
         except places.PlaceError as error:
             return Outcome(REMOVED, str(error))
         return Outcome(REMOVED, unknown) if children is None else Outcome(FREED)
+
+
+def import_of(images: glance.StoreImages, image: api.Image) -> str:
+    """Return which import works on an image, or ''.
+
+    :raises GlanceError: Glance does not answer as it should
+    """
+    if image.import_task:
+        return 'an import of the image is going on (task %s)' % image.import_task
+    if image.importing_to:
+        task = images.newest_task(image.id)
+        if task is None or task.status in _WORKING:
+            return 'it is being copied to %s' % ', '.join(image.importing_to)
+    return ''
 
 
 def _changed(before: api.Image, after: api.Image) -> bool:

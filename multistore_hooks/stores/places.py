@@ -2,6 +2,7 @@
 """What can be read of a store without Glance: directories, and pools of clusters that this host reaches."""
 
 import abc
+import calendar
 import os
 import stat
 from typing import Any
@@ -208,7 +209,7 @@ class Pool(Place):
         try:
             snapshots = {entry['name']: entry['size'] for entry in image.list_snaps()}
             size = snapshots.get(SNAPSHOT, image.size())
-            return Found(size, SNAPSHOT in snapshots, _seconds(image, 'get_modify_timestamp'))
+            return Found(size, SNAPSHOT in snapshots, _modified(image))
         finally:
             image.close()
 
@@ -239,6 +240,53 @@ class Pool(Place):
         """
         return tuple(self._call(lambda ioctx: [entry['name'] for entry in self._rbd.RBD().trash_list(ioctx)]))
 
+    def watchers(self, image_id: str) -> int:
+        """Return how many clients have an image open for writing.
+
+        :raises PlaceError: it cannot be determined
+        """
+        try:
+            return int(self._call(lambda ioctx: self._watchers(ioctx, image_id)))
+        except (ceph_cluster.Missing, AttributeError) as error:  # librbd before Mimic does not tell
+            raise PlaceError('%r: the clients of image %s are not known (%s)' % (self, image_id, error))
+
+    def _watchers(self, ioctx: Any, name: str) -> int:
+        image = self._rbd.Image(ioctx, name, read_only=True)
+        try:
+            return sum(1 for _watcher in image.watchers_list())
+        finally:
+            image.close()
+
+    def move_to_trash(self, image_id: str, keep: int) -> str:
+        """Move an image to the pool's trash, and return its id there.
+
+        :param keep: seconds for which the trash does not let it be removed
+        :raises PlaceError: the pool refuses, or cannot be reached
+        """
+        try:
+            return str(self._call(lambda ioctx: self._trash(ioctx, image_id, keep)))
+        except ceph_cluster.Missing:
+            raise PlaceError('%r: it has no image %s' % (self, image_id))
+
+    def _trash(self, ioctx: Any, name: str, keep: int) -> str:
+        image = self._rbd.Image(ioctx, name, read_only=True)
+        try:
+            trash_id: str = image.id()
+        finally:
+            image.close()
+        self._rbd.RBD().trash_move(ioctx, name, keep)
+        return trash_id
+
+    def restore(self, trash_id: str, image_id: str) -> None:
+        """Bring an image back from the pool's trash.
+
+        :raises PlaceError: it cannot be brought back
+        """
+        try:
+            self._call(lambda ioctx: self._rbd.RBD().trash_restore(ioctx, trash_id, image_id))
+        except ceph_cluster.Missing as error:
+            raise PlaceError('%r: %s' % (self, error))
+
     def everything(self) -> Iterator[Tuple[str, Found]]:
         for name in self._call(lambda ioctx: self._rbd.RBD().list(ioctx)):
             found = self.find(name)
@@ -268,10 +316,14 @@ class Pool(Place):
             image.close()
 
 
-def _seconds(image: Any, getter: str) -> Optional[float]:
-    """Return a time that librbd tells (Nautilus and later) in seconds since 1970."""
+def _modified(image: Any) -> Optional[float]:
+    """Return when an image was written last, in seconds since 1970; None: it is not known.
+
+    librbd before Nautilus does not tell.
+    """
     try:
-        moment = getattr(image, getter)()
-        return float(moment.timestamp()) if moment.year > 1980 else None
-    except Exception:
+        moment = image.modify_timestamp()
+    except AttributeError:
         return None
+    # Without a time zone, in UTC. An image that an older cluster made has the year 1970.
+    return float(calendar.timegm(moment.timetuple())) if moment.year > 1980 else None

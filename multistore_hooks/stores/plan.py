@@ -94,6 +94,8 @@ class Limits(NamedTuple):
     stores: api.Stores
     space: Mapping[str, inventory.Space] = {}
     reserve: Mapping[str, Tuple[float, int]] = {}
+    #: How many bytes the copies of the plan may write in all; None: any number.
+    most_bytes: Optional[int] = None
 
 
 def by_rules(wanted: rules.Rules, subjects: Sequence[inventory.Subject], limits: Limits,
@@ -159,6 +161,7 @@ class _Planner:
         self._stores = limits.stores
         self._writable = {store.id for store in self._stores.stores if not store.read_only}
         self._free = {store: space.free for store, space in limits.space.items()}
+        self._left = limits.most_bytes
 
     def plan(self, demanded: Iterable[Tuple[inventory.Subject, demands.Demand]]) -> Plan:
         tasks, unmet = [], []
@@ -228,8 +231,10 @@ class _Planner:
 
     def _take(self, task: _Task, store: str) -> bool:
         """Tell whether a copy fits into a store, and if so count it."""
-        if not self._fits(store, task.image.size):
+        if not self._fits(store, task.image.size) or not self._may_write(task.image.size):
             return False
+        if self._left is not None:
+            self._left -= task.image.size
         if store in self._free:
             self._free[store] -= task.image.size
         task.have.add(store)
@@ -240,6 +245,9 @@ class _Planner:
         if store not in self._free:
             return True
         return self._free[store] - size >= _floor(self._limits.space, self._limits.reserve, store)
+
+    def _may_write(self, size: int) -> bool:
+        return self._left is None or size <= self._left
 
     def _evict(self, task: _Task) -> List[Evict]:
         """Take the evictions that leave a copy where the image may be, and return them."""
@@ -255,21 +263,32 @@ class _Planner:
 
     def _unmet(self, task: _Task) -> List[Unmet]:
         """Return what of an image's demand is not planned."""
-        found = [Unmet(task.image, store, self._full(store)) for store, _why in task.missing]
+        found = [Unmet(task.image, store, self._why_not(task, store)) for store, _why in task.missing]
         for wanted in task.demand.at_least:
             lacking = self._lacking(task, wanted)
             if lacking > 0:
-                full = ', '.join(store for store in wanted.of if store not in task.have)
-                found.append(Unmet(task.image, '', '%d of %d copies: no room in %s' % (
-                    lacking, wanted.copies, full)))
+                full = [store for store in wanted.of if store not in task.have]
+                later = [store for store in full if self._fits(store, task.image.size)]
+                found.append(Unmet(task.image, '', '%d of %d copies: %s' % (
+                    lacking, wanted.copies,
+                    self._later(task) if later else 'no room in %s' % ', '.join(full))))
         for store in task.surplus:
             why = 'it stays in %s: %s' % (store, self._why_kept(task, store))
             found.append(Unmet(task.image, store, why))
         return found
 
-    def _full(self, store: str) -> str:
+    def _why_not(self, task: _Task, store: str) -> str:
+        if self._fits(store, task.image.size):
+            return '%s: %s' % (store, self._later(task))
         reserved = _floor(self._limits.space, self._limits.reserve, store) if store in self._free else 0
         return 'no room in %s%s' % (store, ' beside its reserve' if reserved else '')
+
+    def _later(self, task: _Task) -> str:
+        """Return why a copy for which there is room is not planned."""
+        most = self._limits.most_bytes
+        if most is not None and task.image.size > most:
+            return 'it is larger than all that may be copied in one run'
+        return 'it is left for a later run, by the limit on bytes'
 
     def _why_kept(self, task: _Task, store: str) -> str:
         if store not in self._stores.ids:
@@ -278,6 +297,9 @@ class _Planner:
             return 'an import of the image is going on'
         if not task.demand.fallback:
             return 'it is its last copy, and there is no store to copy it to'
+        if any(store in self._writable and self._fits(store, task.image.size) for store in
+               task.demand.fallback):
+            return 'it is its last copy, and %s' % self._later(task)
         return 'it is its last copy, and there is no room in %s' % ', '.join(task.demand.fallback)
 
 

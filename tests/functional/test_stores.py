@@ -2,10 +2,13 @@
 """The commands that look after stores, against a real Glance with file stores, and with two Ceph clusters."""
 
 import atexit
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import time
+import types
 import unittest
 from unittest import mock
 
@@ -15,7 +18,9 @@ import testtools
 
 from lab import ceph
 from lab import ceph_glance
+from lab import poll
 from multistore_hooks import backoff
+from multistore_hooks.cli import store
 from multistore_hooks.stores import lock
 from tests.functional import cli
 from tests.functional import shared
@@ -136,7 +141,7 @@ class FileStoresTest(StoresTestCase):
         self.assertEqual(1, code)
         self.assertIn(('record without data', one, 'yes'), rows)
         self.assertIn(('data without a record', 'c0ffee00-0000-4000-8000-000000000000',
-                       'refused: data without a record is never removed by --mend'), rows)
+                       'refused: --mend removes no data; see store data remove'), rows)
         self.assertEqual({'a'}, self.glance.stores_of(one))
         self.assertEqual((['b'], True), (self.held(other), os.path.exists(orphan)))
 
@@ -260,6 +265,25 @@ class CephTest(StoresTestCase):
         self.a.rbd('clone', '--rbd-default-clone-format', str(form), 'images/%s@snap' % image,
                    'vms/clone-%s' % image)
 
+    @staticmethod
+    def later(seconds):
+        """Let the command believe that time went by."""
+        now = time.time() + seconds
+        return mock.patch.object(store, 'time', types.SimpleNamespace(time=lambda: now))
+
+    @contextlib.contextmanager
+    def watched(self, name):
+        """Have a client that watches an image of the pool."""
+        client = subprocess.Popen(['rbd', '--conf', self.b.conf, 'watch', 'images/' + name],
+                                  env=ceph.environment(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL)  # it ends with its input
+        try:
+            poll.until('a watcher', lambda: 'watcher=' in self.b.rbd('status', 'images/' + name))
+            yield
+        finally:
+            client.communicate()
+            poll.until('no watcher', lambda: 'watcher=' not in self.b.rbd('status', 'images/' + name))
+
     def test_pool_and_snapshot_prove_a_copy(self):
         one = self.image('central', 'dcn1')
         self.assertEqual((0, [('freed', '')]),
@@ -305,12 +329,41 @@ class CephTest(StoresTestCase):
         code, rows = self.rows('store check dcn10 --verify --mend', 'Finding', 'Name', 'Mended')
         self.assertEqual(1, code)
         self.assertIn(('record without data', lost, 'yes'), rows)
-        refused = 'refused: data without a record is never removed by --mend'
+        refused = 'refused: --mend removes no data; see store data remove'
         self.assertIn(('data without a record', 'c0ffee00-0000-4000-8000-000000000001', refused), rows)
         self.assertIn(('data without a record', 'something', refused), rows)
         self.assertNotIn(one, [row[1] for row in rows])
         self.assertNotIn(short, [row[1] for row in rows])
         self.assertIn('something', self.b.rbd('ls', 'images'))
+
+    def test_data_without_a_record_goes_to_the_trash_at_the_second_run(self):
+        orphan, used, watched = ('c0ffee00-0000-4000-8000-00000000001%d' % number for number in range(3))
+        copy = self.image('central', 'dcn10')
+        for name in (orphan, used, watched):
+            self.b.rbd('create', '--size', '4M', 'images/' + name)
+        self.b.rbd('snap', 'create', 'images/%s@snap' % used)
+        self.b.rbd('clone', '--rbd-default-clone-format', '2', 'images/%s@snap' % used, 'vms/clone-' + used)
+        seen = os.path.join(self.folder, 'seen')
+        words = 'store data remove dcn10 %s %s %s %s --seen %s' % (orphan, used, watched, copy, seen)
+
+        def run():
+            return self.rows(words, 'Name', 'Result', 'Reason')
+
+        young = 'it was changed less than 24 hours ago'
+        code, rows = run()
+        self.assertEqual((1, [(orphan, 'refused', young), (used, 'refused', '1 clones use it'),
+                              (watched, 'refused', young), (copy, 'refused', 'its record lists the store')]),
+                         (code, rows))
+        with self.later(2 * 86400), self.watched(watched):
+            self.assertEqual(['not yet', 'refused', 'refused'], [row[1] for row in run()[1][:3]])
+        with self.later(2 * 86400 + 3600), self.watched(watched):
+            code, rows = run()
+        self.assertEqual((1, [(orphan, 'moved to trash', 'rbd trash restore brings it back'),
+                              (used, 'refused', '1 clones use it'),
+                              (watched, 'refused', '1 clients have it open')]), (code, rows[:3]))
+        self.assertIn(orphan, self.b.rbd('trash', 'ls', 'images'))
+        self.assertEqual({orphan, used, watched, copy} - {orphan},
+                         {orphan, used, watched, copy} & set(self.b.rbd('ls', 'images').split()))
 
     def test_another_cluster_is_not_taken_for_the_store(self):
         code, _out, err = self.run_words('store check dcn1', ['--reach', 'dcn1=%s,user=%s' % (

@@ -21,6 +21,10 @@ class Check(osc_image._InOpenstackclient, store.Check):
     __doc__ = store.Check.__doc__
 
 
+class DataRemove(osc_image._InOpenstackclient, store.DataRemove):
+    __doc__ = store.DataRemove.__doc__
+
+
 class List(osc_image._InOpenstackclient, image_list.List):
     __doc__ = image_list.List.__doc__
 

@@ -11,6 +11,7 @@ from unittest import mock
 import fixtures
 import testtools
 
+from multistore_hooks.ceph import cluster
 from multistore_hooks.ceph import site_images
 from multistore_hooks.cli import image_evict
 from multistore_hooks.cli import image_list
@@ -25,8 +26,10 @@ from multistore_hooks.glance_api import api
 from multistore_hooks.stores import apply
 from multistore_hooks.stores import places
 from multistore_hooks.stores import reach
+from tests import clock
 from tests import contract
 from tests import fake_glance
+from tests import fake_rbd
 from tests.unit.cli import image_base
 from tests.unit.stores import fakes
 
@@ -258,6 +261,35 @@ class PlaceTest(StoresTestCase):
         code, out, _err = self.run_words('image place --rules ' + self.rules)
         self.assertEqual((0, 'Nothing to do.\n'), (code, out))
 
+    def test_runs_with_a_limit_on_bytes_come_to_the_same_end(self):
+        one = self.add('fast', visibility='public')
+        words = 'image place --apply --most-bytes 4B --rules ' + self.rules
+        for code, where in ((1, ['fast', 'reliable']), (0, ['cheap', 'fast', 'reliable'])):
+            self.assertEqual((code, [('copied',)]), self.rows(words, 'Result'))
+            self.assertEqual(where, self.glance.where(one))
+        self.assertEqual((0, []), self.rows(words, 'Result'))
+        self.assertEqual(2, self.run_words(words.replace('4B', 'much'))[0])
+
+    def test_limit_on_bytes_is_one_for_all_plans_of_a_run(self):
+        # What Glance copies already is waited for, and a second plan made: it may write what the first left.
+        self.glance.copies_at_once = False
+        one, two = self.add('fast', visibility='public'), self.add('fast', visibility='public')
+        fakes.store_images(self.glance).copy(one, ['cheap'])
+        polls = []
+
+        def poll(*unused):
+            polls.append(1)
+            self.glance.finish_copies()
+            return 0.01
+
+        with mock.patch('multistore_hooks.backoff.poll_interval', poll):
+            _code, rows = self.rows('image place --apply --most-bytes 8B --rules ' + self.rules, 'ID',
+                                    'Store', 'Result')
+        written = [row for row in rows if row[2] == 'copied']
+        self.assertEqual(3, len(written), rows)
+        held = len(self.glance.where(one)) + len(self.glance.where(two))
+        self.assertEqual(2 + len(written), held)
+
     def test_wrong_rules_do_nothing(self):
         self.add('fast', visibility='public')
         for text, why in (('{rules: [{name: a, in: nope}]}', "rules[1] -> in: Glance has no store 'nope'"),
@@ -353,7 +385,7 @@ class CheckTest(StoresTestCase):
                 ('cheap', one): b'ba'}
         self.glance.data.update(data)
         code, rows = self.found('--mend')
-        refused = 'refused: data without a record is never removed by --mend'
+        refused = 'refused: --mend removes no data; see store data remove'
         self.assertEqual((1, [('data without a record', 'c0ffee00-0000-4000-8000-000000000000', refused),
                               ('data without a record', 'volume-1', refused),
                               ('unfinished copy', one, refused)]),
@@ -387,11 +419,59 @@ class CheckTest(StoresTestCase):
         self.assertIn('--reach cheap=PLACE', err)
 
 
+class DataRemoveTest(StoresTestCase):
+    """``store data remove``; what has to hold is in tests.unit.stores.test_remove_data."""
+
+    ORPHAN = 'c0ffee00-0000-4000-8000-000000000000'
+
+    def setUp(self):
+        super().setUp()
+        self.ceph = fake_rbd.ceph(clock.Clock())
+        access = cluster.Access(self.ceph.rados, self.ceph.rbd, None, None, cluster.call_natively)
+        self.places['cheap'] = places.Pool(cluster.Cluster(access), self.ceph.rbd, 'images', 'f')
+        self.kept = self.add('cheap', 'fast')
+        for name in (self.kept, self.ORPHAN):
+            data = self.ceph.rbd.images['images', name] = fake_rbd.Image(4)
+            data.changed = 1767225600.0
+        self.words = 'store data remove cheap %s --seen %s' % (self.ORPHAN, os.path.join(self.folder, 'seen'))
+
+    def at(self, seconds, words=''):
+        with mock.patch('time.time', lambda: 1767225600.0 + 2 * 86400 + seconds):
+            return self.rows(self.words + words, 'Name', 'Result')
+
+    def test_at_the_second_run_it_goes_to_the_trash(self):
+        self.assertEqual((1, [(self.ORPHAN, 'not yet')]), self.at(0, ' --keep 30d'))
+        self.assertEqual((0, [(self.ORPHAN, 'possible')]), self.at(3600, ' --dry-run'))
+        self.assertEqual((0, [(self.ORPHAN, 'moved to trash')]), self.at(3600, ' --keep 30d'))
+        self.assertEqual([30 * 86400], [delay for _data, delay in self.ceph.rbd.moved.values()])
+        self.assertEqual((0, [(self.ORPHAN, 'not there')]), self.at(3600))
+
+    def test_several_names_each_once_and_the_others_stay(self):
+        self.words = self.words.replace('cheap', 'cheap volume-1 %s volume-1' % self.kept)
+        self.at(0)
+        self.assertEqual((1, [('volume-1', 'refused'), (self.kept, 'refused'),
+                              (self.ORPHAN, 'moved to trash')]), self.at(3600))
+        self.assertIn(('images', self.kept), self.ceph.rbd.images)
+
+    def test_what_cannot_be_used_is_one_line_and_changes_nothing(self):
+        del self.ceph.rbd.images['images', self.kept]
+        for words, why in ((self.words, 'Nothing was judged.'),
+                           (self.words.replace('cheap', 'fast'), 'which has no trash'),
+                           (self.words.replace('cheap', 'web'), '--reach web=PLACE'),
+                           (self.words + 'x/y', "The file of --seen")):
+            code, out, err = self.run_words(words)
+            self.assertEqual((2, '', 1), (code, out, err.count('\n')), err)
+            self.assertIn(why, err)
+        self.token = contract.MEMBER
+        self.assertEqual(2, self.run_words(self.words)[0])
+        self.assertIn(('images', self.ORPHAN), self.ceph.rbd.images)
+
+
 class HelpTest(StoresTestCase):
 
     def test_every_command_has_help_with_its_exit_codes(self):
         for words in ('store list', 'store drain', 'store check', 'image list', 'image evict', 'image place',
-                      'image watch'):
+                      'image watch', 'store data remove'):
             code, out, _err = self.run_words(words + ' --help')
             self.assertEqual(0, code, words)
             self.assertIn('Exit code: 0', ' '.join(out.split()))
@@ -403,7 +483,8 @@ class OscTest(StoresTestCase):
     def test_each_is_there_with_the_clients_credentials(self):
         for plugin, module, name in (
                 (osc_stores.StoreList, store, 'StoreList'), (osc_stores.Drain, store, 'Drain'),
-                (osc_stores.Check, store, 'Check'), (osc_stores.List, image_list, 'List'),
+                (osc_stores.Check, store, 'Check'),
+                (osc_stores.DataRemove, store, 'DataRemove'), (osc_stores.List, image_list, 'List'),
                 (osc_stores.Evict, image_evict, 'Evict'), (osc_stores.Place, image_place, 'Place'),
                 (osc_stores.Watch, image_watch, 'Watch')):
             self.assertTrue(plugin.auth_required)

@@ -45,11 +45,12 @@ class RulesTestCase(base.TestCase):
         error = self.assertRaises(exceptions.MultistoreError, self.load, text)
         return str(error)[str(error).index('rules.yaml'):]
 
-    def plan(self, text, *subjects, usage=None, space=None):
+    def plan(self, text, *subjects, usage=None, space=None, most_bytes=None):
         """Return the plan for rules and images."""
         wanted = self.load(text)
         room = inventory.with_capacity(space or {}, wanted.capacity, subjects)
-        return plans.by_rules(wanted, subjects, plans.Limits(self.stores, room), usage or {}, NOW)
+        limits = plans.Limits(self.stores, room, most_bytes=most_bytes)
+        return plans.by_rules(wanted, subjects, limits, usage or {}, NOW)
 
     def steps(self, *args, **options):
         """Return a plan in short: '+name store', '-name store', '!name'."""

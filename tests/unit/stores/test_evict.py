@@ -410,6 +410,13 @@ class PoolTest(testtools.TestCase):
         self.assertEqual(['one'], [name for name, _found in self.pool.everything()])
         self.assertEqual(b'xxxx', b''.join(self.pool.read('one', 3)))
 
+    def test_time_of_the_last_write(self):
+        self.assertIsNone(self.pool.find('one').changed)  # of an image that an older cluster made
+        self.kept.changed = 1767225600
+        self.assertEqual(1767225600.0, self.pool.find('one').changed)
+        with mock.patch.object(fake_rbd._Open, 'modify_timestamp', property(lambda opened: opened.missing)):
+            self.assertIsNone(self.pool.find('one').changed)
+
     def test_image_without_snapshot_is_not(self):
         self.kept.snapshots.clear()
         self.assertIs(False, self.pool.find('one').complete)

@@ -123,6 +123,25 @@ class RoomTest(base.RulesTestCase):
                          base.subject('y', ['dcn1']), *[base.subject(name, days=number + 1) for number, name
                                                         in enumerate('bcd')]))
 
+    def test_copies_keep_to_the_limit_on_bytes_and_the_rest_is_for_a_later_run(self):
+        text = 'rules: [{name: a, in: [dcn1, dcn2]}]'
+        plan = self.plan(text, base.subject('a'), base.subject('b', days=1), most_bytes=30)
+        self.assertEqual(['+a dcn1,dcn2', '+b dcn1', '!b'], base.short(plan))
+        self.assertEqual((30, 'dcn2: it is left for a later run, by the limit on bytes'),
+                         (plan.bytes_copied, plan.unmet[0].why))
+
+    def test_copy_that_is_larger_than_the_limit_does_not_hold_up_the_others(self):
+        plan = self.plan('rules: [{name: a, in: dcn1}]', base.subject('large', size=31),
+                         base.subject('b', days=1), most_bytes=30)
+        self.assertEqual(['+b dcn1', '!large'], base.short(plan))
+        self.assertEqual('dcn1: it is larger than all that may be copied in one run', plan.unmet[0].why)
+
+    def test_nothing_is_removed_whose_copy_is_left_for_a_later_run(self):
+        for rule in ('only: central', 'only: [central, dcn2], at least: 2'):
+            plan = self.plan('rules: [{name: a, %s}]' % rule, base.subject('a', ['dcn1']), most_bytes=5)
+            self.assertEqual((), plan.copies + plan.evictions)
+            self.assertIn('it is larger than all that may be copied in one run', plan.unmet[0].why)
+
 
 class DrainTest(base.RulesTestCase):
 
