@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``make gate``: run ``worker.py`` in namespaces of its own, with the services of this environment.
 
-In the environment: GATE=short for scenarios 1, 2 and 4 only; ONLY=1,2 for some; KEEP=1 to leave the
-cloud up; RELEASE=oldest, or the name of one in ``releases.py``, for another than the newest.
+In the environment: GATE=short for scenarios 1, 2 and 4, with the hooks only; ONLY=1,2 for some; KEEP=1 to
+leave the cloud up; RELEASE=oldest, or the name of one in ``releases.py``, for another than the newest.
 The last line says how many rows are right and wrong.
 Exit codes: 0 all of ours is right; 1 something is WRONG, or it could not be run.
 """

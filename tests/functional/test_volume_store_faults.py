@@ -324,6 +324,11 @@ class StockTest(Matrix):
 
     store, stock = 'faulty-stock', True
 
+    def setUp(self):
+        if not ALL:
+            self.skipTest('a part of the cases: VOLUME_STORE_FAULTS=all for all of them')
+        super().setUp()
+
     def test_uploads(self):
         self.addCleanup(self.sweep)
         self.run_uploads()
@@ -331,8 +336,6 @@ class StockTest(Matrix):
         self.assertNotEqual([], self.tally.leaks)
 
     def test_downloads(self):
-        if not ALL:
-            self.skipTest('a part of the cases: VOLUME_STORE_FAULTS=all for all of them')
         self.addCleanup(self.sweep)
         self.run_downloads()
         self.report('download')
