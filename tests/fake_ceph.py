@@ -72,14 +72,16 @@ class FakeCeph:
 
     ``images`` holds sets of snapshots by (pool, image), ``objects`` attributes by (pool, object), ``omaps``
     their maps, ``locks`` (cookie, end) by (pool, object, lock). ``away`` makes every call time out,
-    ``denied`` holds pools that may not be used, ``missing_files`` configuration files that do not exist.
+    ``denied`` holds pools that may not be used, ``read_only`` those that may not be written,
+    ``missing_files`` configuration files that do not exist.
     ``reached`` is how the last client connected, ``calls`` counts what clients did.
     """
 
     def __init__(self, clock, pools=('vms', 'images')):
-        self.clock, self.pools = clock, set(pools)
+        self.clock, self.pools, self.fsid = clock, set(pools), 'the-fsid'
         self.images, self.objects, self.locks, self.omaps = {}, {}, {}, {}
         self.away, self.denied, self.missing_files, self.reached = False, set(), set(), None
+        self.read_only = set()
         self.calls = self.connections = 0
         self.rados, self.rbd = _Rados(self), _Rbd(self)
 
@@ -103,6 +105,9 @@ class _Connection:
             raise self._ceph.rados.TimedOut('error connecting to the cluster')
         self._ceph.connections += 1
         self._ends = True
+
+    def get_fsid(self):
+        return self._ceph.fsid
 
     def open_ioctx(self, pool):
         if pool not in self._ceph.pools:
@@ -195,4 +200,8 @@ class _Ioctx:
 
     def rm_xattr(self, key, name):
         self.check()
+        if self.pool in self._ceph.read_only:
+            raise self._ceph.rados.PermissionError('error on remove of xattr')
+        if (self.pool, key) not in self._ceph.objects:
+            raise self._ceph.rados.ObjectNotFound(key)
         del self._ceph.objects[self.pool, key][name]

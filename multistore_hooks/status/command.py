@@ -24,11 +24,15 @@ from multistore_hooks.cli import session
 from multistore_hooks.cli import text
 from multistore_hooks.glance_api import api
 from multistore_hooks.status.checks import ceph
+from multistore_hooks.status.checks import ceph_users
+from multistore_hooks.status.checks import cinder_backends
 from multistore_hooks.status.checks import copy_image
 from multistore_hooks.status.checks import glanceclients
 from multistore_hooks.status.checks import hooks
 from multistore_hooks.status.checks import image_formats
+from multistore_hooks.status.checks import limits
 from multistore_hooks.status.checks import pipeline
+from multistore_hooks.status.checks import pool_contents
 from multistore_hooks.status.checks import privsep
 from multistore_hooks.status.checks import shared_directories
 from multistore_hooks.status.checks import stores
@@ -78,8 +82,15 @@ CHECKS: Tuple[Tuple[str, Check], ...] = (
     ('Places of the stores', shared_directories.check_places),
     ('copy-image', copy_image.check_copy_image),
     ('Ceph cluster of this compute', ceph.check_cluster),
+    ('Ceph clusters of Cinder', ceph.check_backends),
+    ('Ceph users', ceph_users.check_users),
+    ('Copies in the pools', pool_contents.check_contents),
+    ('Space for copies', limits.check_staging),
+    ('Limits of Glance', limits.check_limits),
     ('Hook in nova-compute', hooks.check_nova),
     ('Hooks in Cinder', hooks.check_cinder),
+    ('Drivers of Cinder', cinder_backends.check_drivers),
+    ('Credentials of Cinder', cinder_backends.check_credentials),
     ('Filter in Glance', pipeline.check_filter),
     ('Images that cannot be cloned', image_formats.check_raw),
     ('rootwrap and privsep', privsep.check_privsep),
@@ -213,7 +224,7 @@ def _connect(options: argparse.Namespace, nova: Optional[config_files.ServiceCon
         return None, finding.failure(str(refused))
     if nova is not None and nova.get(gather.GROUP, 'auth_type'):
         try:
-            return live_glance.Cloud(copy_image.nova_connection(nova)), None
+            return live_glance.Cloud(copy_image.connection_of(nova, gather.GROUP)), None
         except session.CloudError as error:
             return None, finding.failure(str(error))
     return None, finding.warning('Glance was not asked, because there are no credentials', '',
@@ -252,8 +263,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         # What libraries log on the way would stand among the results, on standard error.
         logging.getLogger().addHandler(logging.NullHandler())
     try:
-        commands = MultistoreChecks(read_facts(options))
-        return commands.check_json() if options.json else commands.check()
+        facts = read_facts(options)
+        try:
+            commands = MultistoreChecks(facts)
+            return commands.check_json() if options.json else commands.check()
+        finally:
+            facts.pools.close()
     except KeyboardInterrupt:
         print('stopped', file=sys.stderr)
         return 130

@@ -7,10 +7,10 @@ record is made to say so, and nothing is deleted.
 """
 
 import re
-from typing import Dict
 from typing import Iterable
 from typing import Iterator
 from typing import List
+from typing import Mapping
 from typing import NamedTuple
 from typing import Optional
 from typing import Sequence
@@ -51,6 +51,8 @@ class Finding(NamedTuple):
     why: str
     #: Bytes, where known.
     size: Optional[int] = None
+    #: An import or an upload goes on, which may be why.
+    pending: bool = False
 
 
 def check(store: str, place: places.Place, images: Sequence[api.Image],
@@ -62,8 +64,16 @@ def check(store: str, place: places.Place, images: Sequence[api.Image],
     :raises NotThisStore: no image of the store is there
     :raises places.PlaceError: the place cannot be read
     """
+    return compare(store, place, dict(place.everything()), images, verify)
+
+
+def compare(store: str, place: places.Place, held: Mapping[str, places.Found],
+            images: Sequence[api.Image], verify: bool = False) -> List[Finding]:
+    """Compare the records of a store with what was found in its place; see :func:`check`.
+
+    :param held: the data of the place, or of the images that are in question, by name
+    """
     by_id = {image.id: image for image in images}
-    held: Dict[str, places.Found] = dict(place.everything())
     listed = [image for image in images if store in image.stores]
     if listed and not any(image.id in held for image in listed):
         raise NotThisStore(place=repr(place), count=len(listed), store=store)
@@ -86,10 +96,10 @@ def require_place(store: str, place: places.Place, images: Iterable[api.Image]) 
 def _image(store: str, place: places.Place, image: api.Image, data: Optional[places.Found],
            verify: bool) -> Iterator[Finding]:
     if data is None:
-        busy = image.import_task or image.importing_to or image.status != 'active'
+        busy = bool(image.import_task or image.importing_to or image.status != 'active')
         yield Finding(MISSING, store, image.id,
                       'its status is %s, it may be on its way' % image.status if busy
-                      else 'the record lists the store, which has no data of it', image.size)
+                      else 'the record lists the store, which has no data of it', image.size, busy)
         return
     problem = places.holds(data, image.size or 0)
     if not problem and verify:
@@ -102,18 +112,18 @@ def _image(store: str, place: places.Place, image: api.Image, data: Optional[pla
         yield Finding(DIFFERS, store, image.id, problem, data.size)
 
 
-def _rest(store: str, held: Dict[str, places.Found], by_id: Dict[str, api.Image]) -> Iterator[Finding]:
+def _rest(store: str, held: Mapping[str, places.Found], by_id: Mapping[str, api.Image]
+          ) -> Iterator[Finding]:
     """Yield what the store holds beside the images that its records list."""
     for name in sorted(held):
         image, data = by_id.get(name), held[name]
         if image is not None and store in image.stores:
             continue
         if image is not None:
-            going_on = store in image.importing_to or image.import_task
-            yield Finding(UNFINISHED, store, name, 'a copy goes on' if going_on else
+            going_on = bool(store in image.importing_to or image.import_task or image.status != 'active')
+            yield Finding(UNFINISHED, store, name, 'a copy or an upload goes on' if going_on else
                           'its record does not list the store; a copy that failed has left it, or is '
-                          'about to '
-                          'be recorded', data.size)
+                          'about to be recorded', data.size, going_on)
         elif site_images.image_of(name) is not None:
             yield Finding(SITE_IMAGE, store, name, 'made of image %s' % site_images.image_of(name), data.size)
         elif _UUID.match(name):

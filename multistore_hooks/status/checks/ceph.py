@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is the Glance store that nova.conf names in this compute's own Ceph cluster?"""
+"""Are the Glance stores that nova.conf and cinder.conf name in the services' own Ceph clusters?"""
 
 import configparser
 import re
@@ -10,9 +10,9 @@ from typing import Optional
 
 from multistore_hooks.status.facts import config_files
 from multistore_hooks.status.facts import gather
+from multistore_hooks.status.facts import pools
 from multistore_hooks.status import finding
 
-DEFAULT_CONF = '/etc/ceph/ceph.conf'
 _LIMITS = {'client_mount_timeout': '5', 'rados_mon_op_timeout': '5', 'rados_osd_op_timeout': '5'}
 _URL = re.compile(r'rbd://([^/]+)/([^/]+)/')
 _OPTION = 'images_rbd_glance_store_name'
@@ -25,6 +25,19 @@ class Cluster(NamedTuple):
     pool: Optional[str]
     #: Where it was seen, in words; or why it is not known.
     how: str
+
+
+class Site(NamedTuple):
+    """A service in a Ceph cluster, and the Glance store that should be in the same one."""
+
+    #: In words: this compute, or a backend.
+    name: str
+    store: str
+    pool: str
+    #: The options that name the store, the pool, and the cluster.
+    where_store: str
+    where_pool: str
+    where_conf: str
 
 
 def check_cluster(facts: gather.Facts) -> finding.Findings:
@@ -41,38 +54,53 @@ def check_cluster(facts: gather.Facts) -> finding.Findings:
             "is '%s', and so %s = %s has no effect" % (images_type, _OPTION, store),
             nova.where('libvirt', 'images_type'),
             'Set it to rbd, or remove %s' % _OPTION)]
-    return decide(nova, store, of_compute(nova), of_store(facts, store))
+    site = Site('this compute', store, nova.get(gather.GROUP, 'glance_rbd_pool'),
+                nova.where('libvirt', _OPTION), nova.where(gather.GROUP, 'glance_rbd_pool'),
+                nova.where('libvirt', 'images_rbd_ceph_conf'))
+    return decide(site, of_compute(nova), of_store(facts, store))
 
 
-def decide(nova: config_files.ServiceConf, store: str, ours: Cluster, theirs: Cluster
-           ) -> finding.Findings:
+def check_backends(facts: gather.Facts) -> finding.Findings:
+    """Is the RBD store of each backend of Cinder in the backend's own cluster?"""
+    if facts.cinder is None:
+        return [finding.skipped('--cinder-conf was not given')]
+    found = []
+    for backend in config_files.backends(facts.cinder):
+        if backend.store:
+            site = Site('the backend ' + backend.name, backend.store, backend.get('rbd_glance_pool'),
+                        backend.where('rbd_glance_store_name'), backend.where('rbd_glance_pool'),
+                        backend.where('rbd_ceph_conf'))
+            ours = cluster_of(backend.get('rbd_ceph_conf') or pools.DEFAULT_CONF, backend.get('rbd_user'))
+            found += decide(site, ours, of_store(facts, backend.store))
+    return found or [finding.passed('no backend has rbd_glance_store_name')]
+
+
+def decide(site: Site, ours: Cluster, theirs: Cluster) -> finding.Findings:
     """Compare two clusters, and the pool that the hooks look into."""
-    where = nova.where('libvirt', _OPTION)
     found = []
     if ours.fsid is None:
-        found.append(finding.undetermined('the cluster of this compute: ' + ours.how,
-                                          nova.where('libvirt', 'images_rbd_ceph_conf')))
+        found.append(finding.undetermined('the cluster of %s: %s' % (site.name, ours.how), site.where_conf))
     if theirs.fsid is None:
-        found.append(finding.undetermined("the cluster of the store '%s': %s" % (store, theirs.how), where))
+        found.append(finding.undetermined("the cluster of the store '%s': %s" % (site.store, theirs.how),
+                                          site.where_store))
     if ours.fsid and theirs.fsid and ours.fsid != theirs.fsid:
         found.append(finding.failure(
-            "names the store '%s', which is in the cluster %s (%s), but this compute is in %s (%s). "
+            "names the store '%s', which is in the cluster %s (%s), but %s is in %s (%s). "
             'Images are copied there, and never cloned here'
-            % (store, theirs.fsid, theirs.how, ours.fsid, ours.how), where,
-            'Name the store whose cluster is %s, or correct [libvirt] images_rbd_ceph_conf' % ours.fsid))
-    pool = nova.get(gather.GROUP, 'glance_rbd_pool')
-    if theirs.pool and pool != theirs.pool:
+            % (site.store, theirs.fsid, theirs.how, site.name, ours.fsid, ours.how), site.where_store,
+            'Name the store whose cluster is %s, or correct %s' % (ours.fsid, site.where_conf)))
+    if theirs.pool and site.pool != theirs.pool:
         found.append(finding.failure(
             "is '%s', but the store '%s' keeps its images in the pool '%s' (%s)"
-            % (pool, store, theirs.pool, theirs.how), nova.where(gather.GROUP, 'glance_rbd_pool'),
+            % (site.pool, site.store, theirs.pool, theirs.how), site.where_pool,
             'Set it to %s' % theirs.pool))
-    return found or [finding.passed("the store '%s' and this compute are in the cluster %s, pool %s"
-                                    % (store, ours.fsid, theirs.pool or '(unknown)'))]
+    return found or [finding.passed("the store '%s' and %s are in the cluster %s, pool %s"
+                                    % (site.store, site.name, ours.fsid, theirs.pool or '(unknown)'))]
 
 
 def of_compute(nova: config_files.ServiceConf) -> Cluster:
     """Return the cluster that nova.conf names, by asking it, or by its configuration file."""
-    path = nova.get('libvirt', 'images_rbd_ceph_conf') or DEFAULT_CONF
+    path = nova.get('libvirt', 'images_rbd_ceph_conf') or pools.DEFAULT_CONF
     return cluster_of(path, nova.get('libvirt', 'rbd_user'))
 
 
@@ -90,7 +118,7 @@ def of_store(facts: gather.Facts, store: str) -> Cluster:
             return seen
     glance = facts.glance
     if glance is not None and store in (glance.get('DEFAULT', 'enabled_backends') or {}):
-        path = glance.get(store, 'rbd_store_ceph_conf') or DEFAULT_CONF
+        path = glance.get(store, 'rbd_store_ceph_conf') or pools.DEFAULT_CONF
         return cluster_of(path, glance.get(store, 'rbd_store_user'))._replace(
             pool=glance.get(store, 'rbd_store_pool'))
     return Cluster(None, None, 'Glance does not report it (stores/detail of 2024.2 and later does, to an '

@@ -17,8 +17,8 @@ from multistore_hooks.status import finding
 
 _RULE = 'copy_image'
 _HOW = ("Allow it in the policy file of Glance: 'copy_image: \"role:admin or service_roles:service\"', "
-        'with [service_user] send_service_user_token = true in nova.conf; or set credentials of an '
-        'administrator in [multistore_hooks] of nova.conf')
+        'with [service_user] send_service_user_token = true in %(file)s; or set credentials of an '
+        'administrator in [multistore_hooks] of %(file)s')
 
 
 def check_copy_image(facts: gather.Facts) -> finding.Findings:
@@ -61,53 +61,67 @@ def _nova_may(facts: gather.Facts) -> finding.Findings:
     nova = facts.nova
     assert nova is not None
     if nova.get(gather.GROUP, 'auth_type') or nova.get(gather.GROUP, 'auth_section'):
-        return _with_own_credentials(facts, nova)
-    where = nova.where('service_user', 'send_service_user_token')
-    if not nova.get('service_user', 'send_service_user_token'):
+        return with_credentials(facts, nova, gather.GROUP)
+    return with_token_of_user(facts, nova, 'the user who boots the server')
+
+
+def with_token_of_user(facts: gather.Facts, conf: config_files.ServiceConf, user: str) -> finding.Findings:
+    """May a service have images copied with a user's token, and its own service token if it sends one?"""
+    where = conf.where('service_user', 'send_service_user_token')
+    if not conf.get('service_user', 'send_service_user_token'):
         rule = copy_rule(facts.glance)
         if rule is not None and open_to_all(rule):
             return [finding.passed("Glance's policy lets everybody copy")]
         return [finding.failure(
-            'Nova requests copies with nothing but the token of the user who boots the server; the policy %s '
-            'of Glance refuses that by default (administrators only)' % _RULE, where, _HOW)]
+            '%s requests copies with nothing but the token of %s; the policy %s of Glance refuses that by '
+            'default (administrators only)' % (conf.service.capitalize(), user, _RULE), where,
+            _how(conf.service))]
     return decide_service_token(copy_rule(facts.glance), where,
-                                facts.glance is not None and policy_file(facts.glance))
+                                facts.glance is not None and policy_file(facts.glance), conf.service)
 
 
-def decide_service_token(rule: Optional[str], where: str, file: Any) -> finding.Findings:
+def _how(service: str) -> str:
+    return _HOW % {'file': service + '.conf'}
+
+
+def decide_service_token(rule: Optional[str], where: str, file: Any, service: str = 'nova'
+                         ) -> finding.Findings:
     """Return whether a request with a service token passes, by the policy's text.
 
     :param rule: the rule copy_image; None where it was not read
     :param file: the policy file, if Glance's configuration was given
+    :param service: whose token it is
     """
+    named = service.capitalize()
     if rule is None and not file:
         return [finding.undetermined(
-            'whether the policy %s of Glance accepts the service token of Nova: the policy decides it, and '
-            'a request from here would carry the rights of whoever runs this check' % _RULE, where,
+            'whether the policy %s of Glance accepts the service token of %s: the policy decides it, and '
+            'a request from here would carry the rights of whoever runs this check' % (_RULE, named), where,
             'Give --glance-conf where Glance runs, or look into its policy file: the rule has to have '
             'service_roles:service')]
     if rule is None:
         return [finding.failure('does not name %s, whose default is administrators only' % _RULE,
-                                str(file), _HOW)]
+                                str(file), _how(service))]
     if open_to_all(rule) or 'service_roles:service' in rule.replace(' ', ''):
-        return [finding.passed('the policy %s accepts the service token of Nova: "%s"' % (_RULE, rule))]
+        return [finding.passed('the policy %s accepts the service token of %s: "%s"' % (_RULE, named, rule))]
     return [finding.failure('%s is "%s", which no service token satisfies' % (_RULE, rule), str(file),
-                            _HOW)]
+                            _how(service))]
 
 
-def _with_own_credentials(facts: gather.Facts, nova: config_files.ServiceConf) -> finding.Findings:
-    where = nova.where(gather.GROUP, 'auth_type')
+def with_credentials(facts: gather.Facts, conf: config_files.ServiceConf, group: str) -> finding.Findings:
+    """May the credentials in a section of a service's configuration have images copied?"""
+    where = conf.where(group, 'auth_type')
     try:
-        connection = nova_connection(nova)
-        image = _some_image(facts.cloud or live_glance.Cloud(connection))
+        connection = connection_of(conf, group)
+        image = some_image(facts.cloud or live_glance.Cloud(connection))
         if image is None:
-            return [_no_image(where)]
+            return [no_image(where)]
         answer, said = live_glance.may_copy(connection, image)
     except live_glance.Errors as error:
         return [finding.failure(str(error), where, 'Correct the credentials; without them no image is '
                                 'copied')]
     if answer == live_glance.YES:
-        return [finding.passed('the credentials in nova.conf may have images copied')]
+        return [finding.passed('the credentials in %s.conf may have images copied' % conf.service)]
     if answer == live_glance.NO:
         return [finding.failure('the policy %s of Glance refuses these credentials: %s' % (_RULE, said),
                                 where, 'Give their user the role admin, or name a role of theirs in the '
@@ -119,7 +133,7 @@ def _operator_may(facts: gather.Facts) -> finding.Findings:
     """May who runs this check have images copied, as multistore-hooks image copy does?"""
     if facts.cloud is None:
         return [finding.skipped('Glance was not asked')]
-    image = _some_image(facts.cloud)
+    image = some_image(facts.cloud)
     if image is None:
         return [finding.passed('whether the credentials of %s may copy cannot be determined without an '
                                'active image' % facts.cloud.connection.source)]
@@ -134,12 +148,12 @@ def _operator_may(facts: gather.Facts) -> finding.Findings:
                            % (source, said))]
 
 
-def _no_image(where: str) -> finding.Finding:
+def no_image(where: str) -> finding.Finding:
     return finding.undetermined('whether these credentials may request copies, since there is no active '
                                 'image to ask for', where, 'Upload one, and check again')
 
 
-def _some_image(cloud: live_glance.Cloud) -> Optional[str]:
+def some_image(cloud: live_glance.Cloud) -> Optional[str]:
     """Return an image to ask about: active, with formats, and no import working on it."""
     for image in cloud.images():
         if (image.get('status') == 'active' and not image.get('os_glance_import_task')
@@ -148,19 +162,29 @@ def _some_image(cloud: live_glance.Cloud) -> Optional[str]:
     return None
 
 
-def nova_connection(nova: config_files.ServiceConf) -> session.Connection:
-    """Return a connection with the credentials in ``[multistore_hooks]`` of nova.conf.
+def connection_of(conf: config_files.ServiceConf, group: str) -> session.Connection:
+    """Return a connection with the credentials in a section of nova.conf or cinder.conf.
 
     :raises session.CloudError: they are not complete
     """
-    interfaces = nova.get('glance', 'valid_interfaces')
-    servers = nova.get('glance', 'api_servers')
-    place = session.Endpoint(nova.get('glance', 'region_name'), interfaces[0] if interfaces else None,
-                             nova.get('glance', 'endpoint_override') or (servers[0] if servers else None),
-                             nova.get('glance', 'service_type'))
     return session.connection_from_conf(
-        nova.conf, gather.GROUP, place,
-        '[%s] in %s' % (gather.GROUP, ', '.join(nova.files) or 'nova.conf'))
+        conf.conf, group, _endpoint(conf),
+        '[%s] in %s' % (group, ', '.join(conf.files) or conf.service + '.conf'))
+
+
+def _endpoint(conf: config_files.ServiceConf) -> session.Endpoint:
+    if conf.service == 'cinder':
+        servers = conf.get('DEFAULT', 'glance_api_servers')
+        # <service type>:<service name>:<endpoint type>
+        info = str(conf.get('DEFAULT', 'glance_catalog_info')).split(':')
+        interface = info[2].replace('URL', '') if len(info) == 3 else None
+        return session.Endpoint(conf.get('glance', 'region_name'), interface or None,
+                                servers[0] if servers else None, info[0] or 'image')
+    interfaces = conf.get('glance', 'valid_interfaces')
+    servers = conf.get('glance', 'api_servers')
+    return session.Endpoint(conf.get('glance', 'region_name'), interfaces[0] if interfaces else None,
+                            conf.get('glance', 'endpoint_override') or (servers[0] if servers else None),
+                            conf.get('glance', 'service_type'))
 
 
 def policy_file(glance: config_files.ServiceConf) -> Optional[str]:

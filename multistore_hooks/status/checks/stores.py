@@ -101,7 +101,8 @@ def names_in_files(facts: gather.Facts) -> List[Name]:
         store = conf.get(group, option) if conf is not None else None
         if conf is not None and store:
             names.append(Name(store, conf.where(group, option)))
-    return names
+    return names + [Name(backend.store, backend.where('rbd_glance_store_name'))
+                    for backend in config_files.backends(facts.cinder) if backend.store]
 
 
 def _known(facts: gather.Facts) -> Optional[api.Stores]:

@@ -16,6 +16,8 @@ from multistore_hooks.status.facts import options
 
 
 _MOST_REFERENCES = 10
+#: Cinder's section for what backends do not set themselves.
+DEFAULTS = 'backend_defaults'
 
 
 class Unreadable(Exception):
@@ -118,6 +120,36 @@ class ServiceConf:
             option, None if group == 'DEFAULT' else group))
 
 
+class Backend:
+    """A backend of Cinder: its section, and below it ``[backend_defaults]``."""
+
+    def __init__(self, conf: ServiceConf, name: str) -> None:
+        self._conf, self.name = conf, name
+
+    def _section(self, option: str) -> str:
+        given = not self._conf.is_set(self.name, option) and self._conf.is_set(DEFAULTS, option)
+        return DEFAULTS if given else self.name
+
+    def get(self, option: str) -> Any:
+        """Return an option's value, as Cinder reads it."""
+        return self._conf.get(self._section(option), option)
+
+    def where(self, option: str) -> str:
+        """Return file, section and option in the words of a finding."""
+        return self._conf.where(self._section(option), option)
+
+    @property
+    def store(self) -> str:
+        """The Glance store in the backend's own Ceph cluster; empty where none is named."""
+        return str(self.get('rbd_glance_store_name') or '')
+
+
+def backends(cinder: Optional[ServiceConf]) -> List[Backend]:
+    """Return the enabled backends of a cinder.conf."""
+    return [] if cinder is None else [Backend(cinder, name)
+                                      for name in cinder.get('DEFAULT', 'enabled_backends')]
+
+
 def read_nova(paths: Sequence[str]) -> ServiceConf:
     """Return nova.conf.
 
@@ -132,8 +164,8 @@ def read_cinder(paths: Sequence[str]) -> ServiceConf:
     :raises Unreadable: see `ServiceConf`
     """
     conf = _read('cinder', paths, options.CINDER)
-    for backend in conf.get('DEFAULT', 'enabled_backends'):
-        conf.register(backend, options.CINDER_BACKEND)
+    for section in [DEFAULTS] + conf.get('DEFAULT', 'enabled_backends'):
+        conf.register(section, options.CINDER_BACKEND)
     return conf
 
 

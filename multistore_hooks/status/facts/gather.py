@@ -2,8 +2,10 @@
 """Everything that the checks decide on, read once."""
 
 import os
+from typing import Any
 from typing import Dict
 from typing import List
+from typing import Mapping
 from typing import NamedTuple
 from typing import Optional
 
@@ -11,6 +13,7 @@ from multistore_hooks.status.facts import config_files
 from multistore_hooks.status.facts import host
 from multistore_hooks.status.facts import live_glance
 from multistore_hooks.status.facts import options
+from multistore_hooks.status.facts import pools
 from multistore_hooks.status import finding
 
 GROUP = options.GROUP
@@ -25,6 +28,8 @@ class Service(NamedTuple):
     interpreter: Optional[host.Interpreter]
     #: Why it is not known; or where it was found, in words.
     how: str
+    #: Of its processes.
+    pythonpath: str = ''
 
 
 class Facts:
@@ -33,6 +38,7 @@ class Facts:
     :param cloud: None where no credentials were given
     :param problems: what could not be read
     :param pythons: the services' interpreters named by the operator
+    :param ceph_pools: the pools that this host reaches
     """
 
     def __init__(self, nova: Optional[config_files.ServiceConf] = None,
@@ -41,11 +47,13 @@ class Facts:
                  cloud: Optional[live_glance.Cloud] = None,
                  problems: Optional[finding.Findings] = None,
                  no_cloud: Optional[finding.Finding] = None,
-                 pythons: Optional[Dict[str, Optional[str]]] = None) -> None:
+                 pythons: Optional[Dict[str, Optional[str]]] = None,
+                 ceph_pools: Optional[pools.Pools] = None) -> None:
         self.nova, self.cinder, self.glance = nova, cinder, glance
         self.cloud = cloud
         self.problems = problems or []
         self.no_cloud = no_cloud
+        self.pools = ceph_pools or pools.Pools()
         self._pythons = pythons or {}
         self._services: Dict[str, Service] = {}
 
@@ -60,6 +68,13 @@ class Facts:
         if self.nova is None or self.nova.get('libvirt', 'images_type') != 'rbd':
             return ''
         return str(self.nova.get('libvirt', 'images_rbd_glance_store_name') or '')
+
+    @property
+    def largest(self) -> Optional[Mapping[str, Any]]:
+        """The largest active image that can be seen; None where there is none. Raises as `Cloud.images`."""
+        seen = [image for image in (self.cloud.images() if self.cloud is not None else ())
+                if image.get('status') == 'active' and image.get('size')]
+        return max(seen, key=lambda image: int(image['size']), default=None)
 
     def service(self, name: str) -> Service:
         """Return what is known of nova, cinder or glance on this host."""
@@ -99,6 +114,6 @@ def _service(name: str, python: Optional[str], files: List[str]) -> Service:
         return Service(running, None, '%s neither runs here with these files nor is on PATH: name its '
                        'interpreter with --%s-python' % (host.PROGRAMS[name][0], name))
     try:
-        return Service(running, host.ask(python, pythonpath), how)
+        return Service(running, host.ask(python, pythonpath), how, pythonpath)
     except host.CannotAsk as error:
         return Service(running, None, str(error))

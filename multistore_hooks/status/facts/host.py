@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from typing import Any
 from typing import Dict
 from typing import Iterator
 from typing import List
@@ -112,20 +113,30 @@ def ask(python: str, pythonpath: str = '') -> Interpreter:
 
     :raises CannotAsk: it cannot be run, or does not answer
     """
-    environ = {'PATH': os.environ.get('PATH', ''), 'LC_ALL': 'C.UTF-8', 'PYTHONDONTWRITEBYTECODE': '1'}
-    if pythonpath:
-        environ['PYTHONPATH'] = pythonpath
     try:
-        # Not -I: a service is started without it, and would import what PYTHONPATH names.
-        done = subprocess.run([python, '-c', _ASK] + _PACKAGES, env=environ, cwd='/',
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              timeout=_SECONDS, universal_newlines=True)
-        report = json.loads(done.stdout.strip().rpartition('\n')[2])
+        report = run(python, pythonpath, _ASK, _PACKAGES)
         return Interpreter(python, report['prefix'], report['version'], tuple(report['path']),
                            report['packages'])
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
         raise CannotAsk('%s does not report what it would import: %s' % (
             python, ' '.join(str(error).split()))) from error
+
+
+def run(python: str, pythonpath: str, script: str, arguments: Sequence[str], seconds: int = _SECONDS) -> Any:
+    """Run a script with an interpreter, as a service would be; return the JSON of its last line.
+
+    :raises OSError: it cannot be run
+    :raises subprocess.SubprocessError: it takes too long
+    :raises ValueError: it prints no JSON
+    """
+    environ = {'PATH': os.environ.get('PATH', ''), 'LC_ALL': 'C.UTF-8', 'PYTHONDONTWRITEBYTECODE': '1'}
+    if pythonpath:
+        environ['PYTHONPATH'] = pythonpath
+    # Not -I: a service is started without it, and would import what PYTHONPATH names.
+    done = subprocess.run([python, '-c', script] + list(arguments), env=environ, cwd='/',
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=seconds, universal_newlines=True)
+    return json.loads(done.stdout.strip().rpartition('\n')[2])
 
 
 def installed(service: str) -> Optional[str]:

@@ -71,6 +71,13 @@ class Cloud:
         """Return the records of the newest images that can be seen. Raises as `stores` does."""
         return self._once('images', self._images)
 
+    def image(self, image_id: str) -> Optional[api.Image]:
+        """Return the record of an image as it is now; None if it is gone. Raises as `stores` does."""
+        try:
+            return self.connection.images.image(image_id)
+        except api.NotFound:
+            return None
+
     def loaded(self, store: str) -> str:
         """Tell whether the driver of a store that Glance lists was loaded.
 
@@ -143,6 +150,23 @@ class Cloud:
         return None
 
 
+def usage(connection: session.Connection) -> Mapping[str, Mapping[str, Any]]:
+    """Return usage and limit of each unified limit for the project of these credentials.
+
+    Xena and later. None are returned where Glance has no such call, or keeps no unified limits.
+
+    :raises session.CloudError: Glance could not be asked
+    :raises api.GlanceError: Glance refused
+    """
+    try:
+        body = connection.run('get', lambda glance: glance.http_client.get('/v2/info/usage'))[1]
+    except api.GlanceError as error:
+        if error.status in (404, 405):
+            return {}
+        raise
+    return dict(body.get('usage') or {})
+
+
 def may_copy(connection: session.Connection, image_id: str) -> Tuple[str, str]:
     """Tell whether the policy ``copy_image`` lets these credentials have an image copied.
 
@@ -161,3 +185,18 @@ def may_copy(connection: session.Connection, image_id: str) -> Tuple[str, str]:
             return YES, str(error)
         return UNKNOWN, str(error)
     return UNKNOWN, 'Glance accepted a copy into a store that does not exist'
+
+
+def may_read_locations(connection: session.Connection, image_id: str) -> str:
+    """Return '' if these credentials may read an image's locations, else why not.
+
+    A Glance before 2024.2 has no such call, and refuses nobody.
+
+    :raises session.CloudError: Glance could not be asked
+    :raises api.GlanceError: Glance failed
+    """
+    try:
+        connection.images.locations(image_id)
+    except api.Forbidden as error:
+        return str(error)
+    return ''

@@ -49,15 +49,23 @@ CINDER: Dict[str, List[cfg.Opt]] = {
         cfg.StrOpt('volume_api_class', default='cinder.volume.api.API'),
         cfg.MultiStrOpt('osapi_volume_extension', default=['cinder.api.contrib.standard_extensions']),
         cfg.ListOpt('glance_api_servers'),
+        cfg.StrOpt('glance_catalog_info', default='image:glance:publicURL'),
         cfg.IntOpt('glance_request_timeout'),
         cfg.StrOpt('rootwrap_config', default='/etc/cinder/rootwrap.conf')],
-    GROUP: options.CINDER_OPTS,
+    'service_user': [cfg.BoolOpt('send_service_user_token', default=False)],
+    # Cinder's own credentials for Glance, of 2025.2 and later.
+    'glance': [cfg.StrOpt('region_name')] + loading.get_auth_common_conf_options(),
+    GROUP: options.CINDER_OPTS + loading.get_auth_common_conf_options(),
 }
 
+#: Of a backend's section, and of [backend_defaults].
 CINDER_BACKEND: List[cfg.Opt] = [
     cfg.StrOpt('volume_driver'),
     cfg.BoolOpt('image_upload_use_cinder_backend', default=False),
-]
+    cfg.StrOpt('rbd_ceph_conf', default=''),
+    cfg.StrOpt('rbd_user'),
+    cfg.StrOpt('rbd_pool', default='rbd'),
+] + options.CINDER_RBD_OPTS
 
 GLANCE: Dict[str, List[cfg.Opt]] = {
     'DEFAULT': _PATHS + [
@@ -65,6 +73,7 @@ GLANCE: Dict[str, List[cfg.Opt]] = {
         cfg.ListOpt('enabled_import_methods', bounds=True,
                     default=['glance-direct', 'web-download', 'copy-image']),
         cfg.StrOpt('node_staging_uri', default='file:///tmp/staging/'),
+        cfg.StrOpt('user_storage_quota', default='0'),
         cfg.BoolOpt('show_image_direct_url', default=False),
         cfg.BoolOpt('show_multiple_locations', default=False)],
     'glance_store': [

@@ -33,6 +33,9 @@ class Answers:
     def images(self):
         return self._images
 
+    def image(self, image_id):
+        return next((api.Image.from_glance(image) for image in self._images if image['id'] == image_id), None)
+
     def volume_types(self):
         return self._types
 

@@ -84,7 +84,7 @@ class NovaConnectionTest(base.CheckCase):
                    '[glance]\n')
 
     def endpoint(self, text):
-        return copy_image.nova_connection(self.nova(self.CREDENTIALS + text)).endpoint()
+        return copy_image.connection_of(self.nova(self.CREDENTIALS + text), 'multistore_hooks').endpoint()
 
     def test_glance_is_the_one_that_nova_asks(self):
         self.assertEqual('http://site', self.endpoint('endpoint_override = http://site/v2\n'))
@@ -93,12 +93,14 @@ class NovaConnectionTest(base.CheckCase):
 
     def test_credentials_that_are_not_complete_name_the_file(self):
         nova = self.nova('[multistore_hooks]\nauth_type = password\n')
-        error = self.assertRaises(session.WrongConfiguration, copy_image.nova_connection, nova)
+        error = self.assertRaises(session.WrongConfiguration, copy_image.connection_of, nova,
+                                  'multistore_hooks')
         self.assertIn('[multistore_hooks] in %s' % nova.files[0], str(error))
 
     def test_type_of_credentials_that_nobody_knows(self):
         nova = self.nova('[multistore_hooks]\nauth_type = none_such\n')
-        error = self.assertRaises(session.WrongConfiguration, copy_image.nova_connection, nova)
+        error = self.assertRaises(session.WrongConfiguration, copy_image.connection_of, nova,
+                                  'multistore_hooks')
         self.assertIn('none_such', str(error))
 
 
@@ -125,8 +127,10 @@ class ClusterTest(base.CheckCase):
 
     NOVA = '[libvirt]\nimages_type = rbd\nimages_rbd_glance_store_name = dcn1\n'
 
-    def decide(self, ours, theirs, more=''):
-        return ceph.decide(self.nova(self.NOVA + more), 'dcn1', ceph.Cluster(ours, None, 'here'), theirs)
+    def decide(self, ours, theirs):
+        site = ceph.Site('this compute', 'dcn1', 'images', 'images_rbd_glance_store_name',
+                         '[multistore_hooks] glance_rbd_pool', 'images_rbd_ceph_conf')
+        return ceph.decide(site, ceph.Cluster(ours, None, 'here'), theirs)
 
     def test_same(self):
         self.texts(self.decide('A', ceph.Cluster('A', 'images', 'there')), 0)
@@ -142,6 +146,15 @@ class ClusterTest(base.CheckCase):
 
     def test_not_known_is_not_wrong(self):
         self.assertIn('cannot determine', self.texts(self.decide('A', ceph.Cluster(None, None, 'why')), 1))
+
+    def test_a_finding_names_the_option_in_its_file(self):
+        conf = self.file('ceph.conf', '[global]\nfsid = A\nmon host = 127.0.0.1:1\n')
+        nova = self.nova(self.NOVA + 'images_rbd_ceph_conf = %s\n' % conf)
+        cloud = base.Answers(details={'dcn1': {'type': 'rbd', 'properties': {'fsid': 'B', 'pool': 'glance'}}})
+        told = self.texts(ceph.check_cluster(self.facts(nova=nova, cloud=cloud)), 2)
+        self.assertIn("nova.conf, [libvirt] images_rbd_glance_store_name: names the store 'dcn1'", told)
+        self.assertIn("nova.conf, [multistore_hooks] glance_rbd_pool: is 'images'", told)
+        self.assertIn('nova.conf, [libvirt] images_rbd_ceph_conf.', told)
 
     def test_store_that_nobody_uses_since_disks_are_files(self):
         nova = self.nova('[libvirt]\nimages_rbd_glance_store_name = dcn1\n')
