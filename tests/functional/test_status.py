@@ -670,7 +670,8 @@ class CephTest(StatusCase):
                 'dcn1': ceph_glance.store(a), 'dcn10': ceph_glance.store(b)}) as glance:
             def check(store, **more):
                 lines = ['[libvirt]', 'images_type = rbd', 'images_rbd_glance_store_name = %s' % store,
-                         'images_rbd_ceph_conf = %s' % a.conf, 'rbd_user = %s' % a.user]
+                         'images_rbd_ceph_conf = %s' % a.conf, 'rbd_user = %s' % a.user,
+                         'images_rbd_pool = vms']
                 lines += ['[multistore_hooks]'] + ['%s = %s' % pair for pair in more.items()]
                 nova = self.file('nova.conf', '\n'.join(lines))
                 environ = dict(os.environ, OS_AUTH_TYPE='admin_token', OS_ENDPOINT=glance.url,
@@ -688,6 +689,35 @@ class CephTest(StatusCase):
             self.assert_mended(check('dcn1'), name)
             self.assert_found("keeps its images in the pool 'images'",
                               check('dcn1', glance_rbd_pool='glance'), name)
+            self.pools(a, glance, lambda: check('dcn1'))
+
+    def pools(self, cluster, glance, check):
+        """The rights of the user, and what the pool holds, broken and mended."""
+        self.addCleanup(cluster.allow_writes)
+        before = cluster.rbd('ls', 'images') + cluster.ceph('osd', 'pool', 'ls')
+        cluster.refuse_writes('images')
+        self.assert_found("cannot write the pool images", check(), 'Ceph users', 1)
+        self.assertIn('snapshots inside the cluster fail', check()['Ceph users'])
+        cluster.refuse_writes('vms')
+        self.assert_found('cannot write the pool vms', check(), 'Ceph users')
+        cluster.allow_writes()
+        self.assert_mended(check(), 'Ceph users')
+        self.assertEqual(before, cluster.rbd('ls', 'images') + cluster.ceph('osd', 'pool', 'ls'))
+
+        lost = glance.add_image(b'lost' * 1024, ['dcn1'])
+        name = 'Copies in the pools'
+        self.assert_mended(check(), name)
+        cluster.rbd('rename', 'images/' + lost, 'images/elsewhere')
+        self.assert_found("Glance lists in the store 'dcn1' the images %s, which the pool images does not "
+                          'hold' % lost, check(), name)
+        cluster.rbd('rename', 'images/elsewhere', 'images/' + lost)
+        self.assert_mended(check(), name)
+        central = glance.add_image(b'half' * 1024, ['dcn10'])
+        cluster.rbd('create', '--size', '1', 'images/' + central)
+        self.assert_found('is not there by the record of the images %s, but the pool' % central, check(),
+                          name)
+        cluster.rbd('rm', '--no-progress', 'images/' + central)
+        self.assert_mended(check(), name)
 
 
 class _Volumes(http_server.JsonServer):

@@ -50,7 +50,8 @@ def check_users(facts: gather.Facts) -> finding.Findings:
 
 def decide(need: Need, rights: pools.Rights) -> finding.Findings:
     """Return what a user lacks."""
-    caps = "Give the user the OSD capability 'profile %s pool=%s' (ceph auth caps)"
+    caps = ("Give the user the OSD capability 'profile %s pool=%s' (ceph auth caps), or correct the name of "
+            'the pool')
     if need.without_read and rights.read:
         return [finding.failure(
             'the Ceph user %s cannot read the pool %s (%s): %s'

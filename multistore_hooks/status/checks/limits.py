@@ -100,9 +100,9 @@ def decide_limits(usage: Mapping[str, Mapping[str, Any]], largest: int, source: 
     if limit is not None and used + 2 * size > limit:
         found.append(_say(limit)(
             'image_stage_total is %d MiB, of which %d are used: Glance accepts a copy of the largest image '
-            '(%d MiB%s), and then fails it' % (limit, used, size, '' if used + size > limit else
-                                           ', which counts twice if it belongs to this project'),
-            where, change % 'image_stage_total'))
+            '(%d MiB%s), and then fails it'
+            % (limit, used, size, '' if used + size > limit else
+               ', which counts twice if it belongs to this project'), where, change % 'image_stage_total'))
     used, limit = _of(usage, 'image_count_uploading')
     if limit is not None and used >= limit:
         found.append(_say(limit)(
