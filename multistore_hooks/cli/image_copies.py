@@ -133,7 +133,7 @@ class _OneImage(image_lookup.Images):
         image, stores = self.seen, self._wanted.stores
         row = progress.Row(
             image_lookup.name_of(image) or image.id, image.size, len(stores),
-            done=sum(store in image.stores and store not in image.importing_to for store in stores))
+            done=sum(image.is_in(store) for store in stores))
         current = [store for store in stores if store in image.importing_to]
         if current:
             row = row._replace(store=current[0], copied=self._copied(image, current[0]))
@@ -216,7 +216,7 @@ def _copy_image(run: client.Run, wanted: Wanted, how: How, clock: _Clock,
 
 
 def _copy_to(images: _OneImage, image: api.Image, store: str, how: How, clock: _Clock) -> Tuple[str, str]:
-    if store in image.stores and store not in image.importing_to:
+    if image.is_in(store):
         return PRESENT, ''
     if store in images.asked and not how.wait:
         return ASKED, ''

@@ -14,6 +14,7 @@ from cliff import command
 from cliff import lister
 
 from multistore_hooks.ceph import cluster
+from multistore_hooks.ceph import site_image_record
 from multistore_hooks.ceph import site_images
 from multistore_hooks.cli import text
 from multistore_hooks import exceptions
@@ -136,7 +137,7 @@ def rows(images: site_images.SiteImages) -> List[Row]:
                       _when(image.made_at), _when(listed.used_at)))
     for name in images.names():
         if name not in known:
-            found.append((name, site_images.image_of(name) or '', '', UNFINISHED, 0,
+            found.append((name, site_image_record.image_of(name) or '', '', UNFINISHED, 0,
                           _when(images.created_at(name)), ''))
     return sorted(found, key=lambda row: (row[1], row[0]))
 
@@ -146,13 +147,13 @@ def remove(images: site_images.SiteImages, name: str, now: float) -> str:
 
     :raises ClusterError: it is not known whether it is removed.
     """
-    if site_images.image_of(name) is None:
+    if site_image_record.image_of(name) is None:
         return 'it is not a site image'
     listed = next((one for one in images.list() if one.image.name == name), None)
     if listed is None:
         if name not in images.names():
             return 'there is none of this name'
-        if now - images.created_at(name) < site_images.LEFTOVER_AGE:
+        if now - images.created_at(name) < site_image_record.LEFTOVER_AGE:
             return 'a host may be making it; what is unfinished can be removed after a day'
         return '' if images.remove(name) else 'it is in use'
     clones = images.children(name)

@@ -120,6 +120,17 @@ class Image(NamedTuple):
                    import_task=record.get('os_glance_import_task') or None,
                    record=record)
 
+    def is_in(self, store: str) -> bool:
+        """Return whether the record says that the store holds the image; a copy in progress is listed too."""
+        return store in self.stores and store not in self.importing_to
+
+    def url_in(self, store: str) -> str:
+        """Return the URL of the image in a store, or an empty string where Glance hides locations."""
+        for location in self.record.get('locations') or ():
+            if location.get('metadata', {}).get('store') == store:
+                return str(location.get('url', ''))
+        return ''
+
 
 class Task(NamedTuple):
     """Glance's record of an import (GET /v2/images/{id}/tasks, Wallaby and later)."""

@@ -16,8 +16,8 @@ from nova.virt.libvirt import driver
 from oslo_log import log as logging
 
 from multistore_hooks.nova import image_api
+from multistore_hooks.nova import image_cache
 from multistore_hooks.nova import rbd
-from multistore_hooks.nova import site_copy
 from multistore_hooks.nova import site_images
 from multistore_hooks import options
 
@@ -67,19 +67,21 @@ class LibvirtDriver(driver.LibvirtDriver):
         store = _local_store()
         if site_images.is_on():
             try:
-                return rbd.cache(context, image_id, store)
+                return image_cache.copy_or_make_site_image(context, image_id, store)
             except exception.ImageUnacceptable as error:
                 LOG.warning('Image %(image)s is cached on this host alone, as Nova does: %(error)s',
                             {'image': image_id, 'error': error})
-        elif store and rbd.cloneable(context, image_id):
-            return site_copy.ensure_in_store(context, image_id, store, rbd.rbd_driver(), fallback=False)
+        elif store:
+            copied = image_cache.copy_to_store(context, image_id, store)
+            if copied is not None:
+                return copied
         return super().cache_image(context, image_id)  # type: ignore[no-any-return]
 
     def manage_image_cache(self, context: Any, all_instances: Any) -> None:
         """Remove cached images that are not used, in the cluster too; Nova calls this from time to time."""
         super().manage_image_cache(context, all_instances)
         if site_images.is_on():
-            site_images.clean_up(rbd.rbd_driver())
+            image_cache.clean_up()
 
 
 def _name(kind: type) -> str:

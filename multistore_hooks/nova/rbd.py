@@ -8,10 +8,7 @@ import inspect
 import os
 from typing import Any
 from typing import Callable
-from typing import Iterator
 from typing import Optional
-from typing import Set
-from typing import TypeVar
 
 from nova.compute import vm_states
 from nova import conf
@@ -19,11 +16,8 @@ from nova import exception
 from nova.virt.libvirt import imagebackend
 from oslo_log import log as logging
 
-from multistore_hooks import backoff
-from multistore_hooks.ceph import cluster
-from multistore_hooks.ceph import coordinator
-from multistore_hooks.glance_api import api
-from multistore_hooks.nova import image_api
+from multistore_hooks.nova import image_records
+from multistore_hooks.nova import local_copy
 from multistore_hooks.nova import site_copy
 from multistore_hooks.nova import site_images
 from multistore_hooks.nova import snapshot_pool
@@ -33,15 +27,8 @@ LOG = logging.getLogger(__name__)
 
 #: One as it is, one after the copy, and one more: Glance's own race can undo a copy.
 CLONE_TRIES = 3
-#: How long a Glance that cannot be reached is waited for, in seconds, and between two attempts at most:
-#: it may be restarted just when a boot begins.
-RESTART_SECONDS, LONGEST_WAIT = 60, 5
-
-T = TypeVar('T')
 
 rbd_utils = imagebackend.rbd_utils
-#: Pools that could not be used, and about which a warning was logged.
-_warned: Set[str] = set()
 # Train and Ussuri do not copy at all; what Victoria and later do is ours to do.
 _WITHOUT_COPY = ({'copy_to_store': False}
                  if 'copy_to_store' in inspect.signature(imagebackend.Rbd.clone).parameters else {})
@@ -98,13 +85,13 @@ class Rbd(imagebackend.Rbd):
             try:
                 return self._clone_what_is_here(context, image_id, store)
             except exception.ImageUnacceptable:
-                image = _raw_image(context, image_id, patient=True)
+                image = image_records.raw_image(context, image_id, patient=True)
                 if image is None:
                     raise
-                listed = _is_listed(image, store)
+                listed = image.is_in(store)
                 if number == CLONE_TRIES - 1 or (listed and number):
                     # Waiting changes nothing about a copy that is listed and cannot be cloned.
-                    self._report_missing(image, store)
+                    local_copy.report_missing(self.driver, image, store)
                     raise
             if not listed:  # else a copy may have ended between the two requests
                 site_copy.ensure_in_store(context, image_id, store, self.driver,
@@ -118,11 +105,11 @@ class Rbd(imagebackend.Rbd):
         :raises nova.exception.ImageUnacceptable: there is none.
         """
         try:
-            return _reached(image_id, lambda: self._clone_as_it_is(context, image_id))
+            return image_records.until_reached(image_id, lambda: self._clone_as_it_is(context, image_id))
         except exception.ImageUnacceptable:
-            image = _raw_image(context, image_id, patient=True) if store else None
-            listed = image is not None and _is_listed(image, store)
-            location = self._hidden_location(context, image) if image and listed else None
+            image = image_records.raw_image(context, image_id, patient=True) if store else None
+            listed = image is not None and image.is_in(store)
+            location = local_copy.hidden_location(context, self.driver, image) if image and listed else None
             if location is None:
                 raise
             return self.driver.clone(location, self.rbd_name)
@@ -166,58 +153,6 @@ class Rbd(imagebackend.Rbd):
     def _clone_as_it_is(self, context: Any, image_id: str) -> Any:
         return super().clone(context, image_id, **_WITHOUT_COPY)
 
-    def _hidden_location(self, context: Any, image: api.Image) -> Any:
-        """Return a location in this cluster that image records do not show (OSSN-0065), or None."""
-        for url in self._hidden_urls(context, image.id):
-            if self._is_cloneable(url, image):
-                LOG.debug('Image %(image)s has the location %(url)s, which Glance hides.',
-                          {'image': image.id, 'url': url})
-                return {'url': url}
-        return None
-
-    def _hidden_urls(self, context: Any, image_id: str) -> Iterator[str]:
-        """Yield where the image may be: the cluster itself can tell sooner than Glance."""
-        yield 'rbd://%s/%s/%s/%s' % (self.driver.get_fsid(), CONF.multistore_hooks.glance_rbd_pool,
-                                     image_id, coordinator.SNAPSHOT)
-        for url in _locations(context, image_id):
-            if url.startswith('rbd://'):  # of others Nova logs all, and some hold passwords
-                yield url
-
-    def _is_cloneable(self, url: str, image: api.Image) -> bool:
-        try:
-            return bool(self.driver.is_cloneable({'url': url}, image.record))
-        except rbd_utils.rados.Error as error:  # no such pool, say, or none for this Ceph user
-            LOG.debug('%(url)s cannot be read: %(error)s', {'url': url, 'error': error})
-            return False
-
-    def _report_missing(self, image: api.Image, store: str) -> None:
-        """Log why an image cannot be cloned that Glance lists in the local store."""
-        pool = CONF.multistore_hooks.glance_rbd_pool
-        site = site_copy.site(self.driver)
-        try:
-            present = site.image_exists(pool, image.id, coordinator.SNAPSHOT)
-        except cluster.ClusterError as error:
-            if pool not in _warned:
-                _warned.add(pool)
-                LOG.warning("The pool %(pool)s ([multistore_hooks] glance_rbd_pool) cannot be read in this "
-                            "compute's Ceph cluster: %(error)s", {'pool': pool, 'error': error})
-            return
-        finally:
-            site.close()
-        known = _location_in(image, store)
-        if known and not known.startswith('rbd://%s/%s/' % (self.driver.get_fsid(), pool)):
-            LOG.warning("Glance has image %(image)s in the store %(store)s, but that store is not the pool "
-                        "%(pool)s of this compute's Ceph cluster. Check [libvirt] "
-                        'images_rbd_glance_store_name and [multistore_hooks] glance_rbd_pool.',
-                        {'image': image.id, 'store': store, 'pool': pool})
-        elif not present:
-            LOG.warning(
-                'Glance lists image %(image)s in the store %(store)s, but the pool %(pool)s of this '
-                "compute's Ceph cluster does not hold it. If [libvirt] images_rbd_glance_store_name and "
-                '[multistore_hooks] glance_rbd_pool are right, this copy is lost: remove it from Glance '
-                '(glance stores-delete --store %(store)s %(image)s), and the next boot has it copied '
-                'again.', {'image': image.id, 'store': store, 'pool': pool})
-
     def create_image(self, prepare_template: Callable[..., Any], base: str, size: Any, *args: Any,
                      **kwargs: Any) -> Any:
         """Make the instance's disk; an earlier download does not stand in a clone's way.
@@ -249,7 +184,7 @@ class Rbd(imagebackend.Rbd):
                 # Without a base file Nova comes to it by itself, and then waits for a download only once.
                 if self._has_base:
                     self.clone(context, image_id)
-            elif not self._has_base or cloneable(context, image_id):
+            elif not self._has_base or image_records.raw_image(context, image_id, patient=False):
                 self.clone(context, image_id)
         except exception.ImageUnacceptable as error:
             if self._has_base:
@@ -275,9 +210,9 @@ class Rbd(imagebackend.Rbd):
             try:
                 self._clone_as_it_is(context, image_id)
             except exception.ImageUnacceptable:
-                image = _raw_image(context, image_id, patient=False)
-                if image is not None and _is_listed(image, CONF.libvirt.images_rbd_glance_store_name):
-                    location = self._hidden_location(context, image)
+                image = image_records.raw_image(context, image_id, patient=False)
+                if image is not None and image.is_in(CONF.libvirt.images_rbd_glance_store_name):
+                    location = local_copy.hidden_location(context, self.driver, image)
                     if location is not None:
                         self.driver.clone(location, self.rbd_name)
         except Exception as error:
@@ -335,95 +270,3 @@ class Rbd(imagebackend.Rbd):
         return snapshot_pool.choose(parent, CONF.libvirt.images_rbd_glance_store_name or '',
                                     CONF.multistore_hooks.glance_rbd_pool,
                                     is_named=bool(CONF.multistore_hooks.snapshot_store))
-
-
-def rbd_driver() -> Any:
-    """Return Nova's RBDDriver of this compute's cluster; it reads [libvirt] by itself in every release."""
-    return rbd_utils.RBDDriver()
-
-
-def _reached(image_id: str, question: Callable[[], T]) -> T:
-    """Ask Glance something about an image, and again while it cannot be reached.
-
-    :raises nova.exception.GlanceConnectionFailed: Glance was still unreachable after RESTART_SECONDS.
-    :raises GlanceError: any other error, or a 502, 503 or 504 that persisted that long.
-    """
-    for waited in backoff.polls(RESTART_SECONDS, LONGEST_WAIT):
-        try:
-            return question()
-        except (exception.GlanceConnectionFailed, api.GlanceError) as error:
-            if waited >= RESTART_SECONDS or not api.is_away(error):
-                raise
-            LOG.info('Glance cannot be reached about image %(image)s, retrying: %(error)s',
-                     {'image': image_id, 'error': error})
-    raise AssertionError('the last poll ends the loop')
-
-
-def cache(context: Any, image_id: str, store: Optional[str]) -> bool:
-    """Have an image copied to the store of this site, or a site image made; return whether that was needed.
-
-    :raises nova.exception.ImageUnacceptable: neither is possible.
-    :raises nova.exception.ImageNotFound: it does not exist.
-    """
-    driver = rbd_driver()
-    wanted = site_images.wanted_for(context, image_id, None)
-    if store in wanted.record.stores:
-        return False
-    if store and site_images.asks_for_copies() and wanted.record.record.get('disk_format') == 'raw':
-        try:
-            return site_copy.ensure_in_store(context, image_id, store, driver,
-                                             turn_seconds=CONF.multistore_hooks.site_image_after)
-        except exception.ImageUnacceptable as error:
-            LOG.debug('%s', error)
-    site_images.check_download(context, image_id)
-    with site_images.Site(driver) as site:
-        found = site.find(wanted)
-        site.touch(found or site.ensure(context, wanted))
-        return found is None
-
-
-def _is_listed(image: api.Image, store: str) -> bool:
-    """Return whether Glance says that an image is in a store."""
-    return store in image.stores and store not in image.importing_to
-
-
-def _location_in(image: api.Image, store: str) -> str:
-    """Return the URL of an image in a store, or an empty string where Glance hides locations."""
-    for location in image.record.get('locations') or ():
-        if location.get('metadata', {}).get('store') == store:
-            return str(location.get('url', ''))
-    return ''
-
-
-def cloneable(context: Any, image_id: str) -> bool:
-    """Return whether an image can be cloned, wherever it is."""
-    return _raw_image(context, image_id, patient=False) is not None
-
-
-def _raw_image(context: Any, image_id: str, patient: bool) -> Optional[api.Image]:
-    """Return an image, or None if it cannot be cloned wherever it is: an ISO could be copied in vain.
-
-    :param patient: wait for a Glance that cannot be reached.
-    """
-    images = image_api.images_for(context, lambda: site_copy.REQUEST_SECONDS)
-
-    def look() -> api.Image:
-        return images.image(image_id)
-
-    try:
-        image = _reached(image_id, look) if patient else look()
-    except api.GlanceError as error:
-        LOG.debug('Glance does not show the image %(image)s: %(error)s', {'image': image_id, 'error': error})
-        return None
-    return image if image.record.get('disk_format') == 'raw' else None
-
-
-def _locations(context: Any, image_id: str) -> Any:
-    """Return what the location API shows, which by default is for administrators and services."""
-    try:
-        return image_api.images_for(image_api.privileged(context),
-                                    lambda: site_copy.REQUEST_SECONDS).locations(image_id)
-    except Exception as error:  # Glance's or Keystone's: there is another way
-        LOG.debug('Glance does not show the locations of image %(image)s: %(error)s',
-                  {'image': image_id, 'error': error})
-        return ()

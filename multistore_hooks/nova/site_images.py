@@ -2,9 +2,9 @@
 """Site images in nova-compute: one host of a site downloads and converts, all of them clone.
 
 The download and the conversion are Nova's own, with its checks of formats and signatures. The result goes
-into the cluster under a name of its own, see ``ceph/site_images.py``. This is reached from ``Rbd.clone``
-alone, which Nova calls for the root disks of servers and of rescues, never for config drives, swap or
-ephemeral disks.
+into the cluster under a name of its own, see ``ceph/site_image_record.py``. This is reached from
+``Rbd.clone`` alone, which Nova calls for the root disks of servers and of rescues, never for config drives,
+swap or ephemeral disks.
 """
 
 import contextlib
@@ -26,6 +26,8 @@ from oslo_log import log as logging
 
 from multistore_hooks import backoff
 from multistore_hooks.ceph import cluster
+from multistore_hooks.ceph import site_image_cleanup
+from multistore_hooks.ceph import site_image_record
 from multistore_hooks.ceph import site_images
 from multistore_hooks.ceph import site_lock
 from multistore_hooks.copy import limits
@@ -58,7 +60,7 @@ class Wanted(NamedTuple):
 
     image_id: str
     record: api.Image
-    requirement: site_images.Requirement
+    requirement: site_image_record.Requirement
     trusted_certs: Any
 
 
@@ -93,21 +95,21 @@ class Site:
     def __exit__(self, *_error: Any) -> None:
         self._cluster.close()
 
-    def find(self, wanted: Wanted) -> Optional[site_images.SiteImage]:
+    def find(self, wanted: Wanted) -> Optional[site_image_record.SiteImage]:
         """Return the site image for a boot, or None.
 
         :raises nova.exception.ImageUnacceptable: the cluster cannot be read.
         """
         with _own_way(wanted.image_id, 'the site images cannot be read'):
-            return site_images.find(self.images.published(wanted.image_id), wanted.requirement)
+            return site_image_record.find(self.images.published(wanted.image_id), wanted.requirement)
 
-    def clone(self, wanted: Wanted, site_image: site_images.SiteImage, disk: str) -> bool:
+    def clone(self, wanted: Wanted, site_image: site_image_record.SiteImage, disk: str) -> bool:
         """Clone a site image into a disk; return False if it has gone meanwhile, and is forgotten.
 
         :raises nova.exception.ImageUnacceptable: it cannot be cloned.
         """
         url = 'rbd://%s/%s/%s/%s' % (self._driver.get_fsid(), self.images.pool, site_image.name,
-                                     site_images.SNAPSHOT)
+                                     site_image_record.SNAPSHOT)
         try:
             self._driver.clone({'url': url}, disk)
         except (rbd_utils.rados.Error, rbd_utils.rbd.Error, exception.Forbidden) as error:
@@ -122,7 +124,7 @@ class Site:
         self.touch(site_image)
         return True
 
-    def touch(self, site_image: site_images.SiteImage) -> None:
+    def touch(self, site_image: site_image_record.SiteImage) -> None:
         """Record that a site image is in use, every few minutes."""
         now = self._clock.monotonic()
         if now - _touched.get(site_image.name, -TOUCH_EVERY) < TOUCH_EVERY:
@@ -135,7 +137,8 @@ class Site:
         else:
             _touched[site_image.name] = now
 
-    def ensure(self, context: Any, wanted: Wanted, patience: Optional[int] = None) -> site_images.SiteImage:
+    def ensure(self, context: Any, wanted: Wanted,
+               patience: Optional[int] = None) -> site_image_record.SiteImage:
         """Return the site image for a boot; make it, or wait until another host of the site has made it.
 
         :param patience: the seconds to wait for another host at most; None: as long as a copy may take.
@@ -172,7 +175,7 @@ class Site:
         return record
 
     def _lead(self, context: Any, wanted: Wanted, lock: site_lock.SiteLock,
-              limit: float) -> site_images.SiteImage:
+              limit: float) -> site_image_record.SiteImage:
         """Make the site image while the lock is renewed; let the followers know if that fails.
 
         :param limit: the seconds after which another host may take the lead: a download can hang.
@@ -194,17 +197,17 @@ class Site:
             with contextlib.suppress(cluster.ClusterError):
                 lock.release()
 
-    def _make(self, context: Any, wanted: Wanted, keeper: site_lock.Keeper) -> site_images.SiteImage:
-        name = site_images.new_name(wanted.image_id)
-        for left in site_images.remove_leftovers(self.images, wanted.image_id):
+    def _make(self, context: Any, wanted: Wanted, keeper: site_lock.Keeper) -> site_image_record.SiteImage:
+        name = site_image_record.new_name(wanted.image_id)
+        for left in site_image_cleanup.remove_leftovers(self.images, wanted.image_id):
             LOG.info('Removed %s, left by a host that died.', left)
         LOG.info('Making the site image %(name)s of image %(image)s: this host downloads it for the site.',
                  {'name': name, 'image': wanted.image_id})
         started = self._clock.monotonic()
         with _download(name) as path:
             libvirt_utils.fetch_image(context, path, wanted.image_id, wanted.trusted_certs)
-            made = site_images.SiteImage(name, wanted.image_id, os.path.getsize(path), wanted.requirement,
-                                         self._clock.time())
+            made = site_image_record.SiteImage(name, wanted.image_id, os.path.getsize(path),
+                                               wanted.requirement, self._clock.time())
             try:
                 self._import(path, name)
                 self.images.finish(made)
@@ -247,7 +250,7 @@ def wanted_for(context: Any, image_id: str, trusted_certs: Any) -> Wanted:
     images = image_api.images_for(context, lambda: REQUEST_SECONDS)
     try:
         record = images.image(image_id)
-        why = site_images.why_not(record.record, CONF.force_raw_images)
+        why = site_image_record.why_not(record.record, CONF.force_raw_images)
         if why:
             raise _unacceptable(image_id, 'no site image is made of it: %s' % why)
     except exception.NovaException:
@@ -257,7 +260,7 @@ def wanted_for(context: Any, image_id: str, trusted_certs: Any) -> Wanted:
     verified = bool(CONF.glance.verify_glance_signatures)
     ids = tuple(sorted(trusted_certs.ids)) if verified and trusted_certs else ()
     checksum = str(record.record.get('os_hash_value') or record.record.get('checksum') or '')
-    return Wanted(image_id, record, site_images.Requirement(checksum, verified, ids), trusted_certs)
+    return Wanted(image_id, record, site_image_record.Requirement(checksum, verified, ids), trusted_certs)
 
 
 def check_download(context: Any, image_id: str) -> None:
@@ -294,12 +297,12 @@ def clean_up(driver: Any, clock: Any = time) -> None:
     if not is_on() or not cache.remove_unused_base_images:
         return
     with Site(driver, clock) as site:
-        lock = site_lock.SiteLock(site._cluster, driver.pool, 'site_images.clean_up', clock)
+        lock = site_lock.SiteLock(site._cluster, driver.pool, 'site_image_cleanup.clean_up', clock)
         try:
             if not lock.acquire():
                 return
-            done = site_images.clean_up(site.images, clock.time(),
-                                        cache.remove_unused_original_minimum_age_seconds)
+            done = site_image_cleanup.clean_up(site.images, clock.time(),
+                                               cache.remove_unused_original_minimum_age_seconds)
         except (cluster.ClusterError, cluster.Missing, cluster.Busy) as error:
             LOG.warning('Unused site images could not be removed: %s', error)
         else:
@@ -329,7 +332,7 @@ def _download(name: str) -> Iterator[str]:
 
 def _clear(folder: str, goes: Any) -> None:
     for entry in os.listdir(folder):
-        if entry.startswith(site_images.PREFIX) and goes(entry):
+        if entry.startswith(site_image_record.PREFIX) and goes(entry):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(folder, entry))
 

@@ -9,7 +9,7 @@ import enum
 from typing import NamedTuple
 from typing import Optional
 
-from multistore_hooks.ceph import site_images
+from multistore_hooks.ceph import site_image_record
 
 
 class Kind(enum.Enum):
@@ -36,7 +36,7 @@ def choose(parent: Optional[str], local_store: str, local_pool: str, is_named: b
     :param local_pool: its pool (glance_rbd_pool).
     :param is_named: the operator wants snapshots in the local store ([multistore_hooks] snapshot_store).
     """
-    of_site_image = parent is not None and site_images.image_of(parent) is not None
+    of_site_image = parent is not None and site_image_record.image_of(parent) is not None
     if local_store and (of_site_image or parent is None and is_named):
         return Choice(Kind.POOL, local_pool)
     if local_store and parent is None:

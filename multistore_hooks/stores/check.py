@@ -15,7 +15,7 @@ from typing import NamedTuple
 from typing import Optional
 from typing import Sequence
 
-from multistore_hooks.ceph import site_images
+from multistore_hooks.ceph import site_image_record
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
 from multistore_hooks.i18n import _
@@ -124,8 +124,9 @@ def _rest(store: str, held: Mapping[str, places.Found], by_id: Mapping[str, api.
             yield Finding(UNFINISHED, store, name, 'a copy or an upload goes on' if going_on else
                           'its record does not list the store; a copy that failed has left it, or is '
                           'about to be recorded', data.size, going_on)
-        elif site_images.image_of(name) is not None:
-            yield Finding(SITE_IMAGE, store, name, 'made of image %s' % site_images.image_of(name), data.size)
+        elif site_image_record.image_of(name) is not None:
+            yield Finding(SITE_IMAGE, store, name, 'made of image %s' % site_image_record.image_of(name),
+                          data.size)
         elif _UUID.match(name):
             yield Finding(UNKNOWN, store, name, 'no image that these credentials see has this id', data.size)
         else:

@@ -4,12 +4,14 @@
 import testtools
 
 from multistore_hooks.ceph import cluster
+from multistore_hooks.ceph import site_image_cleanup
+from multistore_hooks.ceph import site_image_record
 from multistore_hooks.ceph import site_images
 from tests import clock
 from tests import fake_rbd
 
 IMAGE = '11111111-1111-1111-1111-111111111111'
-PLAIN = site_images.Requirement('sum', False, ())
+PLAIN = site_image_record.Requirement('sum', False, ())
 DAY = 24 * 3600
 RAW = {'status': 'active', 'disk_format': 'raw', 'container_format': 'bare'}
 
@@ -18,7 +20,7 @@ class DecisionTest(testtools.TestCase):
 
     def test_image_that_nova_can_convert_is_made(self):
         for disk_format in ('raw', 'qcow2', 'vmdk', 'vhd'):
-            self.assertEqual('', site_images.why_not(dict(RAW, disk_format=disk_format), True))
+            self.assertEqual('', site_image_record.why_not(dict(RAW, disk_format=disk_format), True))
 
     def test_what_nova_must_do_itself_is_not_made(self):
         for values, words in (({'status': 'deactivated'}, 'status is deactivated'),
@@ -28,45 +30,46 @@ class DecisionTest(testtools.TestCase):
                               ({'os_encrypt_format': 'GPG'}, 'encrypted'),
                               ({'cinder_encryption_key_id': 'key'}, 'encrypted'),
                               ({'hw_ephemeral_encryption': 'True'}, 'encrypted')):
-            self.assertIn(words, site_images.why_not(dict(RAW, **values), True))
-        self.assertEqual('', site_images.why_not(dict(RAW, hw_ephemeral_encryption='false'), True))
+            self.assertIn(words, site_image_record.why_not(dict(RAW, **values), True))
+        self.assertEqual('', site_image_record.why_not(dict(RAW, hw_ephemeral_encryption='false'), True))
 
     def test_format_that_nova_would_not_convert_is_not_made(self):
-        self.assertIn('force_raw_images', site_images.why_not(dict(RAW, disk_format='qcow2'), False))
-        self.assertEqual('', site_images.why_not(RAW, False))
+        self.assertIn('force_raw_images', site_image_record.why_not(dict(RAW, disk_format='qcow2'), False))
+        self.assertEqual('', site_image_record.why_not(RAW, False))
 
     def test_names_are_never_used_twice_and_say_what_they_are(self):
-        names = {site_images.new_name(IMAGE) for _ in range(100)}
+        names = {site_image_record.new_name(IMAGE) for _ in range(100)}
         self.assertEqual(100, len(names))
-        self.assertEqual({IMAGE}, {site_images.image_of(name) for name in names})
+        self.assertEqual({IMAGE}, {site_image_record.image_of(name) for name in names})
 
     def test_name_of_something_else_is_no_site_image(self):
-        for name in (IMAGE, IMAGE + '_disk', site_images.PREFIX, site_images.PREFIX + IMAGE, 'snap',
-                     'x' + site_images.new_name(IMAGE)):
-            self.assertIsNone(site_images.image_of(name), name)
+        for name in (IMAGE, IMAGE + '_disk', site_image_record.PREFIX, site_image_record.PREFIX + IMAGE,
+                     'snap', 'x' + site_image_record.new_name(IMAGE)):
+            self.assertIsNone(site_image_record.image_of(name), name)
 
     def made(self, at, requirement=PLAIN, name=''):
-        return site_images.SiteImage(name or site_images.new_name(IMAGE), IMAGE, 5, requirement, at)
+        return site_image_record.SiteImage(name or site_image_record.new_name(IMAGE), IMAGE, 5, requirement,
+                                           at)
 
     def test_all_hosts_find_the_same_one(self):
         first, second = self.made(1, name='b'), self.made(1, name='c')
-        self.assertEqual(first, site_images.find([second, self.made(2), first], PLAIN))
+        self.assertEqual(first, site_image_record.find([second, self.made(2), first], PLAIN))
 
     def test_other_certificates_or_other_data_are_not_found(self):
-        signed = site_images.Requirement('sum', True, ('a', 'b'))
+        signed = site_image_record.Requirement('sum', True, ('a', 'b'))
         for other in (PLAIN, signed._replace(certificates=('a',)), signed._replace(checksum='other'),
                       signed._replace(verified=False)):
-            self.assertIsNone(site_images.find([self.made(1, other)], signed))
+            self.assertIsNone(site_image_record.find([self.made(1, other)], signed))
             self.assertNotEqual(other.digest, signed.digest)
-        self.assertIsNotNone(site_images.find([self.made(1, signed)], signed))
+        self.assertIsNotNone(site_image_record.find([self.made(1, signed)], signed))
 
     def test_record_survives_being_kept(self):
-        image = self.made(1.5, site_images.Requirement('sum', True, ('a', 'b')))
-        self.assertEqual(image, site_images.SiteImage.load(image.dump()))
+        image = self.made(1.5, site_image_record.Requirement('sum', True, ('a', 'b')))
+        self.assertEqual(image, site_image_record.SiteImage.load(image.dump()))
 
     def test_what_is_no_record_is_none(self):
         for value in (b'', b'1.5', b'{}', b'\xff', b'[]', b'{"name": "n"}', b'null'):
-            self.assertIsNone(site_images.SiteImage.load(value))
+            self.assertIsNone(site_image_record.SiteImage.load(value))
 
 
 class SiteImagesTestCase(testtools.TestCase):
@@ -84,7 +87,8 @@ class SiteImagesTestCase(testtools.TestCase):
 
     def write(self, size=5, requirement=PLAIN):
         """Import an image, as a host does."""
-        made = site_images.SiteImage(site_images.new_name(IMAGE), IMAGE, size, requirement, self.clock.now)
+        made = site_image_record.SiteImage(site_image_record.new_name(IMAGE), IMAGE, size, requirement,
+                                           self.clock.now)
         self.ceph.rbd.images['vms', made.name] = fake_rbd.Image(5, self.clock.now)
         return made
 
@@ -95,13 +99,13 @@ class SiteImagesTestCase(testtools.TestCase):
         return made
 
     def clone(self, image, disk='disk'):
-        self.ceph.rbd.clone('vms', image.name, site_images.SNAPSHOT, disk)
+        self.ceph.rbd.clone('vms', image.name, site_image_record.SNAPSHOT, disk)
 
     def delete_clone(self, image):
         self.ceph.rbd.images['vms', image.name].children.clear()
 
     def clean_up(self, age=DAY):
-        return site_images.clean_up(self.images, self.clock.now, age)
+        return site_image_cleanup.clean_up(self.images, self.clock.now, age)
 
     def exists(self, image):
         return ('vms', image.name) in self.ceph.rbd.images
@@ -121,7 +125,7 @@ class MakingTest(SiteImagesTestCase):
     def test_finished_image_is_protected_and_says_what_it_is(self):
         made = self.publish()
         kept = self.ceph.rbd.images['vms', made.name]
-        self.assertEqual({site_images.SNAPSHOT: True}, kept.snapshots)
+        self.assertEqual({site_image_record.SNAPSHOT: True}, kept.snapshots)
         self.assertEqual(made.dump().decode(), kept.metadata[site_images.METADATA])
 
     def test_image_of_another_size_is_no_site_image(self):
@@ -131,7 +135,7 @@ class MakingTest(SiteImagesTestCase):
 
     def test_two_makers_at_once_leave_two_whole_images_of_which_all_clone_one(self):
         makings = [self.publish(), self.publish()]
-        found = site_images.find(self.images.published(IMAGE), PLAIN)
+        found = site_image_record.find(self.images.published(IMAGE), PLAIN)
         self.assertIn(found, makings)
         self.assertTrue(all(self.images.is_whole(made.name) for made in makings))
 
@@ -143,24 +147,25 @@ class MakingTest(SiteImagesTestCase):
 
     def test_many_records_are_read_in_pages(self):
         for _ in range(501):
-            made = site_images.SiteImage(site_images.new_name(IMAGE), IMAGE, 5, PLAIN, 1)
+            made = site_image_record.SiteImage(site_image_record.new_name(IMAGE), IMAGE, 5, PLAIN, 1)
             self.images.publish(made)
         self.assertEqual(501, len(self.images.published(IMAGE)))
 
     def test_leftovers_of_hosts_that_died_go_and_what_is_published_stays(self):
         left, finished, good = self.write(), self.write(), self.publish()
         self.images.finish(finished)
-        other = site_images.new_name('22222222-2222')
+        other = site_image_record.new_name('22222222-2222')
         self.ceph.rbd.images['vms', other] = fake_rbd.Image(5)
         self.ceph.rbd.images['vms', 'server_disk'] = fake_rbd.Image(5)
-        self.assertEqual({left.name, finished.name}, set(site_images.remove_leftovers(self.images, IMAGE)))
+        self.assertEqual({left.name, finished.name},
+                         set(site_image_cleanup.remove_leftovers(self.images, IMAGE)))
         self.assertEqual({('vms', good.name), ('vms', other), ('vms', 'server_disk')},
                          set(self.ceph.rbd.images))
 
     def test_what_a_live_host_writes_is_left_alone(self):
         made = self.write()
         self.ceph.rbd.images['vms', made.name].watchers = 1
-        self.assertEqual((), site_images.remove_leftovers(self.images, IMAGE))
+        self.assertEqual((), site_image_cleanup.remove_leftovers(self.images, IMAGE))
         self.assertTrue(self.exists(made))
 
     def test_nothing_but_site_images_can_be_removed(self):
@@ -177,7 +182,7 @@ class MakingFormat1Test(MakingTest):
 
 class LifeTest(SiteImagesTestCase):
 
-    def age(self, seconds=DAY + site_images.SKEW + 1):
+    def age(self, seconds=DAY + site_image_record.SKEW + 1):
         self.clock.now += seconds
 
     def test_unused_image_is_withdrawn_first_and_removed_by_a_later_run(self):
@@ -186,7 +191,7 @@ class LifeTest(SiteImagesTestCase):
         self.assertEqual((made.name,), self.clean_up().withdrawn)
         self.assertEqual(((), True), (self.images.published(IMAGE), self.exists(made)))
         self.assertEqual((), self.clean_up().removed)
-        self.age(site_images.GRACE + 1)
+        self.age(site_image_record.GRACE + 1)
         self.assertEqual((made.name,), self.clean_up().removed)
         self.assertFalse(self.exists(made))
         self.assertEqual({}, self.ceph.omaps['vms', site_images.INDEX])
@@ -216,7 +221,7 @@ class LifeTest(SiteImagesTestCase):
         made = self.publish()
         self.age()
         self.clean_up()
-        self.age(site_images.GRACE + 1)
+        self.age(site_image_record.GRACE + 1)
         return made
 
     def test_image_that_was_cloned_after_it_was_withdrawn_is_published_again(self):
@@ -227,7 +232,7 @@ class LifeTest(SiteImagesTestCase):
         self.delete_clone(made)
         self.age()
         self.clean_up()
-        self.age(site_images.GRACE + 1)
+        self.age(site_image_record.GRACE + 1)
         self.assertEqual((made.name,), self.clean_up().removed)
 
     def test_clone_at_every_step_of_a_removal_neither_loses_data_nor_leaves_anything_for_good(self):

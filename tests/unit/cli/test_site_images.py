@@ -11,6 +11,7 @@ from unittest import mock
 import testtools
 
 from multistore_hooks.ceph import cluster
+from multistore_hooks.ceph import site_image_record
 from multistore_hooks.ceph import site_images
 from multistore_hooks.cli import main
 from tests import clock
@@ -31,8 +32,9 @@ class SiteImageCommandTest(testtools.TestCase):
         self.addCleanup(modules.stop)
 
     def make(self, published=True, created=None):
-        name = site_images.new_name(IMAGE)
-        made = site_images.SiteImage(name, IMAGE, 5, site_images.Requirement('', False, ()), 1700000000)
+        name = site_image_record.new_name(IMAGE)
+        made = site_image_record.SiteImage(name, IMAGE, 5, site_image_record.Requirement('', False, ()),
+                                           1700000000)
         self.ceph.rbd.images['vms', name] = fake_rbd.Image(5, time.time() if created is None else created)
         if published:
             self.images.finish(made)
@@ -48,7 +50,7 @@ class SiteImageCommandTest(testtools.TestCase):
 
     def test_list_tells_state_and_clones(self):
         used, unused, unfinished = self.make(), self.make(), self.make(published=False, created=1700000000)
-        self.ceph.rbd.clone('vms', used.name, site_images.SNAPSHOT, 'disk')
+        self.ceph.rbd.clone('vms', used.name, site_image_record.SNAPSHOT, 'disk')
         self.images.withdraw(unused, 1700000000)
         code, out, _err = self.run_command('list', '-f', 'json')
         self.assertEqual(0, code)
@@ -65,9 +67,10 @@ class SiteImageCommandTest(testtools.TestCase):
 
     def test_remove_keeps_what_is_used_or_in_the_making_or_something_else(self):
         used, new = self.make(), self.make(published=False)
-        self.ceph.rbd.clone('vms', used.name, site_images.SNAPSHOT, 'disk')
+        self.ceph.rbd.clone('vms', used.name, site_image_record.SNAPSHOT, 'disk')
         before = set(self.ceph.rbd.images)
-        code, _out, err = self.run_command('remove', used.name, new.name, 'disk', site_images.new_name('x'))
+        code, _out, err = self.run_command('remove', used.name, new.name, 'disk',
+                                           site_image_record.new_name('x'))
         self.assertEqual(1, code)
         for words in ('1 disks are clones', 'a host may be making it', 'not a site image',
                       'none of this name'):

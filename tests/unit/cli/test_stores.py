@@ -12,7 +12,7 @@ import fixtures
 import testtools
 
 from multistore_hooks.ceph import cluster
-from multistore_hooks.ceph import site_images
+from multistore_hooks.ceph import site_image_record
 from multistore_hooks.cli import image_evict
 from multistore_hooks.cli import image_list
 from multistore_hooks.cli import image_place
@@ -393,7 +393,7 @@ class CheckTest(StoresTestCase):
         self.assertEqual(set(), set(data) - set(self.glance.data))
 
     def test_site_images_are_listed_and_are_no_fault(self):
-        name = site_images.new_name('c0ffee00-0000-4000-8000-000000000000')
+        name = site_image_record.new_name('c0ffee00-0000-4000-8000-000000000000')
         self.glance.data['cheap', name] = b'x'
         self.assertEqual((0, [('site image', name, '')]), self.found('--mend'))
         self.assertIn(('cheap', name), self.glance.data)

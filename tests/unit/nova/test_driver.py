@@ -15,8 +15,9 @@ class DriverTest(base.FakeGlanceTestCase):
         self.cloud = self.useFixture(standins.Cloud(self.glance))
         from multistore_hooks.nova import driver
         from multistore_hooks.nova import image_api
+        from multistore_hooks.nova import image_cache
         from multistore_hooks.nova import rbd
-        self.module, self.image_api, self.rbd = driver, image_api, rbd
+        self.module, self.image_api, self.image_cache, self.rbd = driver, image_api, image_cache, rbd
         self.driver = driver.LibvirtDriver(None)
         self.context = types.SimpleNamespace(request_id='req', global_id=None)
 
@@ -76,7 +77,7 @@ class DriverTest(base.FakeGlanceTestCase):
 
     def test_periodic_task_cleans_up_where_site_images_are_on(self):
         cleaned = []
-        with mock.patch.multiple(self.module.site_images, clean_up=cleaned.append):
+        with mock.patch.multiple(self.image_cache.site_images, clean_up=cleaned.append):
             self.driver.manage_image_cache(self.context, [])
             self.assertEqual([], cleaned)
             self.cloud.conf.set_override('site_images', 'only', group='multistore_hooks')
@@ -87,7 +88,7 @@ class DriverTest(base.FakeGlanceTestCase):
     def test_image_for_which_no_site_image_is_made_is_cached_by_nova(self):
         self.cloud.conf.set_override('site_images', 'only', group='multistore_hooks')
         refused = self.cloud.exception.ImageUnacceptable(image_id='image', reason='it is an ISO')
-        with mock.patch.object(self.rbd, 'cache', side_effect=refused):
+        with mock.patch.object(self.image_cache, 'copy_or_make_site_image', side_effect=refused):
             self.assertEqual('by Nova', self.driver.cache_image(self.context, 'image'))
         self.assertIn('WARNING Image image is cached on this host alone', self.log)
         self.assertIn('it is an ISO', self.log)
@@ -98,7 +99,9 @@ class DriverTest(base.FakeGlanceTestCase):
     def test_cache_image_has_an_image_copied_that_can_be_cloned(self):
         self.cloud.conf.set_override('images_rbd_glance_store_name', 'reliable', group='libvirt')
         for cloneable, cached in ((True, 'copied'), (False, 'by Nova')):
-            with mock.patch.multiple(self.rbd, cloneable=lambda *_: cloneable,
-                                     rbd_driver=standins.RBDDriver), \
-                    mock.patch.object(self.module.site_copy, 'ensure_in_store', lambda *_, **__: 'copied'):
+            with mock.patch.object(self.image_cache.image_records, 'raw_image',
+                                   lambda *_, **__: 'an image' if cloneable else None), \
+                    mock.patch.object(self.image_cache, '_rbd_driver', standins.RBDDriver), \
+                    mock.patch.object(self.image_cache.site_copy, 'ensure_in_store',
+                                      lambda *_, **__: 'copied'):
                 self.assertEqual(cached, self.driver.cache_image(self.context, 'image'))

@@ -6,6 +6,8 @@ import tempfile
 import types
 from unittest import mock
 
+from multistore_hooks import backoff
+from multistore_hooks.glance_api import api
 from tests import clock
 from tests import fake_ceph
 from tests import fake_glance
@@ -88,9 +90,9 @@ class RbdTestCase(base.FakeGlanceTestCase):
         ensure = site_copy.ensure_in_store
         self.useFixture(base.fixtures.MockPatchObject(
             site_copy, 'ensure_in_store', lambda *args, **kwargs: ensure(*args, clock=self.clock, **kwargs)))
-        polls = rbd.backoff.polls
+        polls = backoff.polls
         self.useFixture(base.fixtures.MockPatchObject(
-            rbd.backoff, 'polls', lambda limit, longest: polls(limit, longest, clock=self.clock)))
+            backoff, 'polls', lambda limit, longest: polls(limit, longest, clock=self.clock)))
         self.reached, self.is_looked_at, self.hidden = [], [], False
         self.vm_state = 'building'  # this stands for the instance too
         self.context = types.SimpleNamespace(request_id='req', global_id=None, project_id='p1',
@@ -222,8 +224,8 @@ class CloneTest(RbdTestCase):
         self.assertTrue(60 <= self.clock.now <= 61, self.clock.now)
 
     def test_an_error_of_the_server_is_not_waited_for(self):
-        self.reached.append(self.rbd.api.error_for(500, 'broken'))
-        self.assertRaises(self.rbd.api.GlanceError, self.boot)
+        self.reached.append(api.error_for(500, 'broken'))
+        self.assertRaises(api.GlanceError, self.boot)
         self.assertEqual(0, self.clock.now)
 
 

@@ -7,7 +7,8 @@ import types
 import fixtures
 from keystoneauth1 import exceptions as ks_exceptions
 
-from multistore_hooks.ceph import site_images as stored
+from multistore_hooks.ceph import site_image_record
+from multistore_hooks.ceph import site_images
 from multistore_hooks import options
 from tests import clock
 from tests import contract
@@ -39,9 +40,10 @@ class SiteTestCase(base.FakeGlanceTestCase):
         self.folder = self.useFixture(fixtures.TempDir()).path
         self.set('instances_path', self.folder, None)
         self.set('site_images', 'only')
+        from multistore_hooks.nova import image_cache
         from multistore_hooks.nova import rbd
         from multistore_hooks.nova import site_images
-        self.module, self.rbd = site_images, rbd
+        self.module, self.rbd, self.image_cache = site_images, rbd, image_cache
         site_images._start = lambda function: None
         self.context = types.SimpleNamespace(request_id='req', global_id=None)
         self.image = self.glance.add_image(['fast'], DATA, owner='p1', disk_format='qcow2',
@@ -96,7 +98,7 @@ class SiteTestCase(base.FakeGlanceTestCase):
         return str(self.assertRaises(getattr(self.cloud.exception, kind), function, *args))
 
     def names(self):
-        return {name for _pool, name in self.ceph.rbd.images if stored.image_of(name)}
+        return {name for _pool, name in self.ceph.rbd.images if site_image_record.image_of(name)}
 
 
 class BootTest(SiteTestCase):
@@ -114,7 +116,7 @@ class BootTest(SiteTestCase):
     def test_file_that_a_killed_process_left_goes_and_nothing_else(self):
         folder = os.path.join(self.folder, 'multistore_hooks', 'compute')
         os.makedirs(folder)
-        for name in (stored.new_name('other') + '.part', 'unknown'):
+        for name in (site_image_record.new_name('other') + '.part', 'unknown'):
             open(os.path.join(folder, name), 'w').close()
         self.boot()
         self.assertEqual(['unknown'], os.listdir(folder))
@@ -183,7 +185,7 @@ class BootTest(SiteTestCase):
     def test_image_that_is_there_and_cannot_be_cloned_leaves_novas_own_way(self):
         first = self.boot('a')
         self.ceph.rbd.clone_format = 1
-        self.ceph.rbd.images['vms', first.name].snapshots[stored.SNAPSHOT] = False
+        self.ceph.rbd.images['vms', first.name].snapshots[site_image_record.SNAPSHOT] = False
         wanted = self.wanted()
         with self.site() as site:
             self.assertIn('cannot be cloned', self.refused(site.clone, wanted, first, 'b'))
@@ -355,12 +357,12 @@ class FailureTest(SiteTestCase):
             self.others.append(other._make(self.context, self.wanted(), types.SimpleNamespace(lost=False)))
 
     def test_published_image_is_not_discarded_when_its_response_is_lost(self):
-        published = stored.SiteImages.publish
+        published = site_images.SiteImages.publish
 
         def lose(images, image):
             published(images, image)
             raise self.module.cluster.ClusterError('timed out')
-        self.useFixture(fixtures.MockPatchObject(stored.SiteImages, 'publish', lose))
+        self.useFixture(fixtures.MockPatchObject(site_images.SiteImages, 'publish', lose))
         self.refused(self.ensure)
         with self.site() as site:
             self.assertEqual(self.names(), {site.find(self.wanted()).name})
@@ -417,8 +419,8 @@ class LifeTest(SiteTestCase):
         self.assertIn('WARNING Unused site images could not be removed', self.log)
 
     def test_image_is_made_beforehand_without_a_file_in_novas_cache(self):
-        self.assertTrue(self.rbd.cache(self.context, self.image, None))
-        self.assertFalse(self.rbd.cache(self.context, self.image, None))
+        self.assertTrue(self.image_cache.copy_or_make_site_image(self.context, self.image, None))
+        self.assertFalse(self.image_cache.copy_or_make_site_image(self.context, self.image, None))
         self.assertEqual(1, len(self.fetched))
         self.assertFalse(os.path.exists(os.path.join(self.folder, '_base')))
 
@@ -487,7 +489,7 @@ class BackendTest(SiteTestCase):
     def test_site_image_is_not_cached_for_a_user_who_may_not_download(self):
         self.forbid_downloads()
         self.assertIn('does not let this user download it',
-                      self.refused(self.rbd.cache, self.context, self.image, None))
+                      self.refused(self.image_cache.copy_or_make_site_image, self.context, self.image, None))
 
     def test_host_with_a_base_file_waits_for_another_host_as_long_as_for_a_turn(self):
         seen = []
