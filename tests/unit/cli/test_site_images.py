@@ -4,9 +4,7 @@
 import contextlib
 import io
 import json
-import sys
 import time
-from unittest import mock
 
 import testtools
 
@@ -16,6 +14,7 @@ from multistore_hooks.ceph import site_images
 from multistore_hooks.cli import main
 from tests import clock
 from tests import fake_rbd
+from tests.unit import modules
 
 IMAGE = '11111111-1111-1111-1111-111111111111'
 
@@ -27,9 +26,7 @@ class SiteImageCommandTest(testtools.TestCase):
         self.ceph = fake_rbd.ceph(clock.Clock())
         access = cluster.Access(self.ceph.rados, self.ceph.rbd, None, None, cluster.call_natively)
         self.images = site_images.SiteImages(cluster.Cluster(access), access, 'vms')
-        modules = mock.patch.dict(sys.modules, rados=self.ceph.rados, rbd=self.ceph.rbd)
-        modules.start()
-        self.addCleanup(modules.stop)
+        self.useFixture(modules.Modules(rados=self.ceph.rados, rbd=self.ceph.rbd))
 
     def make(self, published=True, created=None):
         name = site_image_record.new_name(IMAGE)
@@ -84,7 +81,7 @@ class SiteImageCommandTest(testtools.TestCase):
         self.assertEqual((2, 1), (code, len(err.splitlines())), err)
 
     def test_missing_modules_are_named(self):
-        with mock.patch.dict(sys.modules, rados=None):
+        with modules.Modules(rados=None):
             code, _out, err = self.run_command('list')
         self.assertEqual(2, code)
         self.assertIn('python3-rados', err)

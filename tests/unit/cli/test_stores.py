@@ -5,7 +5,6 @@ import contextlib
 import io
 import json
 import os
-import sys
 from unittest import mock
 
 import fixtures
@@ -31,6 +30,7 @@ from tests import contract
 from tests import fake_glance
 from tests import fake_rbd
 from tests.unit.cli import image_base
+from tests.unit import modules
 from tests.unit.stores import fakes
 
 
@@ -539,7 +539,7 @@ class ReachTest(testtools.TestCase):
         self.refused('a=%s' % __file__, 'add ,pool=POOL')
 
     def test_without_the_bindings_of_ceph(self):
-        with mock.patch.dict(sys.modules, {'rados': None}):
+        with modules.Modules(rados=None):
             self.refused('a=%s,pool=p' % __file__, 'the Python bindings of Ceph are missing')
 
     def test_directory(self):

@@ -7,7 +7,6 @@ tests, which run the same seam with the real Nova.
 
 import sys
 import types
-from unittest import mock
 
 import fixtures
 import glanceclient.exc
@@ -15,6 +14,7 @@ from oslo_config import cfg
 
 from tests import contract
 from tests import fake_glance
+from tests.unit import modules
 
 FSID = 'the-cluster'
 
@@ -98,12 +98,7 @@ class Cloud(fixtures.Fixture):
         self.auth = types.SimpleNamespace(get_headers=lambda session: {})
 
     def _setUp(self):
-        patcher = mock.patch.dict(sys.modules)
-        patcher.start()
-        self.addCleanup(patcher.stop)
-        for name in [name for name in sys.modules
-                     if name.split('.')[0] == 'nova' or name.startswith('multistore_hooks.nova')]:
-            del sys.modules[name]
+        modules.remove(self, lambda name: (name + '.').startswith(('nova.', 'multistore_hooks.nova.')))
         self.conf = self._conf()
         self.exception = self._module('nova.exception', **_exceptions())
         self._module('nova.conf', CONF=self.conf)

@@ -3,8 +3,6 @@
 
 import os
 import re
-import sys
-from unittest import mock
 
 import ddt
 
@@ -14,6 +12,7 @@ from multistore_hooks.stores import rules
 from multistore_hooks.stores import rules_file
 from multistore_hooks.stores import units
 from tests import documentation
+from tests.unit import modules
 from tests.unit.stores import base
 
 EXAMPLES = os.path.join(documentation.ROOT, 'etc', 'multistore-hooks', 'rules')
@@ -93,7 +92,7 @@ class WrongFileTest(base.RulesTestCase):
                          str(error))
 
     def test_without_jsonschema_one_line_names_the_extra(self):
-        with mock.patch.dict(sys.modules, {'jsonschema': None}):
+        with modules.Modules(jsonschema=None):
             error = self.assertRaises(rules_file.NoJsonSchema, self.load, 'rules: []')
         self.assertIn("install the extra 'stores' of multistore-hooks", str(error))
         self.assertEqual(1, len(str(error).splitlines()))
