@@ -19,7 +19,7 @@ from typing import Tuple
 
 from oslo_log import log as logging
 
-from multistore_hooks.ceph import site_images
+from multistore_hooks.ceph import site_image_record
 from multistore_hooks.glance_api import api
 from multistore_hooks.stores import evict
 from multistore_hooks.stores import glance
@@ -70,7 +70,7 @@ class DataRemover:
         :raises SightingsError: it cannot be remembered
         """
         if not _UUID.match(name):
-            what = 'a site image' if site_images.image_of(name) is not None else 'no image of Glance'
+            what = 'a site image' if site_image_record.image_of(name) is not None else 'no image of Glance'
             return evict.Outcome(evict.REFUSED, 'by its name it is %s' % what)
         try:
             if dry_run:

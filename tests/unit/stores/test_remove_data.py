@@ -7,7 +7,7 @@ import os
 import fixtures
 
 from multistore_hooks.ceph import cluster
-from multistore_hooks.ceph import site_images
+from multistore_hooks.ceph import site_image_record
 from multistore_hooks.stores import evict
 from multistore_hooks.stores import glance
 from multistore_hooks.stores import lock
@@ -139,7 +139,7 @@ class RemoveTest(RemoveTestCase):
         self.stays('1 clones use it')
 
     def test_what_is_no_image_of_glance_stays(self):
-        for name in ('volume-1', site_images.new_name(ORPHAN)):
+        for name in ('volume-1', site_image_record.new_name(ORPHAN)):
             self.hold(name)
             self.assertEqual(evict.REFUSED, self.remove(name).state)
 
