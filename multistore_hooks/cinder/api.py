@@ -25,7 +25,6 @@ from oslo_utils import uuidutils
 from multistore_hooks.cinder import image_client
 from multistore_hooks.cinder import upload_request
 from multistore_hooks import exceptions
-from multistore_hooks.glance_api.api import NotFound
 from multistore_hooks.i18n import _
 from multistore_hooks.upload import placements
 
@@ -62,12 +61,14 @@ class API(api.API):
         """
         # An id of our own, by which the record is found if Glance's response is lost.
         image_id = uuidutils.generate_uuid()
+        checked = False
         try:
             self._check(context, volume, metadata)
+            checked = True
             return super().copy_volume_to_image(context, volume, dict(metadata, id=image_id), force)
         except Exception:
             with excutils.save_and_reraise_exception():
-                _delete_unused_key(context, self.key_manager, metadata, image_id)
+                _delete_unused_key(context, self.key_manager, metadata, image_id if checked else None)
 
     def _check(self, context: Any, volume: Any, metadata: Any) -> None:
         if (metadata.get('container_format') == 'compressed'
@@ -101,23 +102,22 @@ def _check_store(context: Any, named: placements.StoreRef, named_by: str) -> Non
         raise StoreNotUsableForUser(**dict(error.kwargs, named_by=named_by)) from error
 
 
-def _delete_unused_key(context: Any, key_manager: Any, metadata: Any, image_id: str) -> None:
+def _delete_unused_key(context: Any, key_manager: Any, metadata: Any, image_id: Optional[str]) -> None:
     """Delete the copy of a volume's encryption key that was made for an image, if there is no such image.
 
     Glance deletes it with the image; without an image nobody would. While Glance does not say that there
     is none, the key stays: the image may have it.
+
+    :param image_id: None if no image was requested.
     """
     key = metadata.get('cinder_encryption_key_id')
     if not key:
         return
     try:
-        image_client.images_for(context).image(image_id)
-    except NotFound:
-        why = _delete_key(context, key_manager, key)
+        absent = image_id is None or image_client.images_for(context).is_absent(image_id)
+        why = _delete_key(context, key_manager, key) if absent else 'the image exists'
     except Exception as error:
         why = error
-    else:
-        why = 'the image exists'
     if why:
         LOG.warning('The encryption key %(key)s, which was made for the new image %(image)s, was not '
                     'deleted: %(why)s', {'key': key, 'image': image_id, 'why': why})

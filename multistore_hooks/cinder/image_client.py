@@ -180,6 +180,19 @@ class CinderImages(client.ClientImages):
             LOG.error('The record of image %(image)s, which got no data, could not be deleted (%(error)s): '
                       'delete it by hand.', {'image': image_id, 'error': error})
 
+    def is_absent(self, image_id: str) -> bool:
+        """Return whether there is no such image, for SETTLE_SECONDS: a replica may lag behind its creation.
+
+        :raises Exception: Glance's or Cinder's; it is not known.
+        """
+        for _waited in backoff.polls(SETTLE_SECONDS, LONGEST_WAIT, clock=self._clock):
+            try:
+                self.image(image_id)
+            except api.NotFound:
+                continue
+            return False
+        return True
+
     def _patch(self, image_id: str, change: Dict[str, Any], run: client.Run) -> None:
         self.request('update', 'patch', '/v2/images/%s' % image_id, json.dumps([change]),
                      {'Content-Type': _PATCH}, run=run)

@@ -154,6 +154,16 @@ class UploadTest(base.TestCase):
         self.assertIn('WARNING The encryption key key, which was made for the new image %s, was not deleted: '
                       'the image exists' % image, self.log)
 
+    def test_the_key_stays_where_a_replica_shows_the_image_a_moment_later(self):
+        self.records = Records(self.glance, lost=ValueError('lost'), blind=ValueError('no connection'))
+        self.glance.faults.append(fake_glance.Fault('GET', '/v2/images/[^/]+', 404, times=2))
+        self.assertRaises(ValueError, self.upload)
+        self.assertEqual((1, []), (len(self.glance.images), self.keys.deleted))
+
+    def test_the_key_of_an_upload_that_was_never_requested_is_deleted_at_once(self):
+        self.assertRaises(exceptions.StoreNotUsable, self.upload, base.Volume.naming('web'))
+        self.assertEqual((['key'], 0), (self.keys.deleted, self.clock.now))
+
     def test_the_key_stays_while_glance_does_not_say_that_there_is_no_image(self):
         self.records = Records(self.glance, refused=ValueError('403'))
         self.glance.faults.append(fake_glance.Fault('GET', '/v2/images/[^/]+', 500))
