@@ -62,17 +62,20 @@ class Cloud:
 
     # ---- coming up -------------------------------------------------------------------------
 
-    def up(self, stage: typing.Callable[[str], typing.ContextManager[typing.Any]]) -> None:
-        """Bring all of it up, as stock as its releases are.
+    def up(self, stage: typing.Callable[[str], typing.ContextManager[typing.Any]], mode: Mode) -> None:
+        """Bring all of it up.
 
         :param stage: makes a context that tells what is being done
+        :param mode: stock as its releases are, or with hooks from the beginning
         """
         guest.make_image(self.raw, IMAGE_SIZE)
         guest.make_qcow2(self.raw, self.qcow2)
         # One whose copy takes long enough for something to happen meanwhile.
         shutil.copyfile(self.raw, self.big)
         os.truncate(self.big, BIG_SIZE)
-        self._configure(STOCK)
+        self.mode = mode
+        self._install(mode)
+        self._configure(mode)
         with stage('Ceph, RabbitMQ, MariaDB, Keystone'):
             with concurrent.futures.ThreadPoolExecutor(3) as pool:
                 below = [pool.submit(self._clusters), pool.submit(self.rabbitmq.start),
@@ -86,9 +89,10 @@ class Cloud:
         with stage('Glance, Placement, Nova, Cinder, libvirt'):
             self.services.start('neutron', 'placement', 'glance', 'nova-conductor')
             self.hosts.make(self.clusters)
-            self.hosts.configure({})
+            self.hosts.configure(hooks.NOVA if mode.services else {})
             self.services.start('nova-scheduler', 'nova', 'cinder', 'cinder-scheduler',
                                 'cinder-volume')
+            self._check_filter(mode.filter)
             self.start_computes()
             self._fill()
 
@@ -149,11 +153,7 @@ class Cloud:
 
     def switch(self, mode: Mode) -> None:
         """Have these hooks and no others: configure, and restart what read its configuration."""
-        if mode != STOCK and not self._installed:
-            hooks.install(self.paths, self.running)
-            self._installed = True
-        if mode.services:
-            hooks.patch_nova(self.paths, self.running)
+        self._install(mode)
         before, self.mode = self.mode, mode
         self._configure(mode)
         names = ['glance'] if mode.filter != before.filter else []
@@ -168,6 +168,13 @@ class Cloud:
             self.start_computes()
             self._wait_for_reports(reports, {'cinder@' + site.name: 'cinder-volume'
                                              for site in sites.SITES})
+
+    def _install(self, mode: Mode) -> None:
+        if mode != STOCK and not self._installed:
+            hooks.install(self.paths, self.running)
+            self._installed = True
+        if mode.services:
+            hooks.patch_nova(self.paths, self.running)
 
     def _check_filter(self, wanted: bool) -> None:
         """Look as an operator does whether the filter is at work."""

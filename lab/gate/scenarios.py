@@ -51,7 +51,7 @@ def run(cloud: Cloud, sheet: typing.Any,
                    if number in chosen and runs(number, mode, cloud.release)]
         if not numbers:
             continue
-        if mode != STOCK:
+        if mode != cloud.mode:
             with stage('switching to %s' % mode.name):
                 cloud.switch(mode)
         for number in numbers:

@@ -32,7 +32,7 @@ def main(work: str, venv: str) -> int:
     cloud = Cloud(config.Paths(work, venv), cache, release)
     sheet = table.Sheet(cloud)
     try:
-        cloud.up(stage)
+        cloud.up(stage, scenarios.modes()[0])
         scenarios.run(cloud, sheet, stage)
     except LabError as error:
         print('gate: %s' % error, file=sys.stderr)
