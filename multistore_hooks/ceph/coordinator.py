@@ -31,11 +31,13 @@ class CephCoordinator(coordinator.Coordinator):
     :param lock_pool: the service's own pool.
     :param image_pool: the pool of the Glance store in the same cluster.
     :param clock: has ``monotonic()`` and ``time()``.
+    :param claim: the lock of whatever brings the image to this site; None: nothing but copies does.
     """
 
     def __init__(self, site: cluster.Cluster, lock_pool: str, image_pool: str, image_id: str, store: str,
-                 clock: Any = time) -> None:
-        self._site, self._clock = site, clock
+                 clock: Any = time, claim: Optional[site_lock.SiteLock] = None) -> None:
+        self._site, self._clock, self._claim = site, clock, claim
+        self._claims, self._next_claim = False, 0.0
         self._image_pool, self._image_id = image_pool, image_id
         self._lock = site_lock.SiteLock(site, lock_pool, 'copy.%s.%s' % (image_id, store), clock)
         self._leads = False
@@ -86,7 +88,21 @@ class CephCoordinator(coordinator.Coordinator):
         else:
             self._failing_since = None
         self._next_try = now + (site_lock.RENEW_EVERY if self._leads else TRY_EVERY)
+        if self._leads and self._claims:
+            self.claim()
         return self._leads
+
+    def claim(self) -> bool:
+        now = self._clock.monotonic()
+        if self._claim is None or self._claims and now < self._next_claim:
+            return True
+        try:
+            self._claims = self._claim.acquire()
+        except cluster.ClusterError as error:
+            LOG.debug('No lock on %(lock)s: %(error)s', {'lock': self._claim.object, 'error': error})
+            return True  # as without the cluster: better two ways than none
+        self._next_claim = now + site_lock.RENEW_EVERY
+        return self._claims
 
     def publish(self, status: coordinator.Status) -> None:
         try:
@@ -121,13 +137,23 @@ class CephCoordinator(coordinator.Coordinator):
             self._first_record = record.id if record else ''
         return record
 
+    def waive(self) -> None:
+        if self._claim is not None and self._claims:
+            self._release(self._claim)
+        self._claims = False
+
     def step_down(self) -> None:
+        self.waive()
+        self._release(self._lock)
+        self._leads, self._next_try = False, 0.0
+
+    @staticmethod
+    def _release(lock: site_lock.SiteLock) -> None:
         try:
-            self._lock.release()
+            lock.release()
         except cluster.ClusterError as error:
             LOG.debug('The lock %(lock)s ends with its lease: %(error)s',
-                      {'lock': self._lock.object, 'error': error})
-        self._leads, self._next_try = False, 0.0
+                      {'lock': lock.object, 'error': error})
 
     def close(self) -> None:
         self._site.close()

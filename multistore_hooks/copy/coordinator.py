@@ -55,6 +55,16 @@ class Coordinator(abc.ABC):
         The leader has to call this more often than once in 15 seconds.
         """
 
+    def claim(self) -> bool:
+        """Claim, or keep, the right to have the image brought to this site; only the leader does.
+
+        :returns: False: another host brings it in a way of its own, and no copy shall be requested meanwhile.
+        """
+        return True
+
+    def waive(self) -> None:
+        """Give that right up while the store waits for its turn."""
+
     @abc.abstractmethod
     def publish(self, status: Status) -> None:
         """Say how things are; only the leader does."""

@@ -132,11 +132,13 @@ class Leader:
         if self._stores is None and step in (decision.Step.TURN, decision.Step.REQUEST):
             self._stores = self._request.check(self._image)
         if step is decision.Step.TURN:
+            self._coordinator.waive()
             self._timer.waits_for_turn()
             self._publish(coordination.State.TURN)
         elif step is not decision.Step.REQUEST:
             self._timer.waits_for_copy()
             self._publish(coordination.State.COPYING)
+            self._coordinator.claim()
         if step is decision.Step.REQUEST:
             self._ask()
         elif step is decision.Step.APPEARS:
@@ -158,6 +160,8 @@ class Leader:
                 or 'it accepted the copy, and did not make it%s' % request.says(self._request.newest_task())))
         if self._is_obstructed() or not self._coordinator.try_lead():
             return
+        if not self._coordinator.claim():
+            raise self._request.failed('another host of this site makes a site image of it')
         if not self._busy:
             LOG.info('Asking Glance to copy image %(image)s to the store %(store)s.',
                      {'image': self._job.image_id, 'store': self._job.store})
@@ -190,6 +194,8 @@ class Leader:
         elif answer is request.Answer.AWAY:
             self._in_trouble(self._request.refusal)
         self._busy = self._busy + 1 if answer is request.Answer.BUSY else 0
+        if self._busy:
+            self._coordinator.waive()
         if self._busy > 1:
             self._timer.waits_for_turn()
             self._publish(coordination.State.TURN)
@@ -198,6 +204,8 @@ class Leader:
         """Request the copy although an import holds the image: it may have been left by a killed Glance."""
         held_by = self._image and self._image.import_task
         self._watch.probed(self._clock.monotonic())
+        if not self._coordinator.claim():
+            return  # this site makes its own
         try:
             answer = self._request.send()
         except exceptions.CopyFailed as error:
@@ -209,6 +217,8 @@ class Leader:
             LOG.info('Glance accepted a copy of image %(image)s: its task %(task)s does not hold the lock '
                      'any more.', {'image': self._job.image_id, 'task': held_by})
             self._digest(answer)
+        elif self._timer.in_turn:
+            self._coordinator.waive()
 
     def _pause_for(self, step: Optional[decision.Step]) -> float:
         """Return the seconds until the next poll."""

@@ -168,3 +168,59 @@ class CoordinatorTest(test_site_lock.CephTestCase):
         host.step_down()
         host.close()
         self.assertEqual(0, self.ceph.connections)
+
+
+class ClaimTest(test_site_lock.CephTestCase):
+    """One host of a site at a time brings an image there, by a copy or in another way."""
+
+    def claim(self):
+        return site_lock.SiteLock(self.site(), 'vms', 'site_image.i', self.clock)
+
+    def host(self, store='dcn1'):
+        return coordinator.CephCoordinator(self.site(), 'vms', 'images', 'i', store, self.clock, self.claim())
+
+    def test_another_way_and_a_copy_exclude_each_other(self):
+        other, host = self.claim(), self.host()
+        self.assertTrue(other.acquire())
+        self.assertEqual((True, False), (host.try_lead(), host.claim()))
+        other.release()
+        self.assertEqual((True, False), (host.claim(), other.acquire()))
+        host.waive()
+        self.assertTrue(other.acquire())
+
+    def test_leader_that_steps_down_leaves_no_claim(self):
+        host = self.host()
+        host.try_lead()
+        host.claim()
+        host.step_down()
+        self.assertTrue(self.claim().acquire())
+
+    def test_claim_lasts_while_its_holder_leads_and_ends_with_its_lease_when_it_died(self):
+        host, other = self.host(), self.claim()
+        host.try_lead()
+        host.claim()
+        for _unused in range(3 * site_lock.LEASE):
+            self.clock.sleep(1)
+            self.assertTrue(host.try_lead())
+            self.assertFalse(other.acquire())
+        self.clock.sleep(site_lock.LEASE)
+        self.assertTrue(other.acquire())
+
+    def test_one_that_waives_what_it_does_not_hold_takes_nothing_from_another(self):
+        holder, host = self.host('ssd'), self.host('hdd')
+        holder.claim()
+        self.assertFalse(host.claim())
+        host.waive()
+        host.step_down()
+        self.assertFalse(self.claim().acquire())
+
+    def test_cluster_that_is_away_does_not_keep_anybody_from_a_copy(self):
+        host = self.host()
+        self.ceph.away = True
+        self.assertTrue(host.claim())
+
+    def test_where_nothing_but_copies_is_made_there_is_no_claim(self):
+        host = coordinator.CephCoordinator(self.site(), 'vms', 'images', 'i', 'dcn1', self.clock)
+        self.assertTrue(host.claim())
+        host.waive()
+        self.assertEqual({}, self.ceph.locks)

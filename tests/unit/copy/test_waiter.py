@@ -45,6 +45,7 @@ class Site(coordinator.Coordinator):
 
     def __init__(self, leads=True, held=False):
         self.leads, self.held, self.resigned = leads, held, False
+        self.claimable, self.claims = True, []
         self.published, self.seen, self.in_the_way = [], None, ''
 
     def image_present(self):
@@ -55,6 +56,13 @@ class Site(coordinator.Coordinator):
 
     def try_lead(self):
         return self.leads
+
+    def claim(self):
+        self.claims.append('claim')
+        return self.claimable
+
+    def waive(self):
+        self.claims.append('waive')
 
     def publish(self, status):
         self.published.append(status)
@@ -80,7 +88,7 @@ class Unreachable:
         raise OSError('no route to host')
 
 
-class CopyTest(base.FakeGlanceTestCase):
+class CopyTestCase(base.FakeGlanceTestCase):
 
     stores = {'file1': fake_glance.FILE, 'dcn1': fake_glance.FILE,
               'dcn10': fake_glance.FILE, 'broken': fake_glance.FULL}
@@ -108,6 +116,9 @@ class CopyTest(base.FakeGlanceTestCase):
 
     def asks(self):
         return len(self.glance.requests('POST', '/import'))
+
+
+class CopyTest(CopyTestCase):
 
     def test_image_that_is_there_costs_one_request(self):
         self.assertFalse(self.copy('file1'))
@@ -492,3 +503,35 @@ class CopyTest(base.FakeGlanceTestCase):
         site = Site()
         self.fail(store='nope', site=site)
         self.assertTrue(site.resigned)
+
+
+class ClaimTest(CopyTestCase):
+    """Whoever brings the image to the site holds a claim: a copy is one way, a site image another."""
+
+    def test_no_copy_is_requested_while_the_site_makes_its_own(self):
+        site = Site()
+        site.claimable = False
+        self.assertIn('another host of this site makes a site image', self.fail(site=site))
+        self.assertEqual((0, State.FAILED), (self.asks(), site.published[-1].state))
+
+    def test_claim_is_kept_while_a_copy_runs_whoever_requested_it(self):
+        self.images(contract.ADMIN).copy(self.image_id, ['dcn1'])
+        self.clock.at(30, self.glance.finish_copies)
+        site = Site()
+        self.assertTrue(self.copy(site=site))
+        self.assertEqual({'claim'}, set(site.claims))
+
+    def test_a_store_that_waits_for_its_turn_claims_nothing(self):
+        self.images(contract.ADMIN).copy(self.image_id, ['dcn10'])
+        site = Site()
+        self.fail(site=site, turn=200)
+        # Apart from the moment of a request that tests the other import.
+        self.assertEqual('waive', site.claims[-1])
+        self.assertNotIn('claim claim', ' '.join(site.claims))
+
+    def test_import_that_holds_the_image_is_not_tested_by_a_request_while_the_site_makes_its_own(self):
+        self.images(contract.ADMIN).copy(self.image_id, ['dcn10'])
+        site, before = Site(), self.asks()
+        site.claimable = False
+        self.fail(site=site, turn=200)
+        self.assertEqual(before, self.asks())
