@@ -50,7 +50,9 @@ def copy_or_make_site_image(context: Any, image_id: str, store: Optional[str]) -
     site_images.check_download(context, image_id)
     with site_images.Site(driver) as site:
         found = site.find(wanted)
-        site.touch(found or site.ensure(context, wanted))
+        made = found or site.ensure(context, wanted, site_copy.copy_seconds())
+        if made is not None:  # else a copy came first
+            site.touch(made)
         return found is None
 
 

@@ -142,11 +142,21 @@ class Rbd(imagebackend.Rbd):
                 except exception.ImageUnacceptable as error:
                     LOG.debug('%s', error)
             site_images.check_download(context, image_id)
-            # A host with a base file has another way.
-            patience = CONF.multistore_hooks.copy_turn_timeout if self._has_base else None
-            for _ in range(CLONE_TRIES):
-                if site.clone(wanted, site.ensure(context, wanted, patience), self.rbd_name):
-                    return None
+            return self._make_site_image(context, image_id, store, site, wanted)
+
+    def _make_site_image(self, context: Any, image_id: str, store: str, site: site_images.Site,
+                         wanted: site_images.Wanted) -> Any:
+        """Clone a site image that is made now, or the image's own copy if that comes first."""
+        has_another_way = self._has_base or site_copy.download_allowed()
+        if self._has_base:
+            site_images.make_apart(self.driver, context, wanted)
+        for _ in range(CLONE_TRIES):
+            made = site.ensure(context, wanted, site.patience(self._has_base), leads=not self._has_base,
+                               most_waiting=site_copy.most_waiting() if has_another_way else None)
+            if made is None:
+                return self._clone_what_is_here(context, image_id, store)
+            if site.clone(wanted, made, self.rbd_name):
+                return None
         raise exception.ImageUnacceptable(image_id=image_id,
                                           reason='its site image was removed again and again')
 

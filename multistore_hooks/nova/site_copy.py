@@ -12,6 +12,7 @@ from oslo_log import log as logging
 
 from multistore_hooks.ceph import cluster
 from multistore_hooks.ceph import coordinator
+from multistore_hooks.ceph import site_lock
 from multistore_hooks.copy import limits
 from multistore_hooks.copy import request
 from multistore_hooks.copy import single_flight
@@ -32,7 +33,8 @@ THREADED_BUILDS = 10
 
 rbd_utils = imagebackend.rbd_utils
 _flights = single_flight.SingleFlight()
-_slots = slots.Slots()
+#: Of boots that wait for an image, whichever way it comes.
+waiting_slots = slots.Slots()
 
 
 def ensure_in_store(context: Any, image_id: str, store: str, driver: Any, fallback: bool = True,
@@ -48,7 +50,7 @@ def ensure_in_store(context: Any, image_id: str, store: str, driver: Any, fallba
     """
     wait = wait_limits(fallback, turn_seconds)
     try:
-        with _slots.take(most_waiting() if fallback or turn_seconds is not None else None) as free:
+        with waiting_slots.take(most_waiting() if fallback or turn_seconds is not None else None) as free:
             if not free:
                 raise exceptions.CopyFailed(
                     image_id=image_id, store=store, why='half of the builds that this nova-compute runs at '
@@ -80,15 +82,26 @@ def _waiter(context: Any, image_id: str, store: str, driver: Any, wait: limits.L
     made = waiter.CopyWaiter(
         image_api.images_for(context, patience), image_api.images_for(privileged, patience),
         request.Job(image_id, store, '[libvirt] images_rbd_glance_store_name', requester(context)), wait,
-        coordinator.CephCoordinator(site(driver), driver.pool, CONF.multistore_hooks.glance_rbd_pool,
-                                    image_id, store, clock), clock)
+        _coordinator(image_id, store, driver, clock), clock)
     return made
+
+
+def _coordinator(image_id: str, store: str, driver: Any, clock: Any) -> coordinator.CephCoordinator:
+    own, pool = site(driver), CONF.multistore_hooks.glance_rbd_pool
+    claim = None
+    if CONF.multistore_hooks.site_images != options.OFF:
+        claim = site_lock.SiteLock(own, driver.pool, claim_name(image_id), clock)
+    return coordinator.CephCoordinator(own, driver.pool, pool, image_id, store, clock, claim)
+
+
+def claim_name(image_id: str) -> str:
+    """Return the name of the lock of whatever brings an image to this site: a copy, or a site image."""
+    return 'site_image.%s' % image_id
 
 
 def wait_limits(fallback: bool, turn_seconds: Optional[int] = None) -> limits.Limits:
     """Return the operator's limits; without another way the turn is waited for as long as the copy."""
-    # To Nova itself 0 means: without a limit.
-    copy = max(CONF.libvirt.images_rbd_glance_copy_timeout, 0) or limits.A_DAY
+    copy = copy_seconds()
     turn = CONF.multistore_hooks.copy_turn_timeout
     if turn_seconds is not None:
         turn = turn_seconds
@@ -96,6 +109,12 @@ def wait_limits(fallback: bool, turn_seconds: Optional[int] = None) -> limits.Li
         turn = max(turn, copy)
     return limits.Limits(copy=copy, turn=turn,
                          interval=CONF.libvirt.images_rbd_glance_copy_poll_interval)
+
+
+def copy_seconds() -> int:
+    """Return how long a copy may take, in seconds."""
+    # To Nova itself 0 means: without a limit.
+    return max(CONF.libvirt.images_rbd_glance_copy_timeout, 0) or limits.A_DAY
 
 
 def most_waiting() -> Optional[int]:

@@ -17,6 +17,7 @@ from typing import Iterator
 from typing import NamedTuple
 from typing import Optional
 from typing import Set
+from typing import Tuple
 
 from nova import conf
 from nova import exception
@@ -30,9 +31,9 @@ from multistore_hooks.ceph import site_image_cleanup
 from multistore_hooks.ceph import site_image_record
 from multistore_hooks.ceph import site_images
 from multistore_hooks.ceph import site_lock
-from multistore_hooks.copy import limits
 from multistore_hooks.glance_api import api
 from multistore_hooks.nova import image_api
+from multistore_hooks.nova import site_copy
 from multistore_hooks import options
 
 CONF = conf.CONF
@@ -44,6 +45,10 @@ rbd_utils = imagebackend.rbd_utils
 REQUEST_SECONDS = 30
 #: Seconds between two polls of a host that waits for another: at first, and at the longest.
 SHORTEST_WAIT, LONGEST_WAIT = 0.25, 2
+#: Seconds between two polls of an import that brings the image, at the longest.
+LONGEST_POLL = 15
+#: Seconds that a boot with another way waits for other hosts where the operator sets no limit.
+ANOTHER_WAY_SECONDS = 600
 #: Seconds between two records of the use of a site image by one host.
 TOUCH_EVERY = 300
 #: The folder for downloads, under ``instances_path``.
@@ -53,6 +58,8 @@ _ONE_BYTE = {'Range': 'bytes=0-0'}
 
 _touched: Dict[str, float] = {}
 _downloading: Set[str] = set()
+#: What threads of this process make, apart from boots.
+_made_apart: Set[Tuple[str, str]] = set()
 
 
 class Wanted(NamedTuple):
@@ -82,7 +89,7 @@ class Site:
     """
 
     def __init__(self, driver: Any, clock: Any = time) -> None:
-        self._driver, self._clock = driver, clock
+        self._driver, self._clock, self._started = driver, clock, clock.monotonic()
         access = cluster.Access(rbd_utils.rados, rbd_utils.rbd, driver.ceph_conf, driver.rbd_user,
                                 cluster.call_natively)
         self._cluster = cluster.Cluster(access)
@@ -137,33 +144,56 @@ class Site:
         else:
             _touched[site_image.name] = now
 
-    def ensure(self, context: Any, wanted: Wanted,
-               patience: Optional[int] = None) -> site_image_record.SiteImage:
+    def patience(self, has_base: bool) -> float:
+        """Return the seconds that are left to this boot to wait for other hosts.
+
+        What it has waited for a copy counts, unless there is no other way to the image.
+
+        :param has_base: an earlier download has left the image on this compute.
+        """
+        if has_base:
+            limit = min(CONF.multistore_hooks.copy_turn_timeout, site_copy.copy_seconds())
+        elif site_copy.download_allowed():
+            limit = CONF.libvirt.images_rbd_glance_copy_timeout or ANOTHER_WAY_SECONDS
+        else:
+            return float(site_copy.copy_seconds())
+        return float(max(limit - (self._clock.monotonic() - self._started), 0))
+
+    def ensure(self, context: Any, wanted: Wanted, limit: float, leads: bool = True,
+               most_waiting: Optional[int] = None) -> Optional[site_image_record.SiteImage]:
         """Return the site image for a boot; make it, or wait until another host of the site has made it.
 
-        :param patience: the seconds to wait for another host at most; None: as long as a copy may take.
+        :param limit: the seconds to wait for other hosts, and for an import to the store of this site.
+        :param leads: make it if no other host does; this takes as long as a download.
+        :param most_waiting: how many boots of this process may wait at once; None: any number.
+        :returns: None: the image itself has come to the store of this site meanwhile.
         :raises nova.exception.ImageUnacceptable: it cannot be made; Nova's own way is left.
         :raises nova.exception.ImageNotFound: the image was deleted.
         """
-        lock = site_lock.SiteLock(self._cluster, self._driver.pool, 'site_image.%s' % wanted.image_id,
+        lock = site_lock.SiteLock(self._cluster, self._driver.pool, site_copy.claim_name(wanted.image_id),
                                   self._clock)
-        # 0 means: without a limit.
-        longest = max(CONF.libvirt.images_rbd_glance_copy_timeout, 0) or limits.A_DAY
-        limit = longest if patience is None else min(patience, longest)
         first = self._outcome(lock, wanted)
-        for _waited in backoff.polls(limit, LONGEST_WAIT, SHORTEST_WAIT, self._clock):
-            found = self.find(wanted)
-            if found is not None:
-                return found
-            with _own_way(wanted.image_id, 'the hosts of the site cannot coordinate'):
-                leads = lock.acquire()
-            if leads:
-                return self._lead(context, wanted, lock, longest)
-            outcome = self._outcome(lock, wanted)
-            if outcome is not None and (first is None or outcome.id != first.id):
-                raise _unacceptable(wanted.image_id, 'another host could not make its site image: %s'
-                                    % outcome.content.get('reason'))
+        with contextlib.ExitStack() as slot:
+            for waited in backoff.polls(limit, LONGEST_WAIT, SHORTEST_WAIT, self._clock):
+                found = self.find(wanted)
+                if found is not None:
+                    return found
+                if leads and self._is_leader(lock, wanted):
+                    slot.close()
+                    return self._lead(context, wanted, lock, limit - waited)
+                outcome = self._outcome(lock, wanted)
+                if outcome is not None and (first is None or outcome.id != first.id):
+                    raise _unacceptable(wanted.image_id, 'another host could not make its site image: %s'
+                                        % outcome.content.get('reason'))
+                if not waited and not slot.enter_context(site_copy.waiting_slots.take(most_waiting)):
+                    raise _unacceptable(wanted.image_id, 'half of the builds that this nova-compute runs at '
+                                        'once (max_concurrent_builds) wait for images already')
         raise _unacceptable(wanted.image_id, 'no host made its site image within %d seconds' % limit)
+
+    @staticmethod
+    def _is_leader(lock: site_lock.SiteLock, wanted: Wanted) -> bool:
+        with _own_way(wanted.image_id, 'the hosts of the site cannot coordinate'):
+            return lock.acquire()
 
     @staticmethod
     def _outcome(lock: site_lock.SiteLock, wanted: Wanted) -> Optional[site_lock.Record]:
@@ -175,15 +205,19 @@ class Site:
         return record
 
     def _lead(self, context: Any, wanted: Wanted, lock: site_lock.SiteLock,
-              limit: float) -> site_image_record.SiteImage:
+              left: float) -> Optional[site_image_record.SiteImage]:
         """Make the site image while the lock is renewed; let the followers know if that fails.
 
-        :param limit: the seconds after which another host may take the lead: a download can hang.
+        :param left: the seconds for which an import to the store of this site is waited for.
         """
         try:
-            with lock.kept(_start, limit) as keeper:
-                # Another host may have published it just before it let the lock go.
-                return self.find(wanted) or self._make(context, wanted, keeper)
+            # Another host may have published it just before it let the lock go.
+            found = self.find(wanted)
+            if found is None and self._was_copied(context, wanted, lock, left):
+                return None
+            # After the limit another host may take the lead: a download can hang.
+            with lock.kept(_start, site_copy.copy_seconds()) as keeper:
+                return found or self._make(context, wanted, keeper)
         except (exception.ImageNotFound, exception.ImageNotAuthorized, exception.Forbidden):
             raise  # other users may see it, and have it downloaded
         except Exception as error:
@@ -196,6 +230,32 @@ class Site:
         finally:
             with contextlib.suppress(cluster.ClusterError):
                 lock.release()
+
+    def _was_copied(self, context: Any, wanted: Wanted, lock: site_lock.SiteLock, limit: float) -> bool:
+        """Return whether the image has come to the store of this site; wait for an import that brings it.
+
+        One crossing of the WAN is enough; an import can be another site's, or an administrator's.
+        """
+        store = CONF.libvirt.images_rbd_glance_store_name
+        if not store or wanted.record.is_in(store) or wanted.record.record.get('disk_format') != 'raw':
+            return False  # if it is listed already, it could not be cloned
+        images = image_api.images_for(context, lambda: REQUEST_SECONDS)
+        with lock.kept(_start, limit + REQUEST_SECONDS):
+            for waited in backoff.polls(limit, LONGEST_POLL, clock=self._clock):
+                try:
+                    image = images.image(wanted.image_id)
+                except Exception as error:  # Glance's or Keystone's: the download will show
+                    LOG.debug('Image %(image)s cannot be polled: %(error)s',
+                              {'image': wanted.image_id, 'error': error})
+                    return False
+                if image.is_in(store):
+                    return True
+                if store not in image.importing_to or not image.import_task:
+                    return False
+                if not waited:
+                    LOG.info('Image %(image)s is being imported to the store %(store)s: waiting for that.',
+                             {'image': wanted.image_id, 'store': store})
+        return False
 
     def _make(self, context: Any, wanted: Wanted, keeper: site_lock.Keeper) -> site_image_record.SiteImage:
         name = site_image_record.new_name(wanted.image_id)
@@ -353,3 +413,26 @@ def _unacceptable(image_id: str, reason: str) -> Exception:
 def _start(function: Any) -> None:
     # A green thread where Nova has patched the standard library.
     threading.Thread(target=function, name='site image', daemon=True).start()
+
+
+def make_apart(driver: Any, context: Any, wanted: Wanted, clock: Any = time) -> None:
+    """Make a site image in a thread, unless one does so already; what comes of it is in the log.
+
+    For a boot that has another way at hand, and need not wait as long as a download takes.
+    """
+    key = (wanted.image_id, wanted.requirement.digest)
+    if key in _made_apart:
+        return
+    _made_apart.add(key)
+
+    def make() -> None:
+        try:
+            with Site(driver, clock) as site:
+                site.ensure(context, wanted, site.patience(has_base=False))
+        except Exception as error:  # of many kinds; the boot has another way
+            LOG.debug('No site image of %(image)s was made apart: %(error)s',
+                      {'image': wanted.image_id, 'error': error})
+        finally:
+            _made_apart.discard(key)
+
+    _start(make)

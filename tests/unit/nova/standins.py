@@ -133,7 +133,8 @@ class Cloud(fixtures.Fixture):
                             cfg.IntOpt('remove_unused_original_minimum_age_seconds', default=86400)],
                            group='image_cache')
         conf.register_opts([cfg.StrOpt('instances_path'), cfg.StrOpt('host', default='compute'),
-                            cfg.BoolOpt('force_raw_images', default=True)])
+                            cfg.BoolOpt('force_raw_images', default=True),
+                            cfg.IntOpt('max_concurrent_builds', default=10)])
         conf.register_opts([cfg.BoolOpt('never_download_image_if_on_rbd', default=False)],
                            group='workarounds')
         conf([])

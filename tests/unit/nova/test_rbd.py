@@ -85,7 +85,6 @@ class RbdTestCase(base.FakeGlanceTestCase):
         from multistore_hooks import options
         self.rbd, self.site_copy = rbd, site_copy
         options.register_nova_opts(self.cloud.conf)
-        self.cloud.conf.register_opt(options.cfg.IntOpt('max_concurrent_builds', default=10))
         self.set(images_rbd_glance_store_name='dcn1')
         ensure = site_copy.ensure_in_store
         self.useFixture(base.fixtures.MockPatchObject(
@@ -329,7 +328,7 @@ class LimitsTest(RbdTestCase):
     def test_half_of_the_builds_may_wait_and_the_rest_goes_on_at_once(self):
         most = self.site_copy.most_waiting()
         self.assertEqual(5, most)
-        taken = [self.site_copy._slots.take(most) for _unused in range(most)]
+        taken = [self.site_copy.waiting_slots.take(most) for _unused in range(most)]
         self.assertEqual([True] * most, [one.__enter__() for one in taken])
         self.assertEqual(('flat', 0, 0), (self.boot(), self.asks(), self.clock.now))
         self.assertIn('half of the builds that this nova-compute runs at once', self.log)
@@ -341,7 +340,7 @@ class LimitsTest(RbdTestCase):
 
     def test_where_no_download_is_allowed_all_may_wait(self):
         self.set('workarounds', never_download_image_if_on_rbd=True)
-        taken = [self.site_copy._slots.take(5) for _unused in range(5)]
+        taken = [self.site_copy.waiting_slots.take(5) for _unused in range(5)]
         for one in taken:
             one.__enter__()
         self.clock.at(5, self.finish)
