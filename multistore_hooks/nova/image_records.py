@@ -44,6 +44,7 @@ def raw_image(context: Any, image_id: str, patient: bool) -> Optional[api.Image]
     """Return an image, or None if it cannot be cloned wherever it is: an ISO could be copied in vain.
 
     :param patient: wait for a Glance that cannot be reached.
+    :raises GlanceError: it was still unreachable; only if patient.
     """
     images = image_api.images_for(context, lambda: site_copy.REQUEST_SECONDS)
 
@@ -53,6 +54,8 @@ def raw_image(context: Any, image_id: str, patient: bool) -> Optional[api.Image]
     try:
         image = until_reached(image_id, request) if patient else request()
     except api.GlanceError as error:
+        if patient and api.is_away(error):
+            raise
         LOG.debug('Glance does not show the image %(image)s: %(error)s', {'image': image_id, 'error': error})
         return None
     return image if image.record.get('disk_format') == 'raw' else None

@@ -23,6 +23,19 @@ rbd_utils = imagebackend.rbd_utils
 _warned: Set[str] = set()
 
 
+def location_in(driver: Any, image: api.Image, store: str) -> Any:
+    """Return the location of an image in the local store, or None if no copy can be cloned there.
+
+    :param driver: Nova's RBDDriver of this compute's cluster.
+    """
+    pool = CONF.multistore_hooks.glance_rbd_pool
+    # A record of an older Glance may not say which store a location is in.
+    for url in (image.url_in(store), _url(driver, pool, image.id)):
+        if url.startswith('rbd://') and _is_cloneable(driver, url, image):
+            return {'url': url}
+    return None
+
+
 def hidden_location(context: Any, driver: Any, image: api.Image) -> Any:
     """Return a location in this cluster that image records do not show (OSSN-0065), or None.
 
@@ -38,11 +51,14 @@ def hidden_location(context: Any, driver: Any, image: api.Image) -> Any:
 
 def _hidden_urls(context: Any, driver: Any, image_id: str) -> Iterator[str]:
     """Yield where the image may be: the cluster itself can show it sooner than Glance."""
-    yield 'rbd://%s/%s/%s/%s' % (driver.get_fsid(), CONF.multistore_hooks.glance_rbd_pool, image_id,
-                                 coordinator.SNAPSHOT)
+    yield _url(driver, CONF.multistore_hooks.glance_rbd_pool, image_id)
     for url in image_records.locations(context, image_id):
         if url.startswith('rbd://'):  # of others Nova logs all, and some hold passwords
             yield url
+
+
+def _url(driver: Any, pool: str, image_id: str) -> str:
+    return 'rbd://%s/%s/%s/%s' % (driver.get_fsid(), pool, image_id, coordinator.SNAPSHOT)
 
 
 def _is_cloneable(driver: Any, url: str, image: api.Image) -> bool:

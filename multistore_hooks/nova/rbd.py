@@ -4,6 +4,7 @@
 With ``[libvirt] images_rbd_glance_store_name`` unset it is Nova's own, in every release.
 """
 
+import contextlib
 import inspect
 import os
 from typing import Any
@@ -27,6 +28,8 @@ LOG = logging.getLogger(__name__)
 
 #: One as it is, one after the copy, and one more: Glance's own race can undo a copy.
 CLONE_TRIES = 3
+#: The status of an image whose data Glance deletes.
+GOING = ('pending_delete', 'deleted')
 
 rbd_utils = imagebackend.rbd_utils
 # Train and Ussuri do not copy at all; what Victoria and later do is ours to do.
@@ -80,10 +83,25 @@ class Rbd(imagebackend.Rbd):
 
     def _clone_from_store(self, context: Any, image_id: str, store: str,
                           turn_seconds: Optional[int] = None) -> Any:
-        """Clone an image, after Glance has copied it to the store if need be."""
+        """Clone an image from the local store, after Glance has copied it there if need be.
+
+        If it cannot be had there, a copy in another store of this cluster will do.
+        """
+        try:
+            return self._copy_and_clone(context, image_id, store, turn_seconds)
+        except exception.ImageUnacceptable:
+            with contextlib.suppress(exception.ImageUnacceptable):
+                made = self._clone_what_is_here(context, image_id, store, patient=False)
+                LOG.info('Image %(image)s is not in the store %(store)s: the disk %(disk)s is a clone of its '
+                         'copy in another store of this cluster.',
+                         {'image': image_id, 'store': store, 'disk': self.rbd_name})
+                return made
+            raise
+
+    def _copy_and_clone(self, context: Any, image_id: str, store: str, turn_seconds: Optional[int]) -> Any:
         for number in range(CLONE_TRIES):
             try:
-                return self._clone_what_is_here(context, image_id, store)
+                return self._clone_what_is_here(context, image_id, store, elsewhere=False)
             except exception.ImageUnacceptable:
                 image = image_records.raw_image(context, image_id, patient=True)
                 if image is None:
@@ -99,25 +117,52 @@ class Rbd(imagebackend.Rbd):
                                           turn_seconds=turn_seconds)
         raise AssertionError('the last try ends the loop')
 
-    def _clone_what_is_here(self, context: Any, image_id: str, store: str) -> Any:
-        """Clone the image's own copy in this cluster.
+    def _clone_what_is_here(self, context: Any, image_id: str, store: str, elsewhere: bool = True,
+                            patient: bool = True) -> Any:
+        """Clone the image's own copy in this cluster: that in the local store if there is one.
 
+        :param elsewhere: a copy in another store of this cluster will do.
+        :param patient: wait for a Glance that cannot be reached.
         :raises nova.exception.ImageUnacceptable: there is none.
         """
+        image = image_records.raw_image(context, image_id, patient) if store else None
+        listed = image is not None and image.is_in(store)
+        if image is not None:
+            if image.status in GOING:
+                raise exception.ImageUnacceptable(image_id=image_id, reason='its status is %s' % image.status)
+            location = local_copy.location_in(self.driver, image, store) if listed else None
+            if location is not None:
+                return self._clone_location(image_id, location)
+            if not (listed or elsewhere) and image.stores:
+                raise exception.ImageUnacceptable(image_id=image_id,
+                                                  reason='it is not in the store %s' % store)
         try:
+            if not patient:
+                return self._clone_as_it_is(context, image_id)
             return image_records.until_reached(image_id, lambda: self._clone_as_it_is(context, image_id))
         except exception.ImageUnacceptable:
-            image = image_records.raw_image(context, image_id, patient=True) if store else None
-            listed = image is not None and image.is_in(store)
             location = local_copy.hidden_location(context, self.driver, image) if image and listed else None
             if location is None:
                 raise
+            return self._clone_location(image_id, location)
+
+    def _clone_location(self, image_id: str, location: Any) -> Any:
+        try:
             return self.driver.clone(location, self.rbd_name)
+        except Exception as error:
+            # By their names: Nova imports this module where python3-rbd is not installed, too.
+            if type(error).__name__ not in ('ImageNotFound', 'InvalidArgument'):
+                raise
+            # Glance has just begun to delete it, and has unprotected its snapshot.
+            raise exception.ImageUnacceptable(image_id=image_id, reason='%s cannot be cloned: %s'
+                                                                        % (location['url'], error)) from error
 
     def _clone_or_site_image(self, context: Any, image_id: str, store: str) -> Any:
         """Clone the image's own copy, or a site image that is there; else have one of the two made."""
         try:
-            return self._clone_what_is_here(context, image_id, store)
+            # Where Glance can be asked, the local store comes before others of this cluster.
+            return self._clone_what_is_here(context, image_id, store,
+                                            elsewhere=not (store and site_images.asks_for_copies()))
         except exception.ImageUnacceptable as error:
             LOG.debug('%s', error)
         wanted = site_images.wanted_for(context, image_id, self._trusted_certs)
@@ -217,14 +262,8 @@ class Rbd(imagebackend.Rbd):
     def _clone_if_present(self, context: Any, image_id: str) -> None:
         """Clone the image if it is in this cluster by now; nothing is waited for."""
         try:
-            try:
-                self._clone_as_it_is(context, image_id)
-            except exception.ImageUnacceptable:
-                image = image_records.raw_image(context, image_id, patient=False)
-                if image is not None and image.is_in(CONF.libvirt.images_rbd_glance_store_name):
-                    location = local_copy.hidden_location(context, self.driver, image)
-                    if location is not None:
-                        self.driver.clone(location, self.rbd_name)
+            self._clone_what_is_here(context, image_id, CONF.libvirt.images_rbd_glance_store_name,
+                                     patient=False)
         except Exception as error:
             LOG.debug('Image %(image)s cannot be cloned: %(error)s', {'image': image_id, 'error': error})
 

@@ -210,42 +210,104 @@ class CloneTest(RbdTestCase):
         self.reached.append(OSError('Keystone is away'))
         self.assertRaises(OSError, self.boot)
 
+    def fail_record(self, status, times):
+        self.glance.faults.append(fake_glance.Fault('GET', '/v2/images/[^/]*$', status, times))
+
     def test_glance_that_is_restarted_is_waited_for(self):
         away = self.cloud.exception.GlanceConnectionFailed(server='g', reason='refused')
+        self.fail_record(503, 6)
         self.reached += [away] * 5
-        self.clock.at(20, self.finish)
+        self.clock.at(40, self.finish)
         self.assertEqual('clone', self.boot())
+        for _unused in range(2):
+            self.disk = self.rbd.Rbd(self)
+            self.assertEqual('flat', self.boot(self.base('central', disk_format='iso')))
+        self.assertEqual([], self.reached)
 
     def test_glance_that_stays_away_is_not_waited_for_without_a_limit(self):
         away = self.cloud.exception.GlanceConnectionFailed(server='g', reason='refused')
         self.reached += [away] * 999
-        self.assertRaises(type(away), self.boot)
+        self.assertRaises(type(away), self.boot, self.base('central', disk_format='iso'))
         self.assertTrue(60 <= self.clock.now <= 61, self.clock.now)
+        self.fail_record(503, 999)
+        self.assertRaises((type(away), api.GlanceError), self.boot)
+        self.assertTrue(120 <= self.clock.now <= 122, self.clock.now)
 
     def test_an_error_of_the_server_is_not_waited_for(self):
         self.reached.append(api.error_for(500, 'broken'))
-        self.assertRaises(api.GlanceError, self.boot)
+        self.assertRaises(api.GlanceError, self.boot,
+                          self.base('central', disk_format='iso'))
         self.assertEqual(0, self.clock.now)
 
 
-class SeamTest(RbdTestCase):
-    """What Nova hands over, and what it makes of errors."""
+class StoresTest(RbdTestCase):
+    """Several stores of Glance are in this compute's cluster, in pools of their own; dcn1 is named."""
 
-    def test_without_site_images_nothing_is_read_of_the_instance(self):
-        # Nova's own tests hand in records of which nothing has been loaded.
-        disk = self.rbd.Rbd(object())
-        self.assertFalse(disk._uses_site_images)
+    def setUp(self):
+        super().setUp()
+        self.pools = {'dcn1': 'images', 'dcn2': 'slow', 'central': 'elsewhere'}
 
-    def test_errors_of_a_direct_snapshot_are_novas_own_but_for_a_pool_that_is_missing(self):
-        class ObjectNotFound(Exception):
-            pass
+    def urls(self, image):
+        stores = [] if self.hidden else image['stores'].split(',')
+        return ['rbd://%s/%s/%s/snap' % (standins.FSID, self.pools[store], image['id']) for store in stores]
 
-        stock = self.rbd.imagebackend.Rbd
-        for error, raised in ((self.cloud.exception.Forbidden('no'), self.cloud.exception.Forbidden),
-                              (ObjectNotFound('no pool'), self.cloud.exception.ImageUnacceptable)):
-            self.useFixture(base.fixtures.MockPatchObject(stock, 'direct_snapshot', side_effect=error,
-                                                          create=True))
-            self.assertRaises(raised, self.disk.direct_snapshot, self.context, 'snap', 'raw', 'i', 'b')
+    def image(self, *stores, **record):
+        self.image_id = self.base(*stores, disk_format='raw')
+        image = self.glance.images[self.image_id]
+        image.update(record)
+        for store in stores:
+            if store != 'central':
+                self.ceph.images[self.pools[store], self.image_id] = {'snap'}
+        if not self.hidden:
+            image['locations'] = [{'url': url, 'metadata': {'store': store}}
+                                  for url, store in zip(self.urls(image), image['stores'].split(','))]
+
+    def pool(self):
+        self.assertEqual('clone', self.boot())
+        return self.disk.made[0].split('/')[3]
+
+    def test_copy_in_the_store_that_is_named_is_cloned_whatever_comes_first(self):
+        for hidden in (False, True):
+            self.hidden = hidden
+            self.image('dcn2', 'dcn1')
+            self.disk = self.rbd.Rbd(self)
+            self.assertEqual(('images', 0), (self.pool(), self.asks()))
+
+    def test_image_in_another_store_of_the_cluster_is_copied_to_the_store_that_is_named(self):
+        self.image('dcn2')
+        self.clock.at(5, self.finish)
+        self.assertEqual(('images', 1), (self.pool(), self.asks()))
+
+    def test_where_no_copy_is_to_be_had_another_store_of_the_cluster_will_do(self):
+        self.glance.faults.append(fake_glance.Fault('POST', '/import', 403, times=9))
+        self.image('dcn2')
+        self.assertEqual('slow', self.pool())
+        self.assertIn('INFO Image %s is not in the store dcn1: the disk' % self.image_id, self.log)
+
+    def test_copy_that_is_being_made_is_not_cloned_and_not_another_either(self):
+        self.image('dcn2')
+        self.images('admin:p1:admin').copy(self.image_id, ['dcn1'])
+        self.ceph.images['images', self.image_id] = {'snap'}  # left by a copy that was undone
+        self.clock.at(30, self.finish)
+        self.assertEqual('images', self.pool())
+        self.assertLess(29, self.clock.now)
+
+    def test_store_that_is_listed_and_lost_leaves_another_one_in_the_cluster(self):
+        self.image('dcn1', 'dcn2')
+        del self.ceph.images['images', self.image_id]
+        self.assertEqual(('slow', 0), (self.pool(), self.asks()))
+
+    def test_image_that_glance_deletes_is_not_cloned(self):
+        self.image('dcn1', status='pending_delete')
+        self.assertEqual('flat', self.boot())
+
+    def test_copy_that_is_deleted_just_then_leaves_novas_own_way(self):
+        for kind in ('ImageNotFound', 'InvalidArgument'):
+            self.image('dcn1')
+            self.disk = self.rbd.Rbd(self)
+            error = type(kind, (Exception,), {})('gone')
+            with mock.patch.object(Driver, 'clone', side_effect=error):
+                self.assertEqual('flat', self.boot())
 
 
 class LostCopyTest(RbdTestCase):

@@ -84,6 +84,11 @@ class SiteTestCase(base.FakeGlanceTestCase):
                 ceph.rbd.step('import_image')
                 ceph.rbd.images[self.pool, name] = fake_rbd.Image(os.path.getsize(path), ceph.clock.now)
 
+            def is_cloneable(self, location, record):
+                _fsid, pool, name, snapshot = location['url'][len('rbd://'):].split('/')
+                kept = ceph.rbd.images.get((pool, name))
+                return kept is not None and snapshot in kept.snapshots
+
             def clone(self, location, disk, dest_pool=None):
                 _fsid, pool, name, snapshot = location['url'][len('rbd://'):].split('/')
                 ceph.rbd.clone(pool, name, snapshot, disk)

@@ -6,6 +6,7 @@ import os
 import fixtures
 
 from tests import fake_glance
+from tests import fake_rbd
 from tests.unit.nova import standins
 from tests.unit.nova import test_site_images
 
@@ -23,17 +24,23 @@ class WaysTestCase(test_site_images.SiteTestCase):
         self.set('images_rbd_glance_store_name', 'dcn1', 'libvirt')
         self.set('site_images', 'fallback')
 
-        def clone(_disk, context, image_id, copy_to_store=True):
-            if 'dcn1' not in self.glance.where(image_id) or 'dcn1' in self.record().importing_to:
-                raise self.cloud.exception.ImageUnacceptable(image_id=image_id, reason='not here')
-            return 'a clone of the copy'
-
-        self.useFixture(fixtures.MockPatchObject(standins.Rbd, 'clone', clone))
         from multistore_hooks.nova import site_copy
         self.site_copy = site_copy
+        self.useFixture(fixtures.MockPatchObject(standins.Rbd, 'clone', self.clone_as_nova))
         ensure = site_copy.ensure_in_store
         self.useFixture(fixtures.MockPatchObject(
             site_copy, 'ensure_in_store', lambda *args, **more: ensure(*args, clock=self.clock, **more)))
+
+    def clone_as_nova(self, context, image_id, copy_to_store=True):
+        """Stand for Nova's own: no location is shown here."""
+        raise self.cloud.exception.ImageUnacceptable(image_id=image_id, reason='not here')
+
+    def finish(self):
+        """End the copies, into the pool of dcn1 too."""
+        self.glance.finish_copies()
+        if ('dcn1', self.image) in self.glance.data:
+            copy = self.ceph.rbd.images['images', self.image] = fake_rbd.Image(5)
+            copy.snapshots['snap'] = True
 
     def record(self):
         return self.images().image(self.image)
@@ -43,7 +50,9 @@ class WaysTestCase(test_site_images.SiteTestCase):
 
     def clone(self):
         """Boot; return how the disk was made."""
-        return self.disk().clone(self.context, self.image) or 'a clone of a site image'
+        self.disk().clone(self.context, self.image)
+        is_copy = ('images', 'server_disk') in self.ceph.rbd.images
+        return 'a clone of the copy' if is_copy else 'a clone of a site image'
 
     def boot_with_base_file(self):
         path = os.path.join(self.folder, 'base')
@@ -77,13 +86,13 @@ class WaysTestCase(test_site_images.SiteTestCase):
 class OneWayTest(WaysTestCase):
 
     def test_copy_that_glance_makes_is_the_only_crossing(self):
-        self.clock.at(30, self.glance.finish_copies)
+        self.clock.at(30, self.finish)
         self.assertEqual(('a clone of the copy', 1), (self.clone(), self.crossings()))
 
     def test_site_that_gives_up_its_turn_makes_its_own_and_requests_no_copy(self):
         self.import_to('dcn2')
         self.assertEqual('a clone of a site image', self.clone())
-        self.glance.finish_copies()
+        self.finish()
         self.assertEqual(('a clone of a site image', 1), (self.clone(), self.crossings()))
         self.assertEqual(((), ['dcn2', 'fast']), (self.record().importing_to, self.glance.where(self.image)))
 
@@ -102,7 +111,7 @@ class OneWayTest(WaysTestCase):
         self.set('site_images', 'only')
         self.import_to('dcn1')
         asked = self.asks()
-        self.clock.at(200, self.glance.finish_copies)
+        self.clock.at(200, self.finish)
         self.assertEqual('a clone of the copy', self.clone())
         self.assertEqual((1, asked), (self.crossings(), self.asks()))
         self.assertLess(self.clock.now, 230)
@@ -116,19 +125,19 @@ class OneWayTest(WaysTestCase):
         self.set('site_images', 'only')
         self.glance.stores['dcn1'] = fake_glance.FULL
         self.import_to('dcn1')
-        self.clock.at(50, self.glance.finish_copies)
+        self.clock.at(50, self.finish)
         self.assertEqual('a clone of a site image', self.clone())
         self.assertLess(self.clock.now, 80)
 
     def test_copy_that_fails_leaves_a_site_image(self):
         self.glance.stores['dcn1'] = fake_glance.FULL
-        self.clock.at(10, self.glance.finish_copies)
+        self.clock.at(10, self.finish)
         self.assertEqual(('a clone of a site image', 1), (self.clone(), len(self.fetched)))
 
     def test_host_that_copies_keeps_others_from_making_a_site_image(self):
         taken = []
         self.clock.at(20, lambda: taken.append(self.site_lock().acquire()))
-        self.clock.at(30, self.glance.finish_copies)
+        self.clock.at(30, self.finish)
         self.assertEqual('a clone of the copy', self.clone())
         self.assertEqual(([False], True), (taken, self.site_lock().acquire()))
 
