@@ -2,7 +2,6 @@
 """``multistore-hooks image stores|copy|misplaced``, and the same verbs for openstackclient."""
 
 import argparse
-import traceback
 from typing import Any
 from typing import Dict
 from typing import Iterable
@@ -14,20 +13,18 @@ from typing import Tuple
 from cliff import columns
 from cliff import lister
 
+from multistore_hooks.cli import command
 from multistore_hooks.cli import image_copies
 from multistore_hooks.cli import image_lookup
 from multistore_hooks.cli import misplaced
 from multistore_hooks.cli import progress
 from multistore_hooks.cli import session
 from multistore_hooks.cli import store_names
-from multistore_hooks.cli import text
 from multistore_hooks.copy import limits
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
 from multistore_hooks.i18n import _
 from multistore_hooks import options
-
-OK, NOT_ALL, REFUSED, STOPPED, INTERNAL_ERROR = 0, 1, 2, 130, 255
 
 #: Seconds between two polls of a copy: with progress bars, and with log lines.
 BARS_EVERY, LINES_EVERY = 5, 15
@@ -49,10 +46,6 @@ class WrongColumn(exceptions.MultistoreError):
     msg_fmt = _("There is no column '%(column)s'. The columns are: %(columns)s.")
 
 
-class _AlreadyReported(Exception):
-    """The error was printed, and the exit code is set."""
-
-
 class _List(List[str]):
     """A list in JSON; its items with commas between them in other formats."""
 
@@ -70,19 +63,15 @@ class Names(columns.FormattableColumn):
         return _List(self._value)
 
 
-class _ImageCommand(lister.Lister):
-    """Common to the commands: the connection to Glance, errors of one line, the exit code."""
+class GlanceCommand(command.Command, lister.Lister):
+    """A command that sends requests to Glance and prints a table."""
 
+    refusals = ((api.GlanceError, 'Glance refuses'),)
     #: The names of the columns.
     shown: Tuple[str, ...] = ()
     exit_codes = ''
     #: The command line without the options that all have; those of the cloud alone are twenty.
     usage = ''
-
-    def __init__(self, application: Any, arguments: argparse.Namespace) -> None:
-        # Without a command name cliff looks for no extensions of the command: see cmd/patch.py.
-        super().__init__(application, arguments)
-        self._code = OK
 
     def get_epilog(self) -> str:
         """Return the text after the list of options."""
@@ -108,45 +97,14 @@ class _ImageCommand(lister.Lister):
         given = {name: value for name, value in vars(self.app.options).items() if value is not None}
         return session.connect(argparse.Namespace(**dict(vars(arguments), **given)))
 
-    def run(self, arguments: argparse.Namespace) -> int:
-        """Run the command, return the exit code."""
-        self._code = OK
-        try:
-            self._check_columns(arguments.columns)
-            super().run(arguments)
-        except _AlreadyReported:
-            return self._code
-        except KeyboardInterrupt:
-            return self._end('stopped', STOPPED)
-        except exceptions.MultistoreError as error:
-            return self._end(str(error), REFUSED)
-        except api.GlanceError as error:
-            return self._end('Glance refuses: %s' % error, REFUSED)
-        except BrokenPipeError:
-            raise
-        except Exception as error:  # one line for the user, not a stack trace
-            if self.app.options.debug:
-                traceback.print_exc(file=self.app.stderr)
-            return self._end('internal error: %s: %s (--debug before the command shows more)'
-                             % (type(error).__name__, error), INTERNAL_ERROR)
-        return self._code
-
-    def _check_columns(self, wanted: Sequence[str]) -> None:
+    def check(self, arguments: argparse.Namespace) -> None:
         """Refuse a wrong -c while nothing is done; cliff would do so afterwards.
 
         :raises WrongColumn: if one is wrong
         """
-        for column in wanted:
+        for column in arguments.columns:
             if column.lower().replace('_', ' ') not in [name.lower() for name in self.shown]:
                 raise WrongColumn(column=column, columns=', '.join(self.shown))
-
-    def _end(self, message: str, code: int) -> int:
-        self.print_error(message)
-        return code
-
-    def print_error(self, message: str) -> None:
-        """Write a line to standard error."""
-        print('%s: %s' % (self.app.NAME, text.escaped(' '.join(message.split()))), file=self.app.stderr)
 
     def find(self, images: image_lookup.Images, wanted: Sequence[str]) -> List[api.Image]:
         """Return the images of ids or names, each once; report missing ones, and set the exit code."""
@@ -155,13 +113,13 @@ class _ImageCommand(lister.Lister):
             try:
                 image = images.find(name)
             except (image_lookup.ImageNotFound, image_lookup.NameNotUnique) as error:
-                self._code = self._end(str(error), REFUSED)
+                self._code = self.end(str(error), command.REFUSED)
             else:
                 found[image.id] = image
         return list(found.values())
 
 
-class Stores(_ImageCommand):
+class Stores(GlanceCommand):
     """List the stores that hold images, that they are being copied to, and of failed copies."""
 
     shown = ('ID', 'Name', 'Status', 'Stores', 'Copying To', 'Failed')
@@ -176,15 +134,15 @@ class Stores(_ImageCommand):
         images = image_lookup.Images(self.connect(arguments).run)
         found = self.find(images, arguments.images)
         if not found:
-            raise _AlreadyReported()
+            raise command.AlreadyReported()
         if any(image.status == 'active' and not image.stores for image in found):
-            _some_stores(images)
+            some_stores(images)
         return self.shown, [
             (image.id, image_lookup.name_of(image), image.status, Names(image.stores),
              Names(image.importing_to), Names(image.failed_import)) for image in found]
 
 
-class _Copying(_ImageCommand):
+class _Copying(GlanceCommand):
     """Common to the commands that copy."""
 
     copied = ('ID', 'Name', 'Store', 'Result', 'Reason')
@@ -193,9 +151,9 @@ class _Copying(_ImageCommand):
         """Add how to copy."""
         parser.add_argument('--wait', action='store_true',
                             help='wait until the images are copied; without it, only request the copies')
-        parser.add_argument('--parallel', metavar='N', type=_positive, default=4,
+        parser.add_argument('--parallel', metavar='N', type=positive, default=4,
                             help='how many images to copy at once (default: 4)')
-        parser.add_argument('--timeout', metavar='SECONDS', type=_positive, default=3600,
+        parser.add_argument('--timeout', metavar='SECONDS', type=positive, default=3600,
                             help='how long to wait for each image and store (default: 3600)')
 
     def copy(self, arguments: argparse.Namespace, connection: session.Connection,
@@ -215,7 +173,7 @@ class _Copying(_ImageCommand):
         for result in results:
             if result.state == image_copies.FAILED:
                 self.print_error(result.why)
-                self._code = NOT_ALL
+                self._code = command.NOT_ALL
         # A reason is longer than a table is wide, and it has been said.
         columns = self.copied[:-1] if arguments.formatter == 'table' else self.copied
         return columns, [
@@ -247,10 +205,10 @@ class Copy(_Copying):
         """Copy, and return the table of results."""
         connection = self.connect(arguments)
         images = image_lookup.Images(connection.run)
-        wanted = store_names.parse(arguments.to, '--to', _some_stores(images))
+        wanted = store_names.parse(arguments.to, '--to', some_stores(images))
         found = self.find(images, arguments.images)
-        if self._code != OK:
-            raise _AlreadyReported()
+        if self._code != command.OK:
+            raise command.AlreadyReported()
         return self.copy(arguments, connection, [image_copies.Wanted(image, wanted) for image in found])
 
 
@@ -283,17 +241,17 @@ class Misplaced(_Copying):
         """Return the misplaced images or, if they are to be copied, the table of results."""
         connection = self.connect(arguments)
         images = image_lookup.Images(connection.run)
-        stores = _some_stores(images)
+        stores = some_stores(images)
         candidates, known = self._candidates(images, arguments.images)
-        if self._code != OK:
-            raise _AlreadyReported()
+        if self._code != command.OK:
+            raise command.AlreadyReported()
         found = self._judge(images, candidates, known, stores, arguments.colocate)
         if not found and arguments.formatter == 'table':
             self.print_error('no image is misplaced')
         if arguments.fix:
             return self.copy(arguments, connection,
                              [image_copies.Wanted(entry.image, entry.missing) for entry in found])
-        self._code = NOT_ALL if found else OK
+        self._code = command.NOT_ALL if found else command.OK
         return self.listed, [
             (entry.image.id, image_lookup.name_of(entry.image), Names(entry.image.stores), entry.base.id,
              Names(entry.missing)) for entry in found]
@@ -335,7 +293,7 @@ class Misplaced(_Copying):
         return found
 
 
-def _some_stores(images: image_lookup.Images) -> api.Stores:
+def some_stores(images: image_lookup.Images) -> api.Stores:
     """Return Glance's stores.
 
     :raises SingleStore: it does not have several
@@ -346,8 +304,9 @@ def _some_stores(images: image_lookup.Images) -> api.Stores:
     return stores
 
 
-def _positive(text: str) -> int:
-    number = int(text) if text.isdigit() else 0
+def positive(given: str) -> int:
+    """Return a number above 0, for argparse."""
+    number = int(given) if given.isdigit() else 0
     if number < 1:
-        raise argparse.ArgumentTypeError("'%s' is not a whole number above 0" % text)
+        raise argparse.ArgumentTypeError("'%s' is not a whole number above 0" % given)
     return number

@@ -10,7 +10,7 @@ from typing import List
 from typing import Sequence
 from typing import Tuple
 
-from multistore_hooks.cli import image
+from multistore_hooks.cli import command
 from multistore_hooks.cli import image_list
 from multistore_hooks.cli import image_lookup
 from multistore_hooks.cli import upkeep
@@ -50,8 +50,8 @@ class Evict(upkeep.UpkeepCommand):
         store = self.store_named(world, arguments.store, '--from')
         wanted = self._wanted(arguments, world, store)
         found = self.find(image_lookup.Images(world.images._run), arguments.images)
-        if self._code != image.OK:
-            raise image._AlreadyReported()
+        if self._code != command.OK:
+            raise command.AlreadyReported()
         evictor = self.evictor(world, arguments)
         if not arguments.dry_run:
             lock.sweep(world.images)
@@ -64,7 +64,7 @@ class Evict(upkeep.UpkeepCommand):
             else:
                 came = evictor.evict(one.id, store)
             if not came.done and came.state != evict.POSSIBLE:
-                self._code = image.NOT_ALL
+                self._code = command.NOT_ALL
                 self.print_error('%s: %s%s' % (one.id, came.state, ': ' + came.why if came.why else ''))
             rows.append((one.id, image_lookup.name_of(one), store, came.state, came.why))
         return self.shown, rows

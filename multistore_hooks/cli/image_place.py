@@ -9,7 +9,7 @@ from typing import Optional
 from typing import Sequence
 from typing import Tuple
 
-from multistore_hooks.cli import image
+from multistore_hooks.cli import command
 from multistore_hooks.cli import image_list
 from multistore_hooks.cli import upkeep
 from multistore_hooks.stores import inventory
@@ -57,19 +57,19 @@ class Place(upkeep.UpkeepCommand):
 
         if not arguments.apply:
             plan = make_plan()
-            self._code = image.NOT_ALL if plan.rounds or plan.unmet else image.OK
+            self._code = command.NOT_ALL if plan.rounds or plan.unmet else command.OK
             if arguments.prometheus:
                 self._write(arguments, world, plan)
             return self.show_plan(plan, arguments)
         plan = self.carry_out(applier, make_plan)
         for unmet in plan.unmet:
-            self._code = image.NOT_ALL
+            self._code = command.NOT_ALL
             self.print_error('%s: %s' % (unmet.image.id, unmet.why))
         for note in plan.notes:
             self.print_error(note)
         if arguments.prometheus:
             self._write(arguments, world, make_plan(), sum(outcome.failed for outcome in applier.outcomes),
-                        time.time() if self._code == image.OK else None)
+                        time.time() if self._code == command.OK else None)
         return self.outcomes(applier)
 
     @staticmethod

@@ -11,6 +11,7 @@ from typing import Sequence
 from typing import Tuple
 
 from multistore_hooks import backoff
+from multistore_hooks.cli import command
 from multistore_hooks.cli import image
 from multistore_hooks.cli import image_lookup
 from multistore_hooks.cli import progress
@@ -33,18 +34,18 @@ class Watch(upkeep.UpkeepCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument('images', metavar='IMAGE', nargs='*',
                             help='id or name of an image (default: all that are being copied)')
-        parser.add_argument('--timeout', metavar='SECONDS', type=image._positive, default=24 * 3600,
+        parser.add_argument('--timeout', metavar='SECONDS', type=image.positive, default=24 * 3600,
                             help='how long to watch (default: 86400)')
 
     def take_action(self, arguments: argparse.Namespace) -> Tuple[Sequence[str], Iterable[Any]]:
         """Wait, and return what came of the copies."""
         connection = self.connect(arguments)
         images = image_lookup.Images(connection.run)
-        image._some_stores(images)
+        image.some_stores(images)
         if arguments.images:
             watched = self.find(images, arguments.images)
-            if self._code != image.OK:
-                raise image._AlreadyReported()
+            if self._code != command.OK:
+                raise command.AlreadyReported()
         else:
             watched = [one for one in images.all() if one.import_task]
         if not watched and arguments.formatter == 'table':
@@ -61,7 +62,7 @@ class Watch(upkeep.UpkeepCommand):
             result = ('image is gone' if last is None else 'goes on' if last.import_task else
                       'failed' if set(last.failed_import) & set(one.importing_to) else 'ended')
             if result in ('goes on', 'failed'):
-                self._code = image.NOT_ALL
+                self._code = command.NOT_ALL
             shown = last or one
             rows.append((one.id, image_lookup.name_of(one), image.Names(shown.stores),
                          image.Names(shown.failed_import), result))

@@ -6,17 +6,10 @@ import json
 import traceback
 from typing import Any, Dict, NamedTuple
 
-from cliff import app
-from cliff import command
 
+from multistore_hooks.cli import command
 from multistore_hooks.patching import errors
 from multistore_hooks.patching import runner
-
-# The exit codes of oslo.upgradecheck, so that one rule reads both.
-OK = 0
-NOT_APPLIED = 1
-REFUSED = 2
-INTERNAL_ERROR = 255
 
 
 class _Outcome(NamedTuple):
@@ -30,11 +23,6 @@ class _PatchCommand(command.Command):
     """Common to the four commands."""
 
     verb = ''
-
-    def __init__(self, application: app.App, arguments: argparse.Namespace) -> None:
-        # Without a command name cliff looks for no extensions of the command: that would read
-        # the metadata of all that is installed, and take most of the run's time.
-        super().__init__(application, arguments)
 
     def get_epilog(self) -> str:
         """Return what to say after the list of options."""
@@ -61,17 +49,17 @@ class _PatchCommand(command.Command):
             help='text for a person, json for a program (default: text)')
         return parser
 
-    def take_action(self, arguments: argparse.Namespace) -> int:
-        """Run the command, print the outcome, return the exit code."""
+    def take_action(self, arguments: argparse.Namespace) -> None:
+        """Run the command, print the outcome, set the exit code."""
         outcome = self._outcome(arguments)
+        self._code = outcome.code
         shown = outcome.shown
         if arguments.format == 'json':
             print(json.dumps(shown, indent=2, sort_keys=True), file=self.app.stdout)
-        elif outcome.code in (REFUSED, INTERNAL_ERROR):
+        elif outcome.code in (command.REFUSED, command.INTERNAL_ERROR):
             print('multistore-hooks: %s' % shown['message'], file=self.app.stderr)
         else:
             print(_text(shown), file=self.app.stdout)
-        return outcome.code
 
     def _outcome(self, arguments: argparse.Namespace) -> _Outcome:
         request = runner.Request(
@@ -83,16 +71,16 @@ class _PatchCommand(command.Command):
         try:
             report = getattr(runner.Runner(request), self.verb)()
         except errors.PatchError as error:
-            return _Outcome(REFUSED, dict(asked, state='refused', exit_code=REFUSED,
-                                          reason=error.reason, message=str(error)))
+            return _Outcome(command.REFUSED, dict(
+                asked, state='refused', exit_code=command.REFUSED, reason=error.reason, message=str(error)))
         except Exception as error:
             if self.app.options.debug:
                 traceback.print_exc(file=self.app.stderr)
-            return _Outcome(INTERNAL_ERROR, dict(
-                asked, state='error', exit_code=INTERNAL_ERROR, reason='internal-error',
+            return _Outcome(command.INTERNAL_ERROR, dict(
+                asked, state='error', exit_code=command.INTERNAL_ERROR, reason='internal-error',
                 message='internal error: %s: %s (--debug before the command shows more)'
                         % (type(error).__name__, error)))
-        code = NOT_APPLIED if self.verb == 'status' and report.state != runner.APPLIED else OK
+        code = command.NOT_ALL if self.verb == 'status' and report.state != runner.APPLIED else command.OK
         found = report._asdict()
         found['release'] = report.release or None
         found['patches'] = list(report.patches)

@@ -5,22 +5,20 @@ import argparse
 import datetime
 import importlib
 import time
-import traceback
 from typing import Any
 from typing import List
 from typing import Tuple
 
-from cliff import command
 from cliff import lister
 
 from multistore_hooks.ceph import cluster
 from multistore_hooks.ceph import site_image_record
 from multistore_hooks.ceph import site_images
+from multistore_hooks.cli import command
 from multistore_hooks.cli import text
 from multistore_hooks import exceptions
 from multistore_hooks.i18n import _
 
-OK, NOT_ALL, REFUSED, INTERNAL_ERROR = 0, 1, 2, 255
 PUBLISHED, WITHDRAWN, UNFINISHED = 'published', 'withdrawn', 'unfinished'
 
 Row = Tuple[str, str, Any, str, int, str, str]
@@ -34,12 +32,10 @@ class NoCeph(exceptions.MultistoreError):
 
 
 class _Command(command.Command):
-    """Common to the commands: the connection to the cluster, errors of one line, the exit code."""
+    """A command that works on the site images of a cluster."""
 
-    def __init__(self, application: Any, arguments: argparse.Namespace) -> None:
-        # Without a command name cliff looks for no extensions of the command: see cli/patch.py.
-        super().__init__(application, arguments)
-        self._code = OK
+    refusals = tuple((kind, 'the Ceph cluster')
+                     for kind in (cluster.ClusterError, cluster.Missing, cluster.Busy))
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Return the parser of the command's own arguments."""
@@ -52,30 +48,6 @@ class _Command(command.Command):
                             help='[multistore_hooks] site_image_pool or, if that is not set, [libvirt] '
                                  'images_rbd_pool of the hosts (default: %(default)s)')
         return parser
-
-    def run(self, arguments: argparse.Namespace) -> int:
-        """Run the command, return the exit code."""
-        try:
-            super().run(arguments)
-        except exceptions.MultistoreError as error:
-            return self._end(str(error), REFUSED)
-        except (cluster.ClusterError, cluster.Missing, cluster.Busy) as error:
-            return self._end('the Ceph cluster: %s' % error, REFUSED)
-        except BrokenPipeError:
-            raise
-        except Exception as error:  # one line for the user, not a stack trace
-            if self.app.options.debug:
-                traceback.print_exc(file=self.app.stderr)
-            return self._end('internal error: %s: %s (--debug before the command shows more)'
-                             % (type(error).__name__, error), INTERNAL_ERROR)
-        return self._code
-
-    def _end(self, message: str, code: int) -> int:
-        self._print(message)
-        return code
-
-    def _print(self, message: str) -> None:
-        self.app.stderr.write('multistore-hooks: %s\n' % text.escaped(message))
 
     @staticmethod
     def connect(arguments: argparse.Namespace) -> site_images.SiteImages:
@@ -112,8 +84,8 @@ class Remove(_Command):
         for name in arguments.names:
             why = remove(images, name, time.time())
             if why:
-                self._code = NOT_ALL
-                self._print('%s is kept: %s' % (name, why))
+                self._code = command.NOT_ALL
+                self.print_error('%s is kept: %s' % (name, why))
             else:
                 self.app.stdout.write('%s is removed\n' % text.escaped(name))
 

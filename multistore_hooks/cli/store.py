@@ -9,7 +9,7 @@ from typing import List
 from typing import Sequence
 from typing import Tuple
 
-from multistore_hooks.cli import image
+from multistore_hooks.cli import command
 from multistore_hooks.cli import image_list
 from multistore_hooks.cli import store_names
 from multistore_hooks.cli import upkeep
@@ -133,7 +133,7 @@ class Drain(upkeep.UpkeepCommand):
 
         if arguments.dry_run:
             plan = make_plan()
-            self._code = image.NOT_ALL if plan.rounds or plan.unmet else image.OK
+            self._code = command.NOT_ALL if plan.rounds or plan.unmet else command.OK
             return self.show_plan(plan, arguments)
         plan = self.carry_out(applier, make_plan)
         for unmet in plan.unmet:
@@ -141,7 +141,7 @@ class Drain(upkeep.UpkeepCommand):
         left = [subject for subject in world.subjects() if store in subject.stores]
         trash = self._trash(world, store)
         if left or trash:
-            self._code = image.NOT_ALL
+            self._code = command.NOT_ALL
         self.print_error('%s: %s%s' % (
             store, '%d images are still there' % len(left) if left else 'no image is there by the records',
             ', and %d in the trash of its pool' % trash if trash else ''))
@@ -202,7 +202,7 @@ class Check(upkeep.UpkeepCommand):
                     came = check.mend(finding, evictor)
                     mended = 'yes' if came.done else '%s: %s' % (came.state, came.why)
                 if mended != 'yes' and finding.kind != check.SITE_IMAGE:
-                    self._code = image.NOT_ALL
+                    self._code = command.NOT_ALL
                 rows.append((finding.store, finding.kind, finding.name, finding.why, finding.size, mended))
         if not rows and arguments.formatter == 'table':
             self.print_error('%s: nothing was found' % ', '.join(wanted))
@@ -254,6 +254,6 @@ class DataRemove(upkeep.UpkeepCommand):
         for name in dict.fromkeys(arguments.names):
             came = remover.remove(name, arguments.dry_run)
             if not came.done and came.state != evict.POSSIBLE:
-                self._code = image.NOT_ALL
+                self._code = command.NOT_ALL
             rows.append((store, name, came.state, came.why))
         return self.shown, rows

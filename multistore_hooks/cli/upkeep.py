@@ -12,6 +12,7 @@ from typing import Optional
 from typing import Sequence
 from typing import Tuple
 
+from multistore_hooks.cli import command
 from multistore_hooks.cli import image
 from multistore_hooks.cli import session
 from multistore_hooks.cli import store_names
@@ -67,7 +68,7 @@ class World(NamedTuple):
         return found
 
 
-class UpkeepCommand(image._ImageCommand):
+class UpkeepCommand(image.GlanceCommand):
     """Base of the commands."""
 
     def add_reach(self, parser: argparse.ArgumentParser) -> None:
@@ -90,14 +91,14 @@ class UpkeepCommand(image._ImageCommand):
 
     def add_limits(self, parser: argparse.ArgumentParser) -> None:
         """Add how much may go on at once."""
-        parser.add_argument('--per-store', metavar='N', type=image._positive, default=2,
+        parser.add_argument('--per-store', metavar='N', type=image.positive, default=2,
                             help='how many images to copy into one store at once (default: 2)')
-        parser.add_argument('--parallel', metavar='N', type=image._positive, default=8,
+        parser.add_argument('--parallel', metavar='N', type=image.positive, default=8,
                             help='how many images to copy at once (default: 8)')
         parser.add_argument('--most-bytes', metavar='SIZE', type=_size,
                             help="how much the copies of this run may write in all, such as '500 GiB'; the "
                                  'rest is left for the next run (default: no limit)')
-        parser.add_argument('--timeout', metavar='SECONDS', type=image._positive, default=6 * 3600,
+        parser.add_argument('--timeout', metavar='SECONDS', type=image.positive, default=6 * 3600,
                             help='how long to wait for the copies of one image (default: 21600)')
 
     @staticmethod
@@ -157,7 +158,7 @@ class UpkeepCommand(image._ImageCommand):
     def report(self, outcome: apply.Outcome) -> None:
         """Say what came of a step, as it comes."""
         if outcome.failed:
-            self._code = image.NOT_ALL
+            self._code = command.NOT_ALL
         self.print_error('%s%s %s: %s%s' % (
             outcome.action, outcome.store, plan_text.title(outcome.image), outcome.state,
             ' (%s)' % outcome.why if outcome.why else ''))
@@ -178,7 +179,7 @@ class UpkeepCommand(image._ImageCommand):
         if arguments.formatter == 'table':
             for line in plan_text.lines(plan):
                 print(line, file=self.app.stdout)
-            raise image._AlreadyReported()
+            raise command.AlreadyReported()
         rows = [('wait', copy.image.id, copy.image.name, store, why, 0)
                 for copy in plan.waits for store, why in zip(copy.stores, copy.reasons)]
         rows += [('copy', copy.image.id, copy.image.name, store, why, copy.image.size)

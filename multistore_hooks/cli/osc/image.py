@@ -8,7 +8,7 @@ from multistore_hooks.cli import image
 from multistore_hooks.cli import session
 
 
-class _InOpenstackclient(image._ImageCommand):
+class InOpenstackclient(image.GlanceCommand):
     """The credentials are openstackclient's."""
 
     #: It authenticates before the command runs.
@@ -22,13 +22,13 @@ class _InOpenstackclient(image._ImageCommand):
         return cast(session.Connection, self.app.client_manager.multistore)
 
 
-class Stores(_InOpenstackclient, image.Stores):
+class Stores(InOpenstackclient, image.Stores):
     __doc__ = image.Stores.__doc__
 
 
-class Copy(_InOpenstackclient, image.Copy):
+class Copy(InOpenstackclient, image.Copy):
     __doc__ = image.Copy.__doc__
 
 
-class Misplaced(_InOpenstackclient, image.Misplaced):
+class Misplaced(InOpenstackclient, image.Misplaced):
     __doc__ = image.Misplaced.__doc__
