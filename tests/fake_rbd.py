@@ -64,7 +64,13 @@ class _Open:
 
     def list_children2(self):
         self._rbd.step('list_children2')
-        return list(self._kept.children)
+        return [{'pool': pool, 'pool_namespace': '', 'image': name, 'trash': False, 'id': name}
+                for pool, name in self._kept.children]
+
+    def flatten(self):
+        self._rbd.step('flatten')
+        for kept in self._rbd.images.values():
+            kept.children = [child for child in kept.children if child != (self._pool, self._name)]
 
     def unprotect_snap(self, name):
         self._rbd.step('unprotect_snap')

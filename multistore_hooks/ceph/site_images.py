@@ -8,6 +8,7 @@ from typing import Dict
 from typing import Iterable
 from typing import List
 from typing import Mapping
+from typing import NamedTuple
 from typing import Optional
 from typing import Tuple
 
@@ -22,6 +23,14 @@ METADATA = 'multistore_hooks.site_image'
 _RETIRED, _USED = 'retired/', 'used/'
 #: Records of the index that are read at a time.
 _PAGE = 500
+
+
+class Clone(NamedTuple):
+    """A disk that is a clone of a site image."""
+
+    pool: str
+    disk: str
+    in_trash: bool
 
 
 class SiteImages:
@@ -156,7 +165,28 @@ class SiteImages:
         :raises Missing: there is no such RBD image.
         :raises ClusterError: it cannot be determined.
         """
-        return int(self._open(name, lambda rbd_image: len(list(rbd_image.list_children2())), read_only=True))
+        return len(self.clones(name))
+
+    def clones(self, name: str) -> Tuple[Clone, ...]:
+        """Return the disks that are clones of a site image, in whatever pool, in the trash too.
+
+        :raises Missing: there is no such RBD image.
+        :raises ClusterError: it cannot be determined.
+        """
+        found = self._open(name, lambda rbd_image: list(rbd_image.list_children2()), read_only=True)
+        return tuple(Clone(str(child['pool']), str(child['image']), bool(child['trash'])) for child in found)
+
+    def flatten(self, clone: Clone) -> None:
+        """Make a disk independent of the site image that it is a clone of; servers may go on using it.
+
+        :raises Missing: there is no such disk any more.
+        :raises ClusterError: it is not known whether it is flat.
+        """
+        def flatten(ioctx: Any) -> None:
+            with self._rbd.Image(ioctx, clone.disk) as rbd_image:
+                rbd_image.flatten()
+
+        self._site.call(clone.pool, flatten)
 
     def names(self) -> Tuple[str, ...]:
         """Return the names of all RBD images that bear the name of a site image, published or not.

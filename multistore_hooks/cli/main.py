@@ -36,6 +36,8 @@ LATER = {
     'store drain': 'multistore_hooks.cli.store:Drain',
     'store check': 'multistore_hooks.cli.store:Check',
     'store data remove': 'multistore_hooks.cli.store:DataRemove',
+    'site image clones': 'multistore_hooks.cli.site_image_clones:Clones',
+    'site image flatten': 'multistore_hooks.cli.site_image_clones:Flatten',
     'site image list': 'multistore_hooks.cli.site_images:Show',
     'site image remove': 'multistore_hooks.cli.site_images:Remove',
 }

@@ -31,7 +31,13 @@ class NoCeph(exceptions.MultistoreError):
                 '%(why)s.')
 
 
-class _Command(command.Command):
+class NoSiteImage(exceptions.MultistoreError):
+    """A name that was given is not of a site image that exists."""
+
+    msg_fmt = _('%(name)s is not the name of a site image in this pool.')
+
+
+class SiteImageCommand(command.Command):
     """A command that works on the site images of a cluster."""
 
     refusals = tuple((kind, 'the Ceph cluster')
@@ -60,7 +66,7 @@ class _Command(command.Command):
         return site_images.SiteImages(cluster.Cluster(access), access, arguments.pool)
 
 
-class Show(_Command, lister.Lister):
+class Show(SiteImageCommand, lister.Lister):
     """List the base images that the hosts of a Ceph cluster made for themselves (site images)."""
 
     def take_action(self, arguments: argparse.Namespace) -> Any:
@@ -69,7 +75,7 @@ class Show(_Command, lister.Lister):
                 rows(self.connect(arguments)))
 
 
-class Remove(_Command):
+class Remove(SiteImageCommand):
     """Remove site images that no disk is a clone of. The next boot makes what it needs again."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

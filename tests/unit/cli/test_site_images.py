@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``multistore-hooks site image list|remove`` on a fake cluster."""
+"""``multistore-hooks site image list|remove|clones|flatten`` on a fake cluster."""
 
 import contextlib
 import io
 import json
 import time
 
+import fixtures
 import testtools
 
 from multistore_hooks.ceph import cluster
 from multistore_hooks.ceph import site_image_record
 from multistore_hooks.ceph import site_images
 from multistore_hooks.cli import main
+from multistore_hooks.cli import site_image_clones
 from tests import clock
 from tests import fake_rbd
 from tests.unit import modules
@@ -19,7 +21,7 @@ from tests.unit import modules
 IMAGE = '11111111-1111-1111-1111-111111111111'
 
 
-class SiteImageCommandTest(testtools.TestCase):
+class SiteImageCommandTestCase(testtools.TestCase):
 
     def setUp(self):
         super().setUp()
@@ -44,6 +46,9 @@ class SiteImageCommandTest(testtools.TestCase):
         with contextlib.redirect_stdout(self.out), contextlib.redirect_stderr(self.err):
             code = main.main(['site', 'image'] + list(arguments))
         return code, self.out.getvalue(), self.err.getvalue()
+
+
+class SiteImageCommandTest(SiteImageCommandTestCase):
 
     def test_list_tells_state_and_clones(self):
         used, unused, unfinished = self.make(), self.make(), self.make(published=False, created=1700000000)
@@ -85,3 +90,55 @@ class SiteImageCommandTest(testtools.TestCase):
             code, _out, err = self.run_command('list')
         self.assertEqual(2, code)
         self.assertIn('python3-rados', err)
+
+
+class ClonesTest(SiteImageCommandTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.clock = clock.Clock()
+        self.useFixture(fixtures.MockPatchObject(site_image_clones.Flatten, 'clock', self.clock))
+        self.made = [self.make(), self.make()]
+        for number, made in enumerate(self.made):
+            for letter in 'ab':
+                self.ceph.rbd.clone('vms', made.name, site_image_record.SNAPSHOT,
+                                    '%s%d_disk' % (letter, number))
+
+    def clones(self):
+        return [self.images.children(made.name) for made in self.made]
+
+    def test_list_names_the_servers(self):
+        code, out, _err = self.run_command('clones', '-f', 'json')
+        self.assertEqual((0, {'a0', 'b0', 'a1', 'b1'}), (code, {row['Server'] for row in json.loads(out)}))
+        code, out, _err = self.run_command('clones', self.made[1].name, '-f', 'json')
+        self.assertEqual(['a1_disk', 'b1_disk'], [row['Disk'] for row in json.loads(out)])
+
+    def test_disks_are_made_flat_one_after_the_other_with_a_pause(self):
+        code, out, _err = self.run_command('flatten', '--all', '--pause', '7')
+        self.assertEqual((0, [0, 0], 21), (code, self.clones(), self.clock.now))
+        self.assertIn('is flat (4 of 4)', out)
+
+    def test_only_what_is_named_is_made_flat(self):
+        self.assertEqual(0, self.run_command('flatten', self.made[0].name)[0])
+        self.assertEqual([0, 2], self.clones())
+
+    def test_nothing_is_made_flat_unless_it_is_named_or_all_are_wanted(self):
+        for arguments in ((), ('--all', self.made[0].name), ('a0_disk',), ('--all', '--pause', '-1'),
+                          (site_image_record.new_name('x'),)):
+            try:
+                code, _out, _err = self.run_command('flatten', *arguments)
+            except SystemExit as error:
+                code = error.code
+            self.assertEqual(2, code, arguments)
+        self.assertEqual([2, 2], self.clones())
+
+    def test_disk_that_cannot_be_made_flat_is_named_and_the_others_go_on(self):
+        def fail(step):
+            if step == 'flatten':
+                self.ceph.rbd.before = lambda step: None
+                raise self.ceph.rbd.Error('no space')
+        self.ceph.rbd.before = fail
+        code, _out, err = self.run_command('flatten', '--all')
+        self.assertEqual((1, 1), (code, sum(self.clones())))
+        self.assertIn('vms/', err)
+        self.assertIn('no space', err)
