@@ -44,14 +44,17 @@ class _Open:
     def metadata_set(self, key, value):
         self._rbd.step('metadata_set')
         self._kept.metadata[key] = value
+        self._rbd.done('metadata_set')
 
     def create_snap(self, name):
         self._rbd.step('create_snap')
         self._kept.snapshots[name] = False
+        self._rbd.done('create_snap')
 
     def protect_snap(self, name):
         self._rbd.step('protect_snap')
         self._kept.snapshots[name] = True
+        self._rbd.done('protect_snap')
 
     def is_protected_snap(self, name):
         return self._kept.snapshots[name]
@@ -77,6 +80,7 @@ class _Open:
         if self._kept.children and self._rbd.clone_format == 1:
             raise self._rbd.ImageBusy('error unprotecting snapshot')
         self._kept.snapshots[name] = False
+        self._rbd.done('unprotect_snap')
 
     def remove_snap(self, name):
         self._rbd.step('remove_snap')
@@ -84,6 +88,7 @@ class _Open:
             raise self._rbd.ImageBusy('error removing snapshot')
         del self._kept.snapshots[name]
         self._kept.trash = bool(self._kept.children)
+        self._rbd.done('remove_snap')
 
     def watchers_list(self):
         return [{'id': number} for number in range(self._kept.watchers)]
@@ -101,7 +106,8 @@ class _Open:
 class Rbd:
     """The module rbd.
 
-    ``images`` by (pool, name). ``before`` is called with the name of each step that changes something.
+    ``images`` by (pool, name). ``before`` and ``after`` are called with the name of each step that changes
+    something.
     """
 
     Error = fake_ceph._RbdError
@@ -113,10 +119,13 @@ class Rbd:
         self.clone_format, self.images = clone_format, {}
         self.trashed = []  # (pool, name)
         self.moved = {}  # what trash_move moved, and its delay, by (pool, id)
-        self.before = lambda step: None
+        self.before = self.after = lambda step: None
 
     def step(self, name):
         self.before(name)
+
+    def done(self, name):
+        self.after(name)
 
     def Image(self, ioctx, name, snapshot=None, read_only=False):
         return _Open(self, ioctx, name, snapshot, read_only)
@@ -159,6 +168,7 @@ class Rbd:
         if kept.watchers:
             raise self.ImageBusy(name)
         del self.images[ioctx.pool, name]
+        self.done('remove')
 
     def clone(self, pool, name, snapshot, disk):
         """Clone an image as a host does."""

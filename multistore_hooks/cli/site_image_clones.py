@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``multistore-hooks site image clones|flatten``: the disks of servers that are clones of site images.
 
-For the time before the hook leaves a compute: stock Nova puts a direct snapshot of such a disk into the pool of
-its parent.
+Disks have to be flat before the hook leaves a compute: stock Nova puts a direct snapshot into the pool
+of the parent.
 """
 
 import argparse
