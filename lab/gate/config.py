@@ -84,7 +84,7 @@ def keystone(paths: Paths) -> Conf:
             'fernet_receipts': {'key_repository': os.path.join(keys, 'fernet')},
             'credential': {'key_repository': os.path.join(keys, 'credential')},
             'identity': {'password_hash_rounds': 4},
-            'cache': {'enabled': False}}
+            'cache': {'enabled': True, 'backend': 'dogpile.cache.memory'}}
 
 
 def placement(paths: Paths) -> Conf:
