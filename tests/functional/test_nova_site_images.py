@@ -212,32 +212,63 @@ class LeaderTest(SiteImageTestCase):
 
 
 class LeastPrivilegeTest(SiteImageTestCase):
-    """Nova's Ceph user writes its own pool, and reads Glance's; clones are of both formats."""
+    """Nova's Ceph user has the capabilities that the page of site images documents, and no others."""
 
-    def setUp(self):
-        super().setUp()
-        key = self.a.ceph('auth', 'get-or-create', 'client.nova', 'mon', 'profile rbd', 'mgr', 'profile rbd',
-                          'osd', 'profile rbd pool=vms, profile rbd-read-only pool=images')
+    def user(self, name, pools):
+        """Let there be a user of the cluster that writes some pools, and reads Glance's."""
+        writes = ', '.join('profile rbd pool=%s' % pool for pool in pools)
+        key = self.a.ceph('auth', 'get-or-create', 'client.%s' % name, 'mon', 'profile rbd', 'mgr',
+                          'profile rbd', 'osd', writes + ', profile rbd-read-only pool=images')
         with open(self.a.keyring, 'r+', encoding='utf-8') as keyring:
-            if 'client.nova' not in keyring.read():
+            if 'client.%s]' % name not in keyring.read():
                 keyring.write(key)
 
-    def test_boot_snapshot_and_removal(self):
-        host = self.site_host(libvirt={'rbd_user': 'nova'})
+    def clone_formats(self):
+        """Yield each format of clones while it is the one that the cluster makes."""
         for clone_format in ('1', '2'):
             self.a.ceph('config', 'set', 'client', 'rbd_default_clone_format', clone_format)
             self.addCleanup(self.a.ceph, 'config', 'rm', 'client', 'rbd_default_clone_format')
+            yield clone_format
+
+    def cli(self, verb, name, user, pool):
+        return ['multistore-hooks', 'site', 'image', verb, name, '--ceph-conf', self.a.conf,
+                '--ceph-user', user, '--pool', pool]
+
+    def test_boot_snapshot_and_removal(self):
+        self.user('nova', ['vms'])
+        host = self.site_host(libvirt={'rbd_user': 'nova'})
+        for _format in self.clone_formats():
             image = self.qcow2_image()
             booted = self.boot(host, image, name='of-' + image)
             self.assertFromSite(booted, image, self.a)
             name = booted['parent'][len('vms/'):-len('@base')]
-            remove = ['multistore-hooks', 'site', 'image', 'remove', name, '--ceph-conf', self.a.conf,
-                      '--ceph-user', 'nova']
+            remove = self.cli('remove', name, 'nova', 'vms')
             self.assertEqual((1, True), self.command(remove, 'are clones of it'))
             self.assertIn(name, self.site_images(self.a))
             host.run({'operation': 'delete', 'name': 'of-' + image})
             self.assertEqual((0, True), self.command(remove, 'is removed'))
             self.assertNotIn(name, self.site_images(self.a))
+
+    def test_pool_of_their_own(self):
+        self.a.ceph('osd', 'pool', 'create', 'bases', '8')
+        self.a.rbd('pool', 'init', 'bases')
+        self.user('site', ['vms', 'bases'])
+        host = self.host(libvirt={'rbd_user': 'site'},
+                         multistore_hooks={'site_images': 'only', 'site_image_pool': 'bases'})
+        for _format in self.clone_formats():
+            image = self.qcow2_image()
+            booted = self.boot(host, image, name='of-' + image)
+            self.assertEqual((None, 'clone'), (booted['error'], booted['outcome']))
+            self.assertTrue(re.match((NAME % image).replace('vms/', 'bases/') + '$', booted['parent']),
+                            booted['parent'])
+            self.assertBytes(self.a.read(booted['disk'], 4 * MEGABYTE))
+            name = booted['parent'][len('bases/'):-len('@base')]
+            self.assertEqual((0, True), self.command(self.cli('flatten', name, 'site', 'bases') + [
+                '--pause', '0'], 'is flat (1 of 1)'))
+            self.assertEqual((0, True), self.command(self.cli('remove', name, 'site', 'bases'), 'is removed'))
+            self.assertBytes(self.a.read(booted['disk'], 4 * MEGABYTE))
+            self.assertEqual('', self.a.rbd('ls', 'bases').strip())
+            host.run({'operation': 'delete', 'name': 'of-' + image})
 
     def command(self, arguments, words):
         modules = ceph.bindings(os.path.join(shared.folder('bindings')))

@@ -441,6 +441,27 @@ class LifeTest(SiteTestCase):
         self.assertFalse(os.path.exists(os.path.join(self.folder, '_base')))
 
 
+    def test_caching_an_image_again_keeps_its_site_image(self):
+        self.cache()
+        self.clock.now += 86000
+        self.assertFalse(self.cache())
+        self.clock.now += 86000
+        for _unused in range(3):
+            self.module.clean_up(self.driver, self.clock)
+            self.clock.now += 700
+        self.assertEqual(1, len(self.names()))
+
+    def cache(self):
+        return self.image_cache.copy_or_make_site_image(self.context, self.image, None)
+
+    def test_clean_up_asks_nothing_of_glance_whose_404_may_mean_no_more_than_a_missing_right(self):
+        self.boot()
+        del self.glance.log[:]
+        self.clock.now += 9 * 86400
+        self.module.clean_up(self.driver, self.clock)
+        self.assertEqual(([], 1), (self.glance.log, len(self.names())))
+
+
 class BackendTest(SiteTestCase):
     """The order in Rbd.clone."""
 
