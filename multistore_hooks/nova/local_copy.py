@@ -21,6 +21,13 @@ LOG = logging.getLogger(__name__)
 rbd_utils = imagebackend.rbd_utils
 #: Pools that could not be used, and about which a warning was logged.
 _warned: Set[str] = set()
+#: Stores named by images_rbd_glance_store_name that are not the pool of this cluster, as images in them show.
+_misnamed: Set[str] = set()
+
+
+def is_misnamed(store: str) -> bool:
+    """Return whether a store was seen not to be in this compute's cluster: a copy there is of no use."""
+    return store in _misnamed
 
 
 def location_in(driver: Any, image: api.Image, store: str) -> Any:
@@ -88,6 +95,7 @@ def report_missing(driver: Any, image: api.Image, store: str) -> None:
         site.close()
     known = image.url_in(store)
     if known and not known.startswith('rbd://%s/%s/' % (driver.get_fsid(), pool)):
+        _misnamed.add(store)
         LOG.warning("Glance has image %(image)s in the store %(store)s, but that store is not the pool "
                     "%(pool)s of this compute's Ceph cluster. Check [libvirt] "
                     'images_rbd_glance_store_name and [multistore_hooks] glance_rbd_pool.',

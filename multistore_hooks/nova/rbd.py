@@ -133,7 +133,7 @@ class Rbd(imagebackend.Rbd):
             location = local_copy.location_in(self.driver, image, store) if listed else None
             if location is not None:
                 return self._clone_location(image_id, location)
-            if not (listed or elsewhere) and image.stores:
+            if not (listed or elsewhere or local_copy.is_misnamed(store)) and image.stores:
                 raise exception.ImageUnacceptable(image_id=image_id,
                                                   reason='it is not in the store %s' % store)
         try:

@@ -35,6 +35,7 @@ from multistore_hooks.status.checks import pipeline
 from multistore_hooks.status.checks import pool_contents
 from multistore_hooks.status.checks import privsep
 from multistore_hooks.status.checks import shared_directories
+from multistore_hooks.status.checks import site_images
 from multistore_hooks.status.checks import stores
 from multistore_hooks.status.facts import config_files
 from multistore_hooks.status.facts import gather
@@ -85,6 +86,7 @@ CHECKS: Tuple[Tuple[str, Check], ...] = (
     ('Ceph clusters of Cinder', ceph.check_backends),
     ('Ceph users', ceph_users.check_users),
     ('Copies in the pools', pool_contents.check_contents),
+    ('Site images', site_images.check_site_images),
     ('Space for copies', limits.check_staging),
     ('Limits of Glance', limits.check_limits),
     ('Hook in nova-compute', hooks.check_nova),

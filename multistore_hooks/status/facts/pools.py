@@ -85,6 +85,13 @@ class Pools:
 
         return self._ask(user, look)  # type: ignore[no-any-return]
 
+    def names(self, user: User, pool: str) -> Tuple[str, ...]:
+        """Return the names of all RBD images of a pool.
+
+        :raises CannotAsk: it cannot be determined
+        """
+        return tuple(self._ask(user, lambda site: site.call(pool, self._rbd.RBD().list)))
+
     def close(self) -> None:
         """Close the connections."""
         for site in self._clusters.values():

@@ -297,6 +297,16 @@ class StoresTest(RbdTestCase):
         del self.ceph.images['images', self.image_id]
         self.assertEqual(('slow', 0), (self.pool(), self.asks()))
 
+    def test_no_copy_is_requested_to_a_store_that_was_seen_to_be_in_another_cluster(self):
+        self.pools['dcn1'] = 'of-another-cluster'
+        self.image('dcn1')
+        del self.ceph.images['of-another-cluster', self.image_id]
+        self.assertEqual('flat', self.boot())
+        self.assertIn('but that store is not the pool', self.log)
+        self.image('dcn2')
+        self.disk = self.rbd.Rbd(self)
+        self.assertEqual(('slow', 0), (self.pool(), self.asks()))
+
     def test_image_that_glance_deletes_is_not_cloned(self):
         self.image('dcn1', status='pending_delete')
         self.assertEqual('flat', self.boot())

@@ -440,7 +440,6 @@ class LifeTest(SiteTestCase):
         self.assertEqual(1, len(self.fetched))
         self.assertFalse(os.path.exists(os.path.join(self.folder, '_base')))
 
-
     def test_caching_an_image_again_keeps_its_site_image(self):
         self.cache()
         self.clock.now += 86000
