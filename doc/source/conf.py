@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """How Sphinx builds the documentation; `tox -e docs` does it, with warnings as errors."""
 
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, 'ext'))
+
 project = 'multistore-hooks'
 copyright = 'the multistore-hooks contributors'
 master_doc = 'index'
 extensions = [
+    'commands',
     'openstackdocstheme',
     'oslo_config.sphinxext',
     'sphinx.ext.autodoc',
@@ -18,3 +24,7 @@ highlight_language = 'none'
 openstackdocs_auto_name = False
 openstackdocs_auto_version = False
 openstackdocs_use_storyboard = False
+
+autoprogram_cliff_application = 'multistore-hooks'
+man_pages = [('commands', 'multistore-hooks', 'look after images in several Glance stores',
+              ['the multistore-hooks contributors'], 1)]

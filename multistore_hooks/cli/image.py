@@ -97,6 +97,20 @@ class GlanceCommand(command.Command, lister.Lister):
         given = {name: value for name, value in vars(self.app.options).items() if value is not None}
         return session.connect(argparse.Namespace(**dict(vars(arguments), **given)))
 
+    def produce_output(self, parsed_args: argparse.Namespace, column_names: Any, data: Any) -> int:
+        """Print the table; names that users chose are themselves only where the format escapes them."""
+        structured = parsed_args.formatter in ('json', 'yaml')
+
+        def shown(cell: Any) -> Any:
+            if isinstance(cell, Names) and structured:
+                return list(cell.machine_readable())  # YAML writes no list but plain ones
+            if not isinstance(cell, text.Name):
+                return cell
+            return str.__str__(cell) if structured else str(cell)
+
+        rows = [tuple(shown(cell) for cell in row) for row in data]
+        return int(super().produce_output(parsed_args, column_names, rows) or 0)
+
     def check(self, arguments: argparse.Namespace) -> None:
         """Refuse a wrong -c while nothing is done; cliff would do so afterwards.
 

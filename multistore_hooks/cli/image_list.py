@@ -11,6 +11,7 @@ from typing import Tuple
 
 from multistore_hooks.cli import image
 from multistore_hooks.cli import store_names
+from multistore_hooks.cli import text
 from multistore_hooks.cli import upkeep
 from multistore_hooks.stores import inventory
 from multistore_hooks.stores import selection
@@ -34,10 +35,10 @@ def read_usage(arguments: argparse.Namespace, world: upkeep.World,
     return found
 
 
-def duration(text: str) -> int:
+def duration(given: str) -> int:
     """Return the seconds of a duration, for argparse."""
     try:
-        return units.seconds_of(text)
+        return units.seconds_of(given)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error))
 
@@ -79,7 +80,7 @@ class List(upkeep.UpkeepCommand):
                         if (selection.last_used(subject, used) or inventory.IN_USE) < since]
         readable = arguments.formatter == 'table'
         return self.shown, [
-            (subject.id, subject.name, subject.status,
+            (subject.id, text.Name(subject.name), subject.status,
              units.show_bytes(subject.size) if readable else subject.size, image.Names(subject.stores),
              _shown(selection.last_used(subject, used))) for subject in subjects]
 

@@ -11,20 +11,17 @@ from cliff import app
 from cliff import commandmanager
 
 import multistore_hooks
-from multistore_hooks.cli import patch
 from multistore_hooks.cli import text
 from multistore_hooks.patching import release
 
-# Named here and not by entry points: reading the metadata of all that is installed would take
-# most of a command's time, and the command is also to run from a source tree.
+# Named here and not by entry points: reading the metadata of all that is installed would take most of a
+# command's time, and the command is also to run from a source tree. Each is imported when it is run: what it
+# needs takes long to import, and need not be installed for the others.
 COMMANDS = {
-    'patch status': patch.Status,
-    'patch check': patch.Check,
-    'patch apply': patch.Apply,
-    'patch revert': patch.Revert,
-}
-# Imported when they are run: what they need of OpenStack's clients takes longer than the commands above.
-LATER = {
+    'patch status': 'multistore_hooks.cli.patch:Status',
+    'patch check': 'multistore_hooks.cli.patch:Check',
+    'patch apply': 'multistore_hooks.cli.patch:Apply',
+    'patch revert': 'multistore_hooks.cli.patch:Revert',
     'image stores': 'multistore_hooks.cli.image:Stores',
     'image copy': 'multistore_hooks.cli.image:Copy',
     'image misplaced': 'multistore_hooks.cli.image:Misplaced',
@@ -66,9 +63,7 @@ class MultistoreHooks(app.App):
     def __init__(self, asks_glance: bool = False) -> None:
         self._asks_glance = asks_glance
         manager = commandmanager.CommandManager(None)
-        for name, command in COMMANDS.items():
-            manager.add_command(name, command)
-        for name, target in LATER.items():
+        for name, target in COMMANDS.items():
             manager.commands[name] = Later(name, target)
         super().__init__(
             description='Make Nova, Cinder and Glance use several Glance stores.',

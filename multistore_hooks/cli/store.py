@@ -12,6 +12,7 @@ from typing import Tuple
 from multistore_hooks.cli import command
 from multistore_hooks.cli import image_list
 from multistore_hooks.cli import store_names
+from multistore_hooks.cli import text
 from multistore_hooks.cli import upkeep
 from multistore_hooks import exceptions
 from multistore_hooks.i18n import _
@@ -139,22 +140,27 @@ class Drain(upkeep.UpkeepCommand):
         for unmet in plan.unmet:
             self.print_error('%s: %s' % (unmet.image.id, unmet.why))
         left = [subject for subject in world.subjects() if store in subject.stores]
-        trash = self._trash(world, store)
-        if left or trash:
+        trash, empty = self._trash(world, store)
+        if left or not empty:
             self._code = command.NOT_ALL
         self.print_error('%s: %s%s' % (
             store, '%d images are still there' % len(left) if left else 'no image is there by the records',
-            ', and %d in the trash of its pool' % trash if trash else ''))
+            trash))
         return self.outcomes(applier)
 
     @staticmethod
-    def _trash(world: upkeep.World, store: str) -> int:
-        """Return how much is in the trash of a store's pool, as far as that is known."""
+    def _trash(world: upkeep.World, store: str) -> Tuple[str, bool]:
+        """Return what is in the trash of a store's pool, in words, and whether it may be called empty."""
         place = world.reached.get(store)
+        if place is None:
+            detail = world.details.get(store)
+            unknown = detail is not None and detail.type == 'rbd'
+            return '; what is in the trash of its pool is not known without --reach' if unknown else '', True
         try:
-            return len(place.trash()) if isinstance(place, places.Pool) else 0
-        except places.PlaceError:
-            return 0
+            count = len(place.trash()) if isinstance(place, places.Pool) else 0
+        except places.PlaceError as error:
+            return '; what is in the trash of its pool is not known: %s' % error, False
+        return (', and %d in the trash of its pool' % count if count else ''), not count
 
 
 class Check(upkeep.UpkeepCommand):
@@ -203,7 +209,8 @@ class Check(upkeep.UpkeepCommand):
                     mended = 'yes' if came.done else '%s: %s' % (came.state, came.why)
                 if mended != 'yes' and finding.kind != check.SITE_IMAGE:
                     self._code = command.NOT_ALL
-                rows.append((finding.store, finding.kind, finding.name, finding.why, finding.size, mended))
+                rows.append((finding.store, finding.kind, text.Name(finding.name), finding.why, finding.size,
+                             mended))
         if not rows and arguments.formatter == 'table':
             self.print_error('%s: nothing was found' % ', '.join(wanted))
         return self.shown, rows

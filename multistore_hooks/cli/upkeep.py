@@ -16,6 +16,7 @@ from multistore_hooks.cli import command
 from multistore_hooks.cli import image
 from multistore_hooks.cli import session
 from multistore_hooks.cli import store_names
+from multistore_hooks.cli import text
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
 from multistore_hooks.i18n import _
@@ -38,9 +39,9 @@ class NotAdministrator(exceptions.MultistoreError):
                 'projects, and may neither copy nor remove.')
 
 
-def _size(text: str) -> int:
+def _size(given: str) -> int:
     try:
-        return units.bytes_of(text)
+        return units.bytes_of(given)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error))
 
@@ -180,20 +181,21 @@ class UpkeepCommand(image.GlanceCommand):
             for line in plan_text.lines(plan):
                 print(line, file=self.app.stdout)
             raise command.AlreadyReported()
-        rows = [('wait', copy.image.id, copy.image.name, store, why, 0)
+        rows = [('wait', copy.image.id, text.Name(copy.image.name), store, why, 0)
                 for copy in plan.waits for store, why in zip(copy.stores, copy.reasons)]
-        rows += [('copy', copy.image.id, copy.image.name, store, why, copy.image.size)
+        rows += [('copy', copy.image.id, text.Name(copy.image.name), store, why, copy.image.size)
                  for copy in plan.copies for store, why in zip(copy.stores, copy.reasons)]
-        rows += [('evict', one.image.id, one.image.name, one.store, one.reason, one.image.size)
-                 for one in plan.evictions]
-        rows += [('not possible', one.image.id, one.image.name, one.store, one.why, one.image.size)
-                 for one in plan.unmet]
+        rows += [('evict', one.image.id, text.Name(one.image.name), one.store, one.reason,
+                  one.image.size) for one in plan.evictions]
+        rows += [('not possible', one.image.id, text.Name(one.image.name), one.store, one.why,
+                  one.image.size) for one in plan.unmet]
         return PLANNED, rows
 
     def outcomes(self, applier: apply.Applier) -> Tuple[Sequence[str], List[Any]]:
         """Return what came of all steps, as a table."""
-        return DONE, [('copy' if outcome.action == '+' else 'evict', outcome.image.id, outcome.image.name,
-                       outcome.store, outcome.state, outcome.why) for outcome in applier.outcomes]
+        return DONE, [('copy' if outcome.action == '+' else 'evict', outcome.image.id,
+                       text.Name(outcome.image.name), outcome.store, outcome.state, outcome.why)
+                      for outcome in applier.outcomes]
 
 
 PLANNED = ('Action', 'ID', 'Name', 'Store', 'Why', 'Size')

@@ -30,6 +30,6 @@ class LateTest(testtools.TestCase):
     def test_image_commands_do(self):
         self.assertIn('glanceclient', self.imported('image', 'stores', 'x'))
 
-    def test_each_late_command_can_be_loaded(self):
-        for name, target in main.LATER.items():
+    def test_each_command_can_be_loaded(self):
+        for name, target in main.COMMANDS.items():
             self.assertTrue(callable(main.Later(name, target).load()), name)

@@ -23,6 +23,7 @@ from multistore_hooks.cli import store_names
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
 from multistore_hooks.stores import apply
+from multistore_hooks.stores import inventory
 from multistore_hooks.stores import places
 from multistore_hooks.stores import reach
 from tests import clock
@@ -206,6 +207,39 @@ class DrainTest(StoresTestCase):
         self.assertEqual(1, code)
         self.assertIn('refused (2 clones use it there', err)
         self.assertIn('cheap: 1 images are still there', err)
+
+    def pool(self):
+        """Let the place of the store cheap be a pool; return its fake cluster."""
+        ceph = fake_rbd.ceph(clock.Clock())
+        access = cluster.Access(ceph.rados, ceph.rbd, None, None, cluster.call_natively)
+        self.places['cheap'] = places.Pool(cluster.Cluster(access), ceph.rbd, 'images', 'f')
+        self.places['cheap'].space = lambda: inventory.Space(100, 50)
+        return ceph
+
+    def test_store_with_something_in_the_trash_of_its_pool_is_not_empty(self):
+        ceph = self.pool()
+        self.assertEqual((0, 'multistore-hooks: cheap: no image is there by the records\n'),
+                         self.run_words('store drain cheap')[::2])
+        ceph.rbd.trashed.append(('images', 'x'))
+        code, _out, err = self.run_words('store drain cheap')
+        self.assertEqual(1, code)
+        self.assertIn('no image is there by the records, and 1 in the trash of its pool', err)
+
+    def test_trash_that_is_not_known_is_said(self):
+        ceph = self.pool()
+
+        def away(ioctx):
+            raise ceph.rbd.Error('no route')
+
+        ceph.rbd.trash_list = away
+        code, _out, err = self.run_words('store drain cheap')
+        self.assertEqual(1, code)
+        self.assertIn('what is in the trash of its pool is not known', err)
+        self.reached = False
+        self.glance.details = {'cheap': {'type': 'rbd', 'pool': 'images', 'fsid': 'f'}}
+        code, _out, err = self.run_words('store drain cheap')
+        self.assertEqual(0, code)
+        self.assertIn('what is in the trash of its pool is not known without --reach', err)
 
     def test_default_store_needs_a_target(self):
         code, _out, err = self.run_words('store drain fast')
@@ -465,6 +499,37 @@ class DataRemoveTest(StoresTestCase):
         self.token = contract.MEMBER
         self.assertEqual(2, self.run_words(self.words)[0])
         self.assertIn(('images', self.ORPHAN), self.ceph.rbd.images)
+
+
+class HostileNameTest(StoresTestCase):
+    """Any user names images; an administrator's terminal obeys none of them."""
+
+    NAME = 'evil\x1b[31mred\x07\u202egnp.exe\nnext \x9b2J'
+    SHOWN = 'evil\\x1b[31mred\\x07\\u202egnp.exe\\x0anext \\x9b2J'
+
+    def setUp(self):
+        super().setUp()
+        self.one = self.add('fast', 'cheap', name=self.NAME, visibility='public')
+        self.rules = self.write('rules.yaml', 'rules: [{name: a, in: all}]')
+
+    def test_no_verb_prints_what_a_terminal_obeys(self):
+        shown = []
+        for words in ('image list', 'image stores ' + self.one, 'image watch ' + self.one,
+                      'image place --rules ' + self.rules, 'store drain cheap --dry-run',
+                      'image evict %s --from cheap --dry-run' % self.one, 'store check cheap', 'store list',
+                      'image place --apply --rules ' + self.rules, 'store drain cheap'):
+            for form in ('table', 'value', 'csv', 'yaml'):
+                _code, out, err = self.run_words('%s -f %s' % (words, form))
+                self.assertNotIn('internal error', err)
+                printed = (out + err).replace('\n', '')
+                self.assertEqual([], [letter for letter in printed if not letter.isprintable()],
+                                 '%s -f %s' % (words, form))
+                shown += [words] if self.SHOWN in printed else []
+        self.assertTrue(len(set(shown)) >= 6, shown)
+
+    def test_programs_get_the_name_as_it_is(self):
+        for words in ('image list', 'image place --rules ' + self.rules):
+            self.assertEqual({self.NAME}, {name for name, in self.rows(words, 'Name')[1]})
 
 
 class HelpTest(StoresTestCase):
