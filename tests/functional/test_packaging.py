@@ -84,7 +84,7 @@ class ContentsTest(testtools.TestCase):
         with zipfile.ZipFile(built()['wheel']) as archive:
             names = archive.namelist()
         data = [name for name in names if '.data/data/' in name]
-        expected = {'share/multistore-hooks/' + name if name.startswith('patches/') else name
+        expected = {'share/multistore-hooks/' + name.replace('etc/multistore-hooks/', 'etc/')
                     for name in built()['files'] if name.startswith(('patches/', 'etc/multistore-hooks/'))}
         self.assertEqual(expected, {name.partition('.data/data/')[2] for name in data})
         modules = {name for name in built()['files']
@@ -276,3 +276,26 @@ class InstalledTest(testtools.TestCase):
         # The other is WebOb's own need, on newer Pythons.
         self.assertEqual({'webob'}, bare.packages() - before - {'legacy-cgi'})
         self.assertEqual((0, '', ''), bare.python('-c', use))
+
+
+class DriverWheelTest(testtools.TestCase):
+    """The wheel that holds nothing but the file in Nova's tree."""
+
+    SOURCE = os.path.join(CHECKOUT, 'packaging', 'nova-driver')
+    FILE = os.path.join('nova', 'virt', 'multistore.py')
+
+    def test_it_adds_the_file_that_the_patch_adds_and_no_other(self):
+        folder = self.useFixture(fixtures.TempDir()).path
+        tree, out, root = (os.path.join(folder, name) for name in ('tree', 'out', 'root'))
+        shutil.copytree(self.SOURCE, tree)
+        subprocess.run([sys.executable, '-c', BUILD.format('wheel'), out], cwd=tree, check=True,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        os.makedirs(os.path.join(root, 'nova', 'virt'))
+        for package in ('nova', 'nova/virt'):
+            open(os.path.join(root, package, '__init__.py'), 'w').close()
+        with zipfile.ZipFile(glob.glob(out + '/*.whl')[0]) as archive:
+            self.assertEqual([self.FILE], [name for name in archive.namelist() if '.dist-info/' not in name])
+            archive.extractall(root)
+        code, printed, _err = cli.run_here(['patch', 'status', 'nova', '--root', root, '--release', '34'])
+        self.assertEqual(0, code)
+        self.assertIn('applied, but not by this tool', printed)

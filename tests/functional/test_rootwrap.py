@@ -212,7 +212,7 @@ class InstallTest(FilesTestCase):
     def test_they_are_data_files_of_the_package(self):
         parser = configparser.ConfigParser()
         parser.read(os.path.join(rootwrap_user.CHECKOUT, 'setup.cfg'))
-        self.assertIn('etc/multistore-hooks = etc/multistore-hooks/*', parser['files']['data_files'])
+        self.assertIn('share/multistore-hooks/etc = etc/multistore-hooks/*', parser['files']['data_files'])
 
     def test_no_search_path_is_the_callers_to_choose(self):
         parser = configparser.RawConfigParser()
