@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page about stores: its rules are valid, and it has every key of the language."""
+"""Rules on the pages are valid, and the one about stores has every key of the language."""
 
 import textwrap
 
@@ -15,12 +15,13 @@ PAGE = 'doc/source/stores.rst'
 class PageTest(base.RulesTestCase):
 
     def test_rules_of_the_page_are_valid(self):
-        loaded = 0
-        for block in documentation.blocks(PAGE, documentation.read(PAGE)):
-            if '\nrules:' in block.text:
-                self.load(textwrap.dedent(block.text))
-                loaded += 1
-        self.assertEqual(1, loaded)
+        for page in (PAGE, 'doc/source/two_sites.rst'):
+            loaded = 0
+            for block in documentation.blocks(page, documentation.read(page)):
+                if '\nrules:' in block.text:
+                    self.load(textwrap.dedent(block.text))
+                    loaded += 1
+            self.assertEqual(1, loaded, page)
 
     def test_every_yaml_block_is_yaml(self):
         for block in documentation.blocks(PAGE, documentation.read(PAGE)):
