@@ -20,6 +20,7 @@ from multistore_hooks.cli import misplaced
 from multistore_hooks.cli import progress
 from multistore_hooks.cli import session
 from multistore_hooks.cli import store_names
+from multistore_hooks.cli import text
 from multistore_hooks.copy import limits
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
