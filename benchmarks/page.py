@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of the documentation with what the benchmarks have measured: doc/source/benchmarks.rst."""
+"""What the documentation shows of the benchmarks: doc/source/benchmarks.rst, plots, lines of the front page.
+
+``python -m benchmarks.page`` writes them anew from the results that there are.
+"""
 
 import json
 import os
 import statistics
+import textwrap
 
+from benchmarks import plots
 from benchmarks import report
+from benchmarks import targets
 
 PAGE = os.path.join(os.path.dirname(report.RESULTS), os.pardir, 'doc', 'source', 'benchmarks.rst')
 BEGINNING = """\
@@ -18,6 +24,8 @@ Benchmarks
 Stock code and ours, in one run on the same services and data, in turn. A figure is the median; the ratio is
 ours to stock. ``make bench`` measures it again; every sample is in ``benchmarks/results``.
 """
+HEADLINE = os.path.join(os.path.dirname(PAGE), 'benchmarks_headline.inc')
+IMAGES = os.path.join(os.path.dirname(PAGE), 'images')
 HEAD = ('What', 'Unit', 'Stock', 'Ours', 'Ratio', 'Target')
 PURPOSES = {
     'boot_storm': 'Many computes of two sites boot one cold image at once',
@@ -34,7 +42,61 @@ def text(results):
 
     :param results: what was read from the JSON files, in the order of the page.
     """
-    return '\n'.join([BEGINNING] + [_section(one) for one in results])
+    return '\n'.join([BEGINNING] + _plots(results) + _missed(results) + [
+        'All figures', '===========', ''] + [_section(one) for one in results])
+
+
+def _plots(results):
+    lines = []
+    for name, shows, _svg in plots.all_of(results):
+        lines += ['.. image:: images/' + name, '   :alt: ' + shows, '   :width: 100%', '']
+    return lines
+
+
+def _missed(results):
+    """Return the section about targets that were missed."""
+    found = []
+    for result in results:
+        for row in result['rows']:
+            if targets.missed(result, row):
+                found.append('- %s, %s: %s, target %s. %s' % (
+                    result['name'], row['what'], _measured(row), row['target'],
+                    targets.reason(result['name'], row['what'])))
+    lines = ['Targets that were missed', '========================', '']
+    if not found:
+        return lines + ['None.', '']
+    return lines + [line for one in found for line in textwrap.wrap(one, 108, subsequent_indent='  ')] + ['']
+
+
+def _measured(row):
+    if row['ratio'] is not None and not str(row['target']).startswith('ours'):
+        return 'ratio %.3g' % row['ratio']
+    return (_figure(row['ours']) + ' ' + row['unit']).strip()
+
+
+def headline(results):
+    """Return the lines of the front page."""
+    by_name = {result['name']: result for result in results}
+    lines = []
+    storm, sites, volumes = (by_name.get(name) for name in ('boot_storm', 'many_sites', 'volume_store'))
+    if storm:
+        hosts = storm['settings']['hosts']
+        lines.append('- %d boots of a cold image of %s MiB at two sites: **%s clones, the last after %s s**; '
+                     'stock: %s and %s s' % ((hosts, plots.figure(storm['settings']['mib'])) + tuple(
+                         plots.figure(plots.median(storm, what, whose)) for whose in ('ours', 'stock')
+                         for what in ('clones', 'time to the last boot'))))
+    if sites:
+        what = 'copy of 60 s, %s limits: clones of 1000 boots'
+        lines.append('- 1,000 boots at 40 sites, simulated: **%s clones** with raised limits, %s with the '
+                     'defaults; stock: %s' % tuple(plots.figure(plots.median(sites, what % limits, whose)) for
+                                                   limits, whose in (('raised', 'ours'), ('default', 'ours'),
+                                                                     ('default', 'stock'))))
+    if volumes:
+        what = 'local, random data, upload'
+        lines.append('- An upload to an image on a Cinder volume: **%s MB/s**; glance_store: %s' % tuple(
+            plots.figure(plots.median(volumes, what, whose)) for whose in ('ours', 'stock')))
+    return '\n'.join(part for line in lines
+                     for part in textwrap.wrap(line, 108, subsequent_indent='  ')) + '\n'
 
 
 def write():
@@ -46,13 +108,18 @@ def write():
                 results.append(json.load(stream))
     with open(PAGE, 'w', encoding='utf-8') as stream:
         stream.write(text(results))
+    with open(HEADLINE, 'w', encoding='utf-8') as stream:
+        stream.write(headline(results))
+    for name, _shows, svg in plots.all_of(results):
+        with open(os.path.join(IMAGES, name), 'w', encoding='utf-8') as stream:
+            stream.write(svg)
 
 
 def _section(result):
     title = '%s: %s' % (result['name'], PURPOSES.get(result['name'], ''))
     versions = ', '.join('%s %s' % one for one in sorted(result['versions'].items()) if one[1])
     settings = ', '.join('%s %s' % one for one in sorted(result['settings'].items()))
-    lines = [title, '=' * len(title), '', 'Measured %s on %d processors, load at the end %.1f.' % (
+    lines = [title, '-' * len(title), '', 'Measured %s on %d processors, load at the end %.1f.' % (
         result['date'], result['processors'], result['load'][0]), versions + '.', settings + '.', '',
         '.. list-table::', '   :header-rows: 1', '   :widths: 46 8 12 12 10 22', '']
     for row in [HEAD] + [_cells(row) for row in result['rows']]:
@@ -71,3 +138,7 @@ def _figure(samples):
         return ''
     median = statistics.median(samples)
     return '%.0f' % median if median >= 1000 else '%.3g' % median
+
+
+if __name__ == '__main__':
+    write()

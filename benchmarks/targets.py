@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a benchmark met its targets, and why not where that is known."""
+
+import re
+import statistics
+
+#: Why targets were missed: (benchmark, pattern of the row, reason).
+REASONS = (
+    ('boot_storm', r'last boot, relative to that',
+     'The hosts, two Ceph clusters and Glance share the processors of one machine; the copies alone were '
+     'measured without the hosts.'),
+    ('boot_storm', r'N=\d+, 128 MiB: requests of a site while it waits',
+     'A copy of 128 MiB takes a few seconds. The first polls, which follow one another closely, are then a '
+     'large part of all; with 1,024 MiB the target is met.'),
+    ('overhead', r'snapshot of .* through the driver',
+     'The hook asks Glance for its stores before the upload, and reads the record after it: about 50 ms in '
+     'all, whatever the size.'),
+    ('volume_store', r'local, random data, download$', 'The reason is not known.'),
+)
+
+
+def missed(result, row):
+    """Return whether a row missed its target; False where the target is no number."""
+    if row['target'] is None or not row['ours']:
+        return False
+    ours, target = statistics.median(row['ours']), row['target']
+    if not isinstance(target, str):
+        return row['ratio'] is not None and _beyond(row['ratio'], target, row['better'] == 'more')
+    number = re.search(r'\d+(\.\d+)?', target)
+    if target == 'ours: all':
+        return ours < _boots(result, row)
+    if target == 'ours: one for each site':
+        return ours != result['settings']['sites']
+    if target.startswith('one for each') or number is None:
+        return False
+    limit = float(number.group())
+    if 'or the copy' in target:
+        limit = max([limit] + [float(one) for one in re.findall(r'copy of (\d+) s', row['what'])])
+    if re.match(r'ours: \d', target):
+        return ours != limit
+    value = ours if target.startswith('ours') or row['ratio'] is None else row['ratio']
+    return _beyond(value, limit, 'at least' in target)
+
+
+def _beyond(value, limit, more):
+    value = float('%.3g' % value)  # as it is shown
+    return value < limit if more else value > limit
+
+
+def _boots(result, row):
+    found = re.search(r'N=(\d+)|of (\d+) boots', row['what'])
+    return int(found.group(1) or found.group(2)) if found else result['settings']['hosts']
+
+
+def reason(name, what):
+    """Return why a target was missed, in words."""
+    for benchmark, pattern, why in REASONS:
+        if benchmark == name and re.search(pattern, what):
+            return why
+    return 'The reason is not known.'
