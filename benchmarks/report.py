@@ -3,7 +3,6 @@
 
 import argparse
 import datetime
-import importlib.metadata
 import json
 import os
 import platform
@@ -82,7 +81,8 @@ def say(text):
 
 
 def _version(name):
+    from importlib import metadata  # Python 3.8 and later
     try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
         return None
