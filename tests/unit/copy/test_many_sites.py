@@ -108,13 +108,14 @@ class ManySitesTest(base.TestCase):
         self.assertEqual([], [boot.ended for boot in cloud.boots if boot.ended > 15])
 
     def test_broken_store_concerns_its_site_alone(self):
-        cloud = self.cloud()
-        cloud.glance.broken.add('site02')
-        cloud.run()
-        ways = self.ways(cloud)
-        self.assertEqual({'download'}, ways.pop('site02'))
-        self.assertEqual({'clone'}, set.union(*ways.values()))
-        self.assertEqual(1, cloud.counting())
+        for sites, computes in ((4, 3), (40, 1)):
+            cloud = self.cloud(sites, computes, seconds=15)
+            cloud.glance.broken.add('site02')
+            cloud.run()
+            ways = self.ways(cloud)
+            self.assertEqual({'download'}, ways.pop('site02'))
+            self.assertEqual({'clone'}, set.union(*ways.values()))
+            self.assertEqual(1, cloud.counting())
 
     def test_boots_that_come_late_have_their_own_time(self):
         cloud = self.cloud(sites=2, computes=1, seconds=100, turn=70)

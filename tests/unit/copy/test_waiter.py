@@ -120,6 +120,12 @@ class CopyTestCase(base.FakeGlanceTestCase):
 
 class CopyTest(CopyTestCase):
 
+    def test_one_bad_store_undoes_no_copy_of_the_others(self):
+        self.images(contract.ADMIN).copy(self.image_id, ['broken', 'dcn1'])
+        self.clock.at(4, self.glance.finish_copies)
+        self.assertTrue(self.copy())
+        self.assertEqual(['dcn1', 'file1'], self.glance.where(self.image_id))
+
     def test_image_that_is_there_costs_one_request(self):
         self.assertFalse(self.copy('file1'))
         self.assertEqual(1, len(self.glance.log))
