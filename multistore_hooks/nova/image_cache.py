@@ -12,6 +12,7 @@ from nova import exception
 from nova.virt.libvirt import imagebackend
 from oslo_log import log as logging
 
+from multistore_hooks.nova import boot_needs
 from multistore_hooks.nova import image_records
 from multistore_hooks.nova import site_copy
 from multistore_hooks.nova import site_images
@@ -38,7 +39,7 @@ def copy_or_make_site_image(context: Any, image_id: str, store: Optional[str]) -
     :raises nova.exception.ImageNotFound: it does not exist.
     """
     driver = _rbd_driver()
-    wanted = site_images.wanted_for(context, image_id, None)
+    wanted = boot_needs.wanted_for(context, image_id, None)
     if store in wanted.record.stores:
         return False
     if store and site_images.asks_for_copies() and wanted.record.record.get('disk_format') == 'raw':
@@ -47,7 +48,7 @@ def copy_or_make_site_image(context: Any, image_id: str, store: Optional[str]) -
                                              turn_seconds=CONF.multistore_hooks.site_image_after)
         except exception.ImageUnacceptable as error:
             LOG.debug('%s', error)
-    site_images.check_download(context, image_id)
+    boot_needs.check_download(context, image_id)
     with site_images.Site(driver) as site:
         found = site.find(wanted)
         made = found or site.ensure(context, wanted, site_copy.copy_seconds())

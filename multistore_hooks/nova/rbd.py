@@ -17,6 +17,7 @@ from nova import exception
 from nova.virt.libvirt import imagebackend
 from oslo_log import log as logging
 
+from multistore_hooks.nova import boot_needs
 from multistore_hooks.nova import image_records
 from multistore_hooks.nova import local_copy
 from multistore_hooks.nova import site_copy
@@ -165,14 +166,14 @@ class Rbd(imagebackend.Rbd):
                                             elsewhere=not (store and site_images.asks_for_copies()))
         except exception.ImageUnacceptable as error:
             LOG.debug('%s', error)
-        wanted = site_images.wanted_for(context, image_id, self._trusted_certs)
+        wanted = boot_needs.wanted_for(context, image_id, self._trusted_certs)
         with site_images.Site(self.driver) as site:
             found = site.find(wanted)
             copies = (store and site_images.asks_for_copies()
                       and wanted.record.record.get('disk_format') == 'raw')
             try:
                 if found is not None:
-                    site_images.check_download(context, image_id)
+                    boot_needs.check_download(context, image_id)
                     if site.clone(wanted, found, self.rbd_name):
                         return None
             except exception.ImageUnacceptable as error:
@@ -186,11 +187,11 @@ class Rbd(imagebackend.Rbd):
                                                   CONF.multistore_hooks.site_image_after)
                 except exception.ImageUnacceptable as error:
                     LOG.debug('%s', error)
-            site_images.check_download(context, image_id)
+            boot_needs.check_download(context, image_id)
             return self._make_site_image(context, image_id, store, site, wanted)
 
     def _make_site_image(self, context: Any, image_id: str, store: str, site: site_images.Site,
-                         wanted: site_images.Wanted) -> Any:
+                         wanted: boot_needs.Wanted) -> Any:
         """Clone a site image that is made now, or the image's own copy if that comes first."""
         has_another_way = self._has_base or site_copy.download_allowed()
         if self._has_base:

@@ -14,7 +14,6 @@ import time
 from typing import Any
 from typing import Dict
 from typing import Iterator
-from typing import NamedTuple
 from typing import Optional
 from typing import Set
 from typing import Tuple
@@ -31,7 +30,8 @@ from multistore_hooks.ceph import site_image_cleanup
 from multistore_hooks.ceph import site_image_record
 from multistore_hooks.ceph import site_images
 from multistore_hooks.ceph import site_lock
-from multistore_hooks.glance_api import api
+from multistore_hooks.nova import boot_needs
+from multistore_hooks.nova import downloads
 from multistore_hooks.nova import image_api
 from multistore_hooks.nova import site_copy
 from multistore_hooks import options
@@ -41,8 +41,6 @@ LOG = logging.getLogger(__name__)
 
 rbd_utils = imagebackend.rbd_utils
 
-#: Seconds of one request to Glance.
-REQUEST_SECONDS = 30
 #: Seconds between two polls of a host that waits for another: at first, and at the longest.
 SHORTEST_WAIT, LONGEST_WAIT = 0.25, 2
 #: Seconds between two polls of an import that brings the image, at the longest.
@@ -51,24 +49,10 @@ LONGEST_POLL = 15
 ANOTHER_WAY_SECONDS = 600
 #: Seconds between two records of the use of a site image by one host.
 TOUCH_EVERY = 300
-#: The folder for downloads, under ``instances_path``.
-FOLDER = 'multistore_hooks'
-#: The bytes that a host asks for to learn whether the user may download the image.
-_ONE_BYTE = {'Range': 'bytes=0-0'}
 
 _touched: Dict[str, float] = {}
-_downloading: Set[str] = set()
 #: What threads of this process make, apart from boots.
 _made_apart: Set[Tuple[str, str]] = set()
-
-
-class Wanted(NamedTuple):
-    """What a boot needs."""
-
-    image_id: str
-    record: api.Image
-    requirement: site_image_record.Requirement
-    trusted_certs: Any
 
 
 def is_on() -> bool:
@@ -102,7 +86,7 @@ class Site:
     def __exit__(self, *_error: Any) -> None:
         self._cluster.close()
 
-    def find(self, wanted: Wanted) -> Optional[site_image_record.SiteImage]:
+    def find(self, wanted: boot_needs.Wanted) -> Optional[site_image_record.SiteImage]:
         """Return the site image for a boot, or None.
 
         :raises nova.exception.ImageUnacceptable: the cluster cannot be read.
@@ -110,7 +94,7 @@ class Site:
         with _own_way(wanted.image_id, 'the site images cannot be read'):
             return site_image_record.find(self.images.published(wanted.image_id), wanted.requirement)
 
-    def clone(self, wanted: Wanted, site_image: site_image_record.SiteImage, disk: str) -> bool:
+    def clone(self, wanted: boot_needs.Wanted, site_image: site_image_record.SiteImage, disk: str) -> bool:
         """Clone a site image into a disk; return False if it has gone meanwhile, and is forgotten.
 
         :raises nova.exception.ImageUnacceptable: it cannot be cloned.
@@ -124,8 +108,8 @@ class Site:
                 if not self.images.is_whole(site_image.name):
                     self.images.forget(site_image)
                     return False
-            raise _unacceptable(wanted.image_id, 'its site image %s cannot be cloned: %s'
-                                % (site_image.name, error))
+            raise boot_needs.unacceptable(wanted.image_id, 'its site image %s cannot be cloned: %s'
+                                                           % (site_image.name, error))
         LOG.info('The disk %(disk)s is a clone of the site image %(name)s of image %(image)s.',
                  {'disk': disk, 'name': site_image.name, 'image': wanted.image_id})
         self.touch(site_image)
@@ -159,7 +143,7 @@ class Site:
             return float(site_copy.copy_seconds())
         return float(max(limit - (self._clock.monotonic() - self._started), 0))
 
-    def ensure(self, context: Any, wanted: Wanted, limit: float, leads: bool = True,
+    def ensure(self, context: Any, wanted: boot_needs.Wanted, limit: float, leads: bool = True,
                most_waiting: Optional[int] = None) -> Optional[site_image_record.SiteImage]:
         """Return the site image for a boot; make it, or wait until another host of the site has made it.
 
@@ -183,20 +167,23 @@ class Site:
                     return self._lead(context, wanted, lock, limit - waited)
                 outcome = self._outcome(lock, wanted)
                 if outcome is not None and (first is None or outcome.id != first.id):
-                    raise _unacceptable(wanted.image_id, 'another host could not make its site image: %s'
-                                        % outcome.content.get('reason'))
+                    raise boot_needs.unacceptable(
+                        wanted.image_id,
+                        'another host could not make its site image: %s' % outcome.content.get('reason'))
                 if not waited and not slot.enter_context(site_copy.waiting_slots.take(most_waiting)):
-                    raise _unacceptable(wanted.image_id, 'half of the builds that this nova-compute runs at '
-                                        'once (max_concurrent_builds) wait for images already')
-        raise _unacceptable(wanted.image_id, 'no host made its site image within %d seconds' % limit)
+                    raise boot_needs.unacceptable(
+                        wanted.image_id, 'half of the builds that this nova-compute runs at once '
+                                         '(max_concurrent_builds) wait for images already')
+        raise boot_needs.unacceptable(wanted.image_id,
+                                      'no host made its site image within %d seconds' % limit)
 
     @staticmethod
-    def _is_leader(lock: site_lock.SiteLock, wanted: Wanted) -> bool:
+    def _is_leader(lock: site_lock.SiteLock, wanted: boot_needs.Wanted) -> bool:
         with _own_way(wanted.image_id, 'the hosts of the site cannot coordinate'):
             return lock.acquire()
 
     @staticmethod
-    def _outcome(lock: site_lock.SiteLock, wanted: Wanted) -> Optional[site_lock.Record]:
+    def _outcome(lock: site_lock.SiteLock, wanted: boot_needs.Wanted) -> Optional[site_lock.Record]:
         """Return how the last host failed that made just this, or None."""
         with _own_way(wanted.image_id, 'the hosts of the site cannot coordinate'):
             record = lock.read()
@@ -204,7 +191,7 @@ class Site:
             return None
         return record
 
-    def _lead(self, context: Any, wanted: Wanted, lock: site_lock.SiteLock,
+    def _lead(self, context: Any, wanted: boot_needs.Wanted, lock: site_lock.SiteLock,
               left: float) -> Optional[site_image_record.SiteImage]:
         """Make the site image while the lock is renewed; let the followers know if that fails.
 
@@ -226,12 +213,13 @@ class Site:
                         {'image': wanted.image_id, 'reason': reason})
             with contextlib.suppress(cluster.ClusterError, cluster.Missing):
                 lock.write({'requirement': wanted.requirement.digest, 'reason': reason[:500]})
-            raise _unacceptable(wanted.image_id, reason) from error
+            raise boot_needs.unacceptable(wanted.image_id, reason) from error
         finally:
             with contextlib.suppress(cluster.ClusterError):
                 lock.release()
 
-    def _was_copied(self, context: Any, wanted: Wanted, lock: site_lock.SiteLock, limit: float) -> bool:
+    def _was_copied(self, context: Any, wanted: boot_needs.Wanted, lock: site_lock.SiteLock,
+                    limit: float) -> bool:
         """Return whether the image has come to the store of this site; wait for an import that brings it.
 
         One crossing of the WAN is enough; an import can be another site's, or an administrator's.
@@ -239,8 +227,8 @@ class Site:
         store = CONF.libvirt.images_rbd_glance_store_name
         if not store or wanted.record.is_in(store) or wanted.record.record.get('disk_format') != 'raw':
             return False  # if it is listed already, it could not be cloned
-        images = image_api.images_for(context, lambda: REQUEST_SECONDS)
-        with lock.kept(_start, limit + REQUEST_SECONDS):
+        images = image_api.images_for(context, lambda: boot_needs.REQUEST_SECONDS)
+        with lock.kept(_start, limit + boot_needs.REQUEST_SECONDS):
             for waited in backoff.polls(limit, LONGEST_POLL, clock=self._clock):
                 try:
                     image = images.image(wanted.image_id)
@@ -257,14 +245,15 @@ class Site:
                              {'image': wanted.image_id, 'store': store})
         return False
 
-    def _make(self, context: Any, wanted: Wanted, keeper: site_lock.Keeper) -> site_image_record.SiteImage:
+    def _make(self, context: Any, wanted: boot_needs.Wanted,
+              keeper: site_lock.Keeper) -> site_image_record.SiteImage:
         name = site_image_record.new_name(wanted.image_id)
         for left in site_image_cleanup.remove_leftovers(self.images, wanted.image_id):
             LOG.info('Removed %s, left by a host that died.', left)
         LOG.info('Making the site image %(name)s of image %(image)s: this host downloads it for the site.',
                  {'name': name, 'image': wanted.image_id})
         started = self._clock.monotonic()
-        with _download(name) as path:
+        with downloads.download(name) as path:
             libvirt_utils.fetch_image(context, path, wanted.image_id, wanted.trusted_certs)
             made = site_image_record.SiteImage(name, wanted.image_id, os.path.getsize(path),
                                                wanted.requirement, self._clock.time())
@@ -302,55 +291,6 @@ class Site:
             LOG.debug('%(name)s is left to a later run: %(error)s', {'name': name, 'error': error})
 
 
-def wanted_for(context: Any, image_id: str, trusted_certs: Any) -> Wanted:
-    """Read the record of an image with the user's rights; whether it may be downloaded is not checked.
-
-    :raises nova.exception.ImageUnacceptable: no site image serves this boot; Nova's own way says why.
-    """
-    images = image_api.images_for(context, lambda: REQUEST_SECONDS)
-    try:
-        record = images.image(image_id)
-        why = site_image_record.why_not(record.record, CONF.force_raw_images)
-        if why:
-            raise _unacceptable(image_id, 'no site image is made of it: %s' % why)
-    except exception.NovaException:
-        raise
-    except Exception as error:  # Glance's or Keystone's
-        raise _refusal(image_id, 'see', error) from error
-    verified = bool(CONF.glance.verify_glance_signatures)
-    ids = tuple(sorted(trusted_certs.ids)) if verified and trusted_certs else ()
-    checksum = str(record.record.get('os_hash_value') or record.record.get('checksum') or '')
-    return Wanted(image_id, record, site_image_record.Requirement(checksum, verified, ids), trusted_certs)
-
-
-def check_download(context: Any, image_id: str) -> None:
-    """Check that the user may download an image, before its site image is used.
-
-    :raises nova.exception.ImageUnacceptable: Glance refuses it, or does not respond.
-    """
-    images = image_api.images_for(context, lambda: REQUEST_SECONDS)
-
-    def request(headers: Optional[Dict[str, str]]) -> None:
-        response, _body = images.request('data', 'get', '/v2/images/%s/file' % image_id, raw_headers=headers)
-        response.close()  # the body is a stream, of which nothing is read
-
-    try:
-        try:
-            request(_ONE_BYTE)
-        except api.BadRequest:  # most stores cannot read a part: RBD, Swift, S3, HTTP, VMware
-            request(None)
-    except exception.NovaException:
-        raise
-    except Exception as error:  # Glance's or Keystone's
-        raise _refusal(image_id, 'download', error) from error
-
-
-def _refusal(image_id: str, verb: str, error: Exception) -> Exception:
-    if isinstance(error, (api.Forbidden, api.NotFound)):
-        return _unacceptable(image_id, 'Glance does not let this user %s it: %s' % (verb, error))
-    return _unacceptable(image_id, 'it is not known whether this user may %s it: %s' % (verb, error))
-
-
 def clean_up(driver: Any, clock: Any = time) -> None:
     """Remove the site images that nobody uses; for Nova's periodic task. It never raises."""
     cache = getattr(CONF, 'image_cache', CONF)  # Train has its options in [DEFAULT]
@@ -376,38 +316,12 @@ def clean_up(driver: Any, clock: Any = time) -> None:
 
 
 @contextlib.contextmanager
-def _download(name: str) -> Iterator[str]:
-    """Yield a path for a download, and remove what is there at the end; and what a process that died left."""
-    folder = os.path.join(CONF.instances_path, FOLDER, CONF.host)
-    os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, name)
-    _downloading.add(name)
-    try:
-        _clear(folder, lambda entry: not entry.startswith(tuple(_downloading)))
-        yield path
-    finally:
-        _downloading.discard(name)
-        _clear(folder, lambda entry: entry.startswith(name))
-
-
-def _clear(folder: str, goes: Any) -> None:
-    for entry in os.listdir(folder):
-        if entry.startswith(site_image_record.PREFIX) and goes(entry):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(os.path.join(folder, entry))
-
-
-@contextlib.contextmanager
 def _own_way(image_id: str, what: str) -> Iterator[None]:
     """Leave a boot to Nova where the cluster cannot be used."""
     try:
         yield
     except (cluster.ClusterError, cluster.Missing, cluster.Busy) as error:
-        raise _unacceptable(image_id, '%s: %s' % (what, error)) from error
-
-
-def _unacceptable(image_id: str, reason: str) -> Exception:
-    return exception.ImageUnacceptable(image_id=image_id, reason=reason)  # type: ignore[no-any-return]
+        raise boot_needs.unacceptable(image_id, '%s: %s' % (what, error)) from error
 
 
 def _start(function: Any) -> None:
@@ -415,7 +329,7 @@ def _start(function: Any) -> None:
     threading.Thread(target=function, name='site image', daemon=True).start()
 
 
-def make_apart(driver: Any, context: Any, wanted: Wanted, clock: Any = time) -> None:
+def make_apart(driver: Any, context: Any, wanted: boot_needs.Wanted, clock: Any = time) -> None:
     """Make a site image in a thread, unless one does so already; what comes of it is in the log.
 
     For a boot that has another way at hand, and need not wait as long as a download takes.

@@ -40,9 +40,11 @@ class SiteTestCase(base.FakeGlanceTestCase):
         self.folder = self.useFixture(fixtures.TempDir()).path
         self.set('instances_path', self.folder, None)
         self.set('site_images', 'only')
+        from multistore_hooks.nova import boot_needs
         from multistore_hooks.nova import image_cache
         from multistore_hooks.nova import rbd
         from multistore_hooks.nova import site_images
+        self.needs = boot_needs
         self.module, self.rbd, self.image_cache = site_images, rbd, image_cache
         # Of threads those that make a site image run at once, and those that renew a lock not at all.
         site_images._start = lambda function: function() if function.__name__ == 'make' else None
@@ -97,7 +99,7 @@ class SiteTestCase(base.FakeGlanceTestCase):
         return Driver()
 
     def wanted(self, certs=None):
-        return self.module.wanted_for(self.context, self.image, certs)
+        return self.needs.wanted_for(self.context, self.image, certs)
 
     def site(self):
         return self.module.Site(self.driver, self.clock)
@@ -149,7 +151,7 @@ class BootTest(SiteTestCase):
         self.assertIn('does not let this user download it', self.refused(self.check_download))
 
     def check_download(self):
-        self.module.check_download(self.context, self.image)
+        self.needs.check_download(self.context, self.image)
 
     def test_store_that_cannot_read_a_part_is_asked_for_the_whole_of_which_nothing_is_read(self):
         self.check_download()
