@@ -127,6 +127,19 @@ def others(results, given):
                 'ours: under the turn of 60')
 
 
+def site_images(results, given):
+    """Add the rows of sites that make their own where their turn does not come, with default limits."""
+    for seconds in (15, 60, 600):
+        found = clouds(given, given.fewer, seconds=seconds, site_image=seconds)
+        name = 'copy of %d s, default limits, site images: ' % seconds
+        results.add(name + 'clones of %d boots' % (given.sites * given.fewer), '', [],
+                    [cloud.clones() for cloud in found], 'ours: all', 'more')
+        results.add(name + 'crossings of the WAN to a site', '', [], [cloud.crossings() for cloud in found],
+                    'ours: 1')
+        results.add(name + 'last clone', 's', [], [cloud.last() for cloud in found],
+                    'ours: at most %d (turn, copy or site image)' % (60 + seconds + 15))
+
+
 def main():
     """Run it."""
     given = report.arguments(__doc__.splitlines()[0], sites=40, computes=25, fewer=5, seeds=3)
@@ -137,6 +150,7 @@ def main():
         storm(results, given, seconds, 'raised', given.fewer if seconds == 600 else given.computes, RAISED)
     killed(results, given)
     others(results, given)
+    site_images(results, given)
     results.finish(given.json)
 
 

@@ -11,6 +11,7 @@ import uuid
 
 from multistore_hooks.ceph import cluster
 from multistore_hooks.ceph import coordinator
+from multistore_hooks.ceph import site_lock
 from multistore_hooks.copy import limits
 from multistore_hooks.copy import request
 from multistore_hooks.copy import single_flight
@@ -166,10 +167,13 @@ _Client.__abstractmethods__ = frozenset()
 
 
 class SiteCeph(fake_ceph.FakeCeph):
-    """The cluster of a site; a killed process does not reach it. ``leader`` is the process that led last."""
+    """The cluster of a site; a killed process does not reach it. ``leader`` is the process that led last.
+
+    ``site_images`` counts those that were made.
+    """
 
     def __init__(self, sim):
-        self.leader, self._sim = None, sim
+        self.leader, self._sim, self.site_images = None, sim, 0
         super().__init__(sim)
 
     @property
@@ -189,14 +193,16 @@ class Cloud:
 
     :param turn, copy, interval: the operator's limits, in seconds.
     :param spread: seconds within which the boots begin.
+    :param site_image: seconds in which a host makes a site image; None: it downloads for itself alone.
     """
 
-    def __init__(self, sites, computes, seconds, turn=60, copy=600, interval=15, seed=0, spread=2, **glance):
+    def __init__(self, sites, computes, seconds, turn=60, copy=600, interval=15, seed=0, spread=2,
+                 site_image=None, **glance):
         random.seed(seed)
         self.sim = simulation.Simulation()
         self.names = ['site%02d' % number for number in range(sites)]
         self.glance = Glance(self.sim, self.names, seconds / 2, seconds / 2, **glance)
-        self.seconds, self._computes, self._spread = seconds, computes, spread
+        self.seconds, self._computes, self._spread, self.site_image = seconds, computes, spread, site_image
         self._limits = limits.Limits(copy=copy or limits.A_DAY, turn=turn, interval=interval)
         self.sites = {name: SiteCeph(self.sim) for name in self.names}
         self.glance.pools = self.sites
@@ -216,12 +222,21 @@ class Cloud:
 
     def waiter(self, site, requester='p1 member'):
         """Return what a boot at a site waits with."""
-        ceph, glance = self.sites[site], self.glance.client(site)
-        access = cluster.Access(ceph.rados, ceph.rbd, None, None, lambda function, *args: function(*args))
+        glance = self.glance.client(site)
+        claim = self.claim(site) if self.site_image is not None else None
         return waiter.CopyWaiter(
             glance, glance, request.Job(IMAGE, site, 'the test', requester), self._limits,
-            coordinator.CephCoordinator(cluster.Cluster(access), 'vms', 'images', IMAGE, site, self.sim),
+            coordinator.CephCoordinator(self._cluster(site), 'vms', 'images', IMAGE, site, self.sim, claim),
             self.sim)
+
+    def claim(self, site):
+        """Return the lock of whatever brings the image to a site."""
+        return site_lock.SiteLock(self._cluster(site), 'vms', 'site_image.' + IMAGE, self.sim)
+
+    def _cluster(self, site):
+        ceph = self.sites[site]
+        return cluster.Cluster(cluster.Access(ceph.rados, ceph.rbd, None, None,
+                                              lambda function, *args: function(*args)))
 
     @property
     def limits(self):
@@ -260,6 +275,7 @@ class Cloud:
         """Return the most times that the image crossed the WAN to a site: copies and downloads."""
         crossed = collections.Counter(boot.site for boot in self.boots if boot.how == 'download')
         crossed.update(site for site in self.glance.stores if site != CENTRAL)
+        crossed.update({name: ceph.site_images for name, ceph in self.sites.items()})
         return max(crossed.values() or [0])
 
 
@@ -304,6 +320,8 @@ class Compute:
         boot.ended = self._sim.now
 
     def _our_way(self, boot):
+        if self._cloud.sites[self._site].site_images:
+            return 'clone'
         try:
             with self._slots.take(self._builds // 2) as free:
                 if not free:
@@ -314,7 +332,22 @@ class Compute:
                 self._flights.run((IMAGE, self._site), made.run, wait.turn + 2 * wait.copy)
         except exceptions.CopyFailed as error:
             boot.why = str(error)
-            return 'download'
+            return 'download' if self._cloud.site_image is None else self._site_image()
+        return 'clone'
+
+    def _site_image(self):
+        """Make a site image, or wait for another host: a model of what nova/site_images.py does."""
+        ceph, lock = self._cloud.sites[self._site], self._cloud.claim(self._site)
+        while not ceph.site_images and self._site not in self._cloud.glance.stores:
+            if not lock.acquire():
+                self._sim.sleep(1)
+                continue
+            if not ceph.site_images and self._site not in self._cloud.glance.record().stores:
+                for _unused in range(0, self._cloud.site_image, site_lock.RENEW_EVERY):
+                    self._sim.sleep(site_lock.RENEW_EVERY)
+                    lock.acquire()
+                ceph.site_images += 1
+            lock.release()
         return 'clone'
 
     def _stock_way(self):

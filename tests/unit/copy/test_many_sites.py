@@ -52,6 +52,18 @@ class ManySitesTest(base.TestCase):
         self.assertEqual(3, cloud.clones())
         self.assertTrue(cloud.longest_without() < 62, cloud.longest_without())
 
+    def test_with_site_images_every_boot_is_a_clone_and_the_image_comes_to_a_site_once(self):
+        for seed in range(3):
+            cloud = self.cloud(sites=5, seconds=40, turn=60, seed=seed, site_image=100)
+            late = [cloud.compute(site).boot(after) for site in cloud.names for after in (62, 90, 130, 170)]
+            cloud.run()
+            self.assertAllClones(cloud)
+            self.assertEqual(1, cloud.crossings())
+            # Some were served in turn, the others made their own, and waited for nobody else.
+            self.assertEqual({0, 1}, {ceph.site_images for ceph in cloud.sites.values()})
+            self.assertLess(max(boot.ended - boot.began for boot in cloud.boots), 60 + 100 + 15)
+            self.assertEqual(20, len(late))
+
     def test_without_a_turn_boots_take_the_next_way_as_fast_as_stock(self):
         cloud, stock = self.cloud(turn=0, slow=1), self.cloud(slow=1)
         cloud.run()
