@@ -6,6 +6,7 @@ from typing import Callable
 from typing import Optional
 from typing import TypeVar
 
+from keystoneauth1 import exceptions
 from nova import exception
 from oslo_log import log as logging
 
@@ -28,11 +29,12 @@ def until_reached(image_id: str, request: Callable[[], T]) -> T:
 
     :raises nova.exception.GlanceConnectionFailed: Glance was still unreachable after RESTART_SECONDS.
     :raises GlanceError: any other error, or a 502, 503 or 504 that persisted that long.
+    :raises keystoneauth1.exceptions.ClientException: Keystone's; likewise.
     """
     for waited in backoff.polls(RESTART_SECONDS, LONGEST_WAIT):
         try:
             return request()
-        except (exception.GlanceConnectionFailed, api.GlanceError) as error:
+        except (exception.GlanceConnectionFailed, api.GlanceError, exceptions.ClientException) as error:
             if waited >= RESTART_SECONDS or not api.is_away(error):
                 raise
             LOG.info('Glance cannot be reached about image %(image)s, retrying: %(error)s',
@@ -44,7 +46,8 @@ def raw_image(context: Any, image_id: str, patient: bool) -> Optional[api.Image]
     """Return an image, or None if it cannot be cloned wherever it is: an ISO could be copied in vain.
 
     :param patient: wait for a Glance that cannot be reached.
-    :raises GlanceError: it was still unreachable; only if patient.
+    :raises Exception: as of :func:`until_reached`, of a Glance or Keystone that was still unreachable; only
+        if patient.
     """
     images = image_api.images_for(context, lambda: site_copy.REQUEST_SECONDS)
 
@@ -53,7 +56,7 @@ def raw_image(context: Any, image_id: str, patient: bool) -> Optional[api.Image]
 
     try:
         image = until_reached(image_id, request) if patient else request()
-    except api.GlanceError as error:
+    except (api.GlanceError, exceptions.ClientException) as error:
         if patient and api.is_away(error):
             raise
         LOG.debug('Glance does not show the image %(image)s: %(error)s', {'image': image_id, 'error': error})

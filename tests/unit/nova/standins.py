@@ -65,7 +65,11 @@ class Images:
 
     def add_location(self, image_id, url, metadata):
         self._cloud.locations.append((image_id, url, metadata))
-        self._cloud.on_location(image_id)
+        return self._cloud.on_location(image_id)
+
+    def upload(self, image_id, data):
+        self._http.put('/v2/images/%s/file' % image_id, data=data,
+                       headers={'Content-Type': 'application/octet-stream'})
 
     def create(self, image_id, member_id):
         return 'member'
@@ -172,7 +176,7 @@ class Cloud(fixtures.Fixture):
                         return getattr(getattr(client, controller or 'images'), method)(
                             *(args or ()), **(kwargs or {}))
                     except (glanceclient.exc.HTTPServiceUnavailable, glanceclient.exc.CommunicationError,
-                            IOError) as error:
+                            glanceclient.exc.InvalidEndpoint, IOError) as error:
                         if not left:
                             raise exceptions.GlanceConnectionFailed(server='glance', reason=error)
 
@@ -191,7 +195,9 @@ class Cloud(fixtures.Fixture):
                     location = image_meta.pop('location', None)
                     image = self._client.call(context, 2, 'update', kwargs={'image_id': image_id})
                     if location:
-                        self._client.call(context, 2, 'add_location', args=(image_id, location, {}))
+                        # Before 2024.2 Glance responds with the record.
+                        image = self._client.call(context, 2, 'add_location',
+                                                  args=(image_id, location, {})) or image
                     if data is not None:
                         self._client.call(context, 2, 'upload', args=(image_id, data))
                         if cloud.reads_after_upload:

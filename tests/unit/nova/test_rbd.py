@@ -6,6 +6,8 @@ import tempfile
 import types
 from unittest import mock
 
+from keystoneauth1 import exceptions as ks_exceptions
+
 from multistore_hooks import backoff
 from multistore_hooks.glance_api import api
 from tests import clock
@@ -223,6 +225,11 @@ class CloneTest(RbdTestCase):
             self.disk = self.rbd.Rbd(self)
             self.assertEqual('flat', self.boot(self.base('central', disk_format='iso')))
         self.assertEqual([], self.reached)
+
+    def test_keystone_that_is_restarted_is_waited_for(self):
+        self.reached += [ks_exceptions.ConnectFailure('refused')] * 5
+        self.clock.at(20, self.finish)
+        self.assertEqual('clone', self.boot())
 
     def test_glance_that_stays_away_is_not_waited_for_without_a_limit(self):
         away = self.cloud.exception.GlanceConnectionFailed(server='g', reason='refused')
