@@ -16,7 +16,7 @@ PAGE = 'doc/source/contributor/deletions.rst'
 #: Names of functions that delete, or lead to it.
 VERBS = re.compile(r'_*(delete|discard|remove|unlink|rmdir|rmtree|trash_move|unprotect|rm_|evict\Z|forget|'
                    r'withdraw|purge|wipe|erase_image|disconnect_volume|truncate|ftruncate|fallocate|'
-                   r'give_name_back|break_lock|omap_rm)')
+                   r'give_name_back|break_lock|omap_rm|flatten)')
 #: What is replaced by a rename is deleted.
 REPLACED = ('os', 'self._tree')
 #: Things in the memory of the process.
