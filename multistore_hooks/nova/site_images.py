@@ -174,8 +174,9 @@ class Site:
                     raise boot_needs.unacceptable(
                         wanted.image_id, 'half of the builds that this nova-compute runs at once '
                                          '(max_concurrent_builds) wait for images already')
-        raise boot_needs.unacceptable(wanted.image_id,
-                                      'no host made its site image within %d seconds' % limit)
+        raise boot_needs.unacceptable(
+            wanted.image_id, 'no host made its site image within %d seconds' % limit if limit >= 1
+            else 'no time is left to wait for its site image, after the wait for a copy')
 
     @staticmethod
     def _is_leader(lock: site_lock.SiteLock, wanted: boot_needs.Wanted) -> bool:

@@ -152,7 +152,7 @@ class LimitsTest(WaysTestCase):
         self.set('site_image_after', 0)
         self.import_to('dcn1')
         self.hold()
-        self.assertIn('no host made its site image', self.refused(self.clone))
+        self.assertIn('no time is left to wait for its site image', self.refused(self.clone))
         self.assertTrue(600 <= self.clock.now < 610, self.clock.now)
 
     def test_leader_whose_copy_took_too_long_makes_a_site_image_and_waits_no_more(self):
