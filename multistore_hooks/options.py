@@ -192,15 +192,16 @@ CINDER_RBD_OPTS = [
 The Glance store that is in the Ceph cluster of this backend.
 
 The id of a store as ``GET /v2/info/stores`` lists it. If it is set, an image that is not there is
-copied there by Glance before a volume is created from it, and the volume is a clone of the copy. Set
-``rbd_glance_pool`` with it.
+copied there by Glance before a volume is created from it, and the volume is a clone of the copy. A raw
+volume whose image belongs into this store is copied there inside the cluster, and not sent to Glance; for
+that ``rbd_user`` must be allowed to write the store's pool. Set ``rbd_glance_pool`` with it.
 
-Needs the volume manager of this library, or its mixin before the backend's driver; ``copy-image`` among
-Glance's ``enabled_import_methods``; and a policy ``copy_image`` in Glance that accepts the credentials in
-``[multistore_hooks]`` or, without those, ``service_roles:service`` (with ``[service_user]
-send_service_user_token``).
+Needs the volume manager of this library, or its mixin before the backend's driver. Copies by Glance need
+``copy-image`` among Glance's ``enabled_import_methods``, and a policy ``copy_image`` in Glance that accepts
+the credentials in ``[multistore_hooks]`` or, without those, ``service_roles:service`` (with
+``[service_user] send_service_user_token``).
 
-Unset (the default), volumes are created as by Cinder alone.
+Unset (the default), volumes are created as by Cinder alone, and uploads are sent to Glance.
 """),
     cfg.StrOpt(
         'rbd_glance_pool', default='images',
@@ -208,8 +209,10 @@ Unset (the default), volumes are created as by Cinder alone.
 The pool of the Glance store ``rbd_glance_store_name`` in the Ceph cluster of this backend.
 
 It is ``rbd_store_pool`` of that store in glance-api.conf. Used to find an image whose locations Glance
-does not show, and to see without polling Glance that a copy is complete. ``rbd_user`` of the backend
-must be allowed to read it, which cloning from it needs anyway.
+does not show, to see without polling Glance that a copy is complete, and for the images of uploaded
+volumes where Glance does not show its stores' pools (``GET /v2/info/stores/detail``). ``rbd_user`` of the
+backend must be allowed to read it, which cloning from it needs anyway, and to write it for uploads inside
+the cluster.
 """),
     cfg.IntOpt(
         'rbd_glance_copy_timeout', default=600, min=0,

@@ -74,7 +74,8 @@ class FakeCeph:
     their maps, ``locks`` (cookie, end) by (pool, object, lock). ``away`` makes every call time out,
     ``denied`` holds pools that may not be used, ``read_only`` those that may not be written,
     ``missing_files`` configuration files that do not exist.
-    ``reached`` is how the last client connected, ``calls`` counts what clients did.
+    ``options`` are Ceph's own. ``reached`` is how the last client connected, ``calls`` counts what clients
+    did.
     """
 
     def __init__(self, clock, pools=('vms', 'images')):
@@ -83,6 +84,7 @@ class FakeCeph:
         self.away, self.denied, self.missing_files, self.reached = False, set(), set(), None
         self.read_only = set()
         self.calls = self.connections = 0
+        self.options = {}
         self.rados, self.rbd = _Rados(self), _Rbd(self)
 
     def took(self, pool, name, cookie):
@@ -113,6 +115,9 @@ class _Connection:
         if pool not in self._ceph.pools:
             raise self._ceph.rados.ObjectNotFound("error opening pool '%s'" % pool)
         return _Ioctx(self._ceph, pool)
+
+    def conf_get(self, name):
+        return self._ceph.options.get(name)
 
     def shutdown(self):
         if self._ends:

@@ -100,6 +100,9 @@ class FakeGlance:
         self.staging_full = False  # a unified limit on staging: an import is accepted, and then fails
         self.in_use: Set[Tuple[str, str]] = set()  # (store, image) whose data the store does not delete
         self.details: Dict[str, Dict[str, Any]] = {}  # properties in stores/detail, by store
+        # The data, and its store, that a location stands for; None: Glance cannot use it.
+        self.locate: Callable[[str], Optional[Tuple[str, bytes]]] = lambda url: None
+        self.shows_locations = False  # show_multiple_locations
         self.prefers = True  # knows ?prefer= of a download (2026.2)
         self.reads_ranges = True  # RBD, Swift and S3 do not
         self.namespaces: Dict[str, Dict[str, Any]] = {}  # of metadata definitions
@@ -226,6 +229,7 @@ class FakeGlance:
         handler = {('GET', None): self._show, ('DELETE', None): self._delete, ('PUT', '/file'): self._upload,
                    ('GET', '/file'): self._download, ('POST', '/import'): self._import,
                    ('GET', '/tasks'): self._tasks, ('GET', '/locations'): self._get_locations,
+                   ('POST', '/locations'): self._add_location, ('PATCH', None): self._patch,
                    }.get((method, found.group(2)))
         if handler is None:
             raise _Response(405, 'Method Not Allowed')
@@ -457,6 +461,43 @@ class FakeGlance:
             raise _Response(403, 'You are not authorized to complete fetch_image_location action.')
         return 200, [{'url': 'rbd://%s/%s/%s/snap' % (store, self.pool, image['id']),
                       'metadata': {'store': store}} for store in self.listed(image['id'])]
+
+    def _add_location(self, image: Dict[str, Any], headers: Dict[str, str], environ: Dict[str, Any],
+                      context: Context) -> Tuple[int, Any]:
+        """Take a location as the newer call does, whose task has ended when it responds."""
+        if self.pool is None:
+            raise _Response(404, 'Not Found')
+        if image['status'] != 'queued':
+            raise _Response(409, "It's not allowed to add locations if image status is %s." % image['status'])
+        if 'service' not in context.roles:
+            raise _Response(403, 'http store must be enabled to use location API by normal user.')
+        found = self.locate(json.loads(environ['wsgi.input'].read().decode('utf-8'))['url'])
+        self._numbers += 1
+        self.tasks.setdefault(image['id'], []).append(
+            {'id': str(uuid.uuid4()), 'status': 'success' if found else 'failure', 'message': '',
+             'owner': context.project_id, 'created_at': '%09d' % self._numbers})
+        if found is not None:
+            self._take_location(image, found)
+        return 202, None
+
+    def _patch(self, image: Dict[str, Any], headers: Dict[str, str], environ: Dict[str, Any],
+               context: Context) -> Tuple[int, Any]:
+        change, = json.loads(environ['wsgi.input'].read().decode('utf-8'))
+        if change['path'] != '/locations/-':
+            raise _Response(405, 'Method Not Allowed')
+        if not self.shows_locations:
+            raise _Response(403, "It's not allowed to add locations if locations are invisible.")
+        if image['status'] not in ('active', 'queued'):
+            raise _Response(409, "It's not allowed to add locations if image status is %s." % image['status'])
+        found = self.locate(change['value']['url'])
+        if found is None:
+            raise _Response(400, 'Invalid location')
+        self._take_location(image, found)
+        return 200, image
+
+    def _take_location(self, image: Dict[str, Any], found: Tuple[str, bytes]) -> None:
+        image.update(status='active', size=len(found[1]))
+        self.put_data(image['id'], *found)
 
     def _delete_from_store(self, store: str, image_id: str, context: Context) -> Tuple[int, Any]:
         if not self.stores:

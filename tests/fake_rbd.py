@@ -19,6 +19,9 @@ class Image:
         self.watchers = 0
         #: When it was written last, in seconds since 1970; 0: librbd does not tell.
         self.changed = 0
+        self.id = ''
+        #: The image that it is a clone of, and how that is named: (pool, name); None: it is flat.
+        self.parent = None
 
 
 class _Open:
@@ -74,6 +77,7 @@ class _Open:
         self._rbd.step('flatten')
         for kept in self._rbd.images.values():
             kept.children = [child for child in kept.children if child != (self._pool, self._name)]
+        self._kept.parent = None
 
     def unprotect_snap(self, name):
         self._rbd.step('unprotect_snap')
@@ -94,7 +98,8 @@ class _Open:
         return [{'id': number} for number in range(self._kept.watchers)]
 
     def id(self):
-        return 'id of %s' % self._name
+        self._kept.id = self._kept.id or 'id of %s' % self._name  # which a rename does not change
+        return self._kept.id
 
     def modify_timestamp(self):
         return _CREATED + datetime.timedelta(seconds=self._kept.changed)
@@ -111,9 +116,10 @@ class Rbd:
     """
 
     Error = fake_ceph._RbdError
-    ImageNotFound, PermissionError, ImageBusy, ImageHasSnapshots, InvalidArgument = (
+    ImageNotFound, PermissionError, ImageBusy, ImageHasSnapshots, InvalidArgument, ImageExists = (
         type(name, (fake_ceph._RbdError,), {}) for name in (
-            'ImageNotFound', 'PermissionError', 'ImageBusy', 'ImageHasSnapshots', 'InvalidArgument'))
+            'ImageNotFound', 'PermissionError', 'ImageBusy', 'ImageHasSnapshots', 'InvalidArgument',
+            'ImageExists'))
 
     def __init__(self, clone_format=2):
         self.clone_format, self.images = clone_format, {}
@@ -127,11 +133,11 @@ class Rbd:
     def done(self, name):
         self.after(name)
 
+    def RBD(self):
+        return _Calls(self)
+
     def Image(self, ioctx, name, snapshot=None, read_only=False):
         return _Open(self, ioctx, name, snapshot, read_only)
-
-    def RBD(self):
-        return self
 
     def list(self, ioctx):
         ioctx.check()
@@ -167,6 +173,8 @@ class Rbd:
             raise self.ImageHasSnapshots(name)
         if kept.watchers:
             raise self.ImageBusy(name)
+        if kept.parent is not None:
+            self.images[kept.parent].children.remove((ioctx.pool, name))
         del self.images[ioctx.pool, name]
         self.done('remove')
 
@@ -181,8 +189,37 @@ class Rbd:
         self.images[pool, disk] = Image(kept.size)
 
 
-def ceph(clock, clone_format=2):
+class _Calls:
+    """The class RBD: what is called with an ioctx."""
+
+    def __init__(self, rbd):
+        self._rbd = rbd
+
+    def __getattr__(self, name):
+        return getattr(self._rbd, name)
+
+    def clone(self, ioctx, name, snapshot, target, new_name, features=None):
+        target.check()
+        self._rbd.step('clone')
+        if (target.pool, new_name) in self._rbd.images:
+            raise self._rbd.ImageExists(new_name)
+        parent = self._rbd.images[ioctx.pool, name]
+        if snapshot not in parent.snapshots:
+            raise self._rbd.ImageNotFound(snapshot)
+        made = self._rbd.images[target.pool, new_name] = Image(parent.size)
+        made.parent, made.features = (ioctx.pool, name), features
+        parent.children.append((target.pool, new_name))
+
+    def rename(self, ioctx, name, new_name):
+        ioctx.check()
+        self._rbd.step('rename')
+        if (ioctx.pool, new_name) in self._rbd.images:
+            raise self._rbd.ImageExists(new_name)
+        self._rbd.images[ioctx.pool, new_name] = self._rbd.images.pop((ioctx.pool, name))
+
+
+def ceph(clock, clone_format=2, pools=('vms', 'images')):
     """Return a fake cluster with such images."""
-    made = fake_ceph.FakeCeph(clock)
+    made = fake_ceph.FakeCeph(clock, pools)
     made.rbd = Rbd(clone_format)
     return made

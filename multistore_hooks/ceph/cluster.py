@@ -11,6 +11,8 @@ import time
 from typing import Any
 from typing import Callable
 from typing import Dict
+from typing import Iterable
+from typing import Mapping
 from typing import NamedTuple
 from typing import Optional
 from typing import Tuple
@@ -73,14 +75,18 @@ class Cluster:
     Its calls are safe from several threads; they are made one after the other.
     """
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
+    def __init__(self, access: Access, timeouts: Mapping[str, str] = TIMEOUTS) -> None:
+        self._access, self._timeouts = access, timeouts
         self._lock = threading.Lock()
         self._connection: Optional[Any] = None
         self._pools: Dict[str, Any] = {}
 
     def call(self, pool: str, function: Callable[[Any], T]) -> T:
-        """Call a function with the ioctx of a pool, where librados may be used.
+        """Call a function with the ioctx of a pool; see :meth:`call_across`."""
+        return self.call_across((pool,), function)
+
+    def call_across(self, pools: Iterable[str], function: Callable[..., T]) -> T:
+        """Call a function with the ioctx of each pool, where librados may be used.
 
         It must not log or lock: it runs in a native thread.
 
@@ -89,13 +95,12 @@ class Cluster:
         :raises ClusterError: anything else (PoolUnusable: of the pool).
         """
         with self._lock:
-            return self._access.run(self._translated, pool, function)  # type: ignore[no-any-return]
+            return self._access.run(self._translated, pools, function)  # type: ignore[no-any-return]
 
-    def _translated(self, pool: str, function: Callable[[Any], T]) -> T:
+    def _translated(self, pools: Iterable[str], function: Callable[..., T]) -> T:
         rados, rbd = self._access.rados, self._access.rbd
         try:
-            ioctx = self._open(pool)
-            return function(ioctx)
+            return function(*[self._open(pool) for pool in pools])
         except (rados.ObjectBusy, rados.ObjectExists) as error:
             raise Busy(str(error)) from error
         except (rados.ObjectNotFound, rados.NoData, rbd.ImageNotFound) as error:
@@ -120,7 +125,7 @@ class Cluster:
         access, connection = self._access, None
         try:
             connection = access.rados.Rados(rados_id=access.user, clustername=access.cluster_name,
-                                            conffile=access.conf_file, conf=dict(TIMEOUTS))
+                                            conffile=access.conf_file, conf=dict(self._timeouts))
             connection.connect()
         except Exception as error:
             if connection is not None:
@@ -148,6 +153,14 @@ class Cluster:
         :raises ClusterError: it is not.
         """
         return self.call(pool, lambda _ioctx: str(self._connection.get_fsid()))  # type: ignore[union-attr]
+
+    def option(self, pool: str, name: str) -> str:
+        """Return an option of Ceph's as this client has it, when a pool is reached.
+
+        :raises ClusterError: it is not.
+        """
+        return self.call(
+            pool, lambda _ioctx: str(self._connection.conf_get(name)))  # type: ignore[union-attr]
 
     def room(self, pool: str) -> Tuple[int, int]:
         """Return the bytes that a pool holds, and those that it can take yet, copies of them left out.

@@ -4,15 +4,13 @@
 import calendar
 from typing import Any
 from typing import Callable
-from typing import Dict
-from typing import Iterable
 from typing import List
-from typing import Mapping
 from typing import NamedTuple
 from typing import Optional
 from typing import Tuple
 
 from multistore_hooks.ceph import cluster
+from multistore_hooks.ceph import index
 from multistore_hooks.ceph import site_image_record
 
 #: The object with the records, in the pool of the site images.
@@ -21,8 +19,6 @@ INDEX = 'multistore_hooks.site_images'
 METADATA = 'multistore_hooks.site_image'
 #: How the keys of withdrawn records, and of the times of use, begin.
 _RETIRED, _USED = 'retired/', 'used/'
-#: Records of the index that are read at a time.
-_PAGE = 500
 
 
 class Clone(NamedTuple):
@@ -41,7 +37,8 @@ class SiteImages:
     """
 
     def __init__(self, site: cluster.Cluster, modules: cluster.Access, pool: str) -> None:
-        self._site, self._rados, self._rbd = site, modules.rados, modules.rbd
+        self._site, self._rbd = site, modules.rbd
+        self._index = index.Index(site, modules.rados, pool, INDEX)
         self.pool = pool
 
     # The index.
@@ -51,7 +48,7 @@ class SiteImages:
 
         :raises ClusterError: it cannot be determined.
         """
-        values = self._index(image_id + '/').values()
+        values = self._index.read(image_id + '/').values()
         return tuple(image for image in map(site_image_record.SiteImage.load, values) if image is not None)
 
     def list(self) -> Tuple[site_image_record.Listed, ...]:
@@ -59,14 +56,15 @@ class SiteImages:
 
         :raises ClusterError: it cannot be determined.
         """
-        index = self._index('')
+        records = self._index.read()
         listed = []
-        for key, value in index.items():
+        for key, value in records.items():
             image = site_image_record.SiteImage.load(value)
             if image is None:
                 continue
-            used_at = _time(index.get(_USED + image.name))
-            retired_at = _time(index.get(_RETIRED + image.name + '/at')) if key.startswith(_RETIRED) else None
+            used_at = _time(records.get(_USED + image.name))
+            is_retired = key.startswith(_RETIRED)
+            retired_at = _time(records.get(_RETIRED + image.name + '/at')) if is_retired else None
             listed.append(site_image_record.Listed(image, used_at, retired_at))
         return tuple(listed)
 
@@ -75,7 +73,7 @@ class SiteImages:
 
         :raises ClusterError: it is not known whether it is published.
         """
-        self._change({image.key: image.dump()}, _retired_keys(image))
+        self._index.change({image.key: image.dump()}, _retired_keys(image))
 
     def withdraw(self, image: site_image_record.SiteImage, now: float) -> None:
         """Let no further host clone a site image.
@@ -83,54 +81,21 @@ class SiteImages:
         :raises ClusterError: it is not known whether it is withdrawn.
         """
         at, record = _retired_keys(image)
-        self._change({record: image.dump(), at: str(now).encode('utf-8')}, [image.key])
+        self._index.change({record: image.dump(), at: str(now).encode('utf-8')}, [image.key])
 
     def touch(self, name: str, now: float) -> None:
         """Record that a site image was used; this never publishes it.
 
         :raises ClusterError: it is not recorded.
         """
-        self._change({_USED + name: str(now).encode('utf-8')}, [])
+        self._index.change({_USED + name: str(now).encode('utf-8')}, [])
 
     def forget(self, image: site_image_record.SiteImage) -> None:
         """Remove every record of a site image that does not exist any more.
 
         :raises ClusterError: it is not known whether they are removed.
         """
-        self._change({}, [image.key, _USED + image.name] + _retired_keys(image))
-
-    def _index(self, prefix: str) -> Dict[str, bytes]:
-        def read(ioctx: Any) -> Dict[str, bytes]:
-            found: Dict[str, bytes] = {}
-            after = ''
-            while True:
-                with self._rados.ReadOpCtx() as operation:
-                    values, _result = ioctx.get_omap_vals(operation, after, prefix, _PAGE)
-                    ioctx.operate_read_op(operation, INDEX)
-                    page = list(values)
-                found.update(page)
-                if len(page) < _PAGE:
-                    return found
-                after = page[-1][0]
-
-        try:
-            return self._site.call(self.pool, read)
-        except cluster.Missing:
-            return {}
-
-    def _change(self, values: Mapping[str, bytes], removed: Iterable[str]) -> None:
-        removed = tuple(removed)
-
-        def change(ioctx: Any) -> None:
-            # One operation: all of it happens or nothing.
-            with self._rados.WriteOpCtx() as operation:
-                if values:
-                    ioctx.set_omap(operation, tuple(values), tuple(values.values()))
-                if removed:
-                    ioctx.remove_omap_keys(operation, removed)
-                ioctx.operate_write_op(operation, INDEX)
-
-        self._site.call(self.pool, change)
+        self._index.change({}, [image.key, _USED + image.name] + _retired_keys(image))
 
     # The images.
 

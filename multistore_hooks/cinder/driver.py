@@ -19,6 +19,7 @@ from cinder.volume import manager
 from oslo_log import log as logging
 from oslo_utils import importutils
 
+from multistore_hooks.cinder import direct_upload
 from multistore_hooks.cinder import image_clones
 from multistore_hooks.cinder import upload_service
 
@@ -28,17 +29,23 @@ LOG = logging.getLogger(__name__)
 class PlacesUploads:
     """Mixin, before a driver's own class.
 
-    Its uploads get an image service that places them; and, of the RBD driver, an image that is not in the
-    backend's cluster is copied there before it is cloned.
+    Its uploads get an image service that places them. Of the RBD driver, an image that is not in the
+    backend's cluster is copied there before it is cloned, and a volume whose image belongs into a store of
+    the same cluster is copied there by the cluster.
     """
 
     def copy_volume_to_image(self, context: Any, volume: Any, image_service: Any,
                              image_meta: Any) -> Any:
-        """Upload a volume by the driver's own method, which hands the data to our image service.
+        """Upload a volume: inside its Ceph cluster if that is possible (see ``direct_upload.upload``).
+
+        Else by the driver's own method, which hands the data to our image service.
 
         :raises StoreNotUsable: the named store cannot be used; nothing was done with the volume.
         """
         service = upload_service.with_placement(context, volume, image_service, image_meta['id'])
+        if (isinstance(service, upload_service.PlacingImageService)
+                and direct_upload.upload(self, context, volume, service, image_meta)):
+            return None
         return super().copy_volume_to_image(  # type: ignore[misc]
             context, upload_service.with_volume_type(volume), service, image_meta)
 
@@ -47,6 +54,11 @@ class PlacesUploads:
         """Make a volume a clone of an image by the driver's own method; see ``image_clones.clone_image``."""
         return image_clones.clone_image(self, super().clone_image,  # type: ignore[misc]
                                         context, volume, image_location, image_meta, image_service)
+
+    def check_for_setup_error(self) -> None:
+        """Check the backend when its service starts, and remove what a killed process has left."""
+        super().check_for_setup_error()  # type: ignore[misc]
+        direct_upload.begin_removal_of_leftovers(self)
 
 
 def load(configuration: Any, **kwargs: Any) -> Any:

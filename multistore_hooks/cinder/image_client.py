@@ -35,12 +35,19 @@ ACCEPT_SECONDS = 600
 #: may lag behind. And the longest pause between two polls.
 SETTLE_SECONDS, LONGEST_WAIT = 5, 2
 
+_MEBIBYTE = 1 << 20
 _PATCH = 'application/openstack-images-v2.1-json-patch'
 _VOLUME_DRIVERS = ('cinder', 'volume')
+#: Refusals of the newer location API where the older one may be for us: no rights there, or no such API.
+_NOT_FOR_US = (401, 403, 404, 405)
 
 
-class VolumeRefused(api.GlanceError):
-    """Glance refused a volume as an image's data, and has changed nothing."""
+class LocationRefused(api.GlanceError):
+    """Glance refused a location as an image's data, and has changed nothing."""
+
+
+class NotTaken(api.GlanceError):
+    """The record of an image is as it was before its location was sent, and no task is at it."""
 
 
 class CinderImages(client.ClientImages):
@@ -80,24 +87,42 @@ class CinderImages(client.ClientImages):
 
         :param store: a store that keeps images on volumes; None leaves the choice to Glance, which
             then goes by the volume's type.
-        :raises VolumeRefused: by both calls, each at the first attempt: the volume is no image's data.
+        :raises LocationRefused: by both calls, each at the first attempt: the volume is no image's data.
         :raises Exception: Glance's or Cinder's; the request may have taken effect.
         """
         url = 'cinder://%s' % '/'.join(part for part in (store, volume_id) if part)
         location = {'url': url, 'metadata': {'store': store} if store else {}}
         try:
-            self._once(self._run, lambda run: self._patch(
-                image_id, {'op': 'add', 'path': '/locations/-', 'value': location}, run))
-        except VolumeRefused as hidden:
+            self.patch_location(image_id, location)
+        except LocationRefused as hidden:
             if hidden.status != api.Forbidden.status:
                 raise
             try:
-                # What Cinder 2025.1 and later put into validation_data, the store, is refused here.
-                self._once(self._run_as_service, lambda run: self.request(
-                    'add_image_location', 'post', '/v2/images/%s/locations' % image_id,
-                    {'url': url, 'validation_data': {}}, run=run))
-            except VolumeRefused as error:
-                raise VolumeRefused('%s; and before: %s' % (error, hidden), error.status)
+                self.post_location(image_id, url)
+            except LocationRefused as error:
+                raise LocationRefused('%s; and before: %s' % (error, hidden), error.status)
+
+    def patch_location(self, image_id: str, location: Dict[str, Any]) -> None:
+        """Add a location by the older call, which needs ``show_multiple_locations``, with the user's rights.
+
+        :raises LocationRefused: at the first attempt.
+        :raises Exception: Glance's or Cinder's; the request may have taken effect.
+        """
+        self._once(self._run, lambda run: self._patch(
+            image_id, {'op': 'add', 'path': '/locations/-', 'value': location}, run))
+
+    def post_location(self, image_id: str, url: str) -> None:
+        """Add a location to a queued image by the newer call (2024.2), which is for services.
+
+        Glance looks at the location after its response, and computes hashes (``do_secure_hash``).
+
+        :raises LocationRefused: at the first attempt.
+        :raises Exception: Glance's or Cinder's; the request may have taken effect.
+        """
+        # What Cinder 2025.1 and later put into validation_data, the store, is refused here.
+        self._once(self._run_as_service, lambda run: self.request(
+            'add_image_location', 'post', '/v2/images/%s/locations' % image_id,
+            {'url': url, 'validation_data': {}}, run=run))
 
     @staticmethod
     def _once(run: client.Run, send: Callable[[client.Run], Any]) -> None:
@@ -114,37 +139,46 @@ class CinderImages(client.ClientImages):
             send(counting)
         except api.GlanceError as error:
             if api.is_client_error(error) and len(attempts) == 1:
-                raise VolumeRefused(str(error), error.status) from error
+                raise LocationRefused(str(error), error.status) from error
             raise
 
-    def accepted(self, image_id: str) -> Optional[api.Image]:
-        """Wait until Glance has decided on a volume that may be an image's data.
+    def accepted(self, image_id: str, settle: float = SETTLE_SECONDS) -> Optional[api.Image]:
+        """Wait until Glance has decided on a location that may be an image's data.
 
-        :returns: the image if it is active; None if Glance is known not to have taken the volume.
+        :param settle: seconds for which a record has to look the same before it is believed.
+        :returns: the image if it is active; None if Glance is known not to have taken the location.
         :raises NotFound: the image is gone.
+        :raises NotTaken: it is queued without a task, and has been for as long as ``settle``.
         :raises GlanceError: it is not known. It may still become active.
         """
         why, gone, changed = '', None, 0.0
+        #: Since when the record has been seen as it was before the request; None: it is not so now.
+        quiet_since: Optional[float] = None
         for waited in backoff.polls(ACCEPT_SECONDS, LONGEST_WAIT, shortest=0.1, clock=self._clock):
             try:
                 image = self.image(image_id)
             except api.NotFound as error:
-                gone, why = error, str(error)
+                gone, why, quiet_since = error, str(error), None
             except Exception as error:  # Glance's or, after its own retries, Cinder's: no connection
-                gone, why = None, str(error)
+                gone, why, quiet_since = None, str(error), None
             else:
                 gone, why = None, 'its status is %s' % image.status
                 if image.status == 'active':
                     return image
                 if image.import_task:
                     changed, why = waited, 'its task %s has not ended' % image.import_task
-                elif image.status == 'queued' and self._task_failed(image_id):
-                    return None
-            if waited - changed >= SETTLE_SECONDS:
+                if image.status == 'queued' and not image.import_task:
+                    if self._task_failed(image_id):
+                        return None
+                    quiet_since = waited if quiet_since is None else quiet_since
+                else:
+                    quiet_since = None
+            if waited - max(changed, quiet_since or 0.0) >= settle:
                 break
         if gone is not None:
             raise gone
-        raise api.GlanceError('Glance did not make it active: %s' % why)
+        raise (api.GlanceError if quiet_since is None else NotTaken)(
+            'Glance did not make it active: %s' % why)
 
     def _task_failed(self, image_id: str) -> bool:
         for run in (self._run_as_service, self._run):  # a task is shown to the one who started it
@@ -157,6 +191,18 @@ class CinderImages(client.ClientImages):
                 if task is not None:
                     return task.status == 'failure'
         return False
+
+    def exceeds_quota(self, size: int) -> bool:
+        """Return whether the user's quota (unified limits) has no room for an image.
+
+        False also where Glance does not say: before Xena, and where it has no unified limits.
+        """
+        try:
+            total = self.request('get', 'get', '/v2/info/usage')[1]['usage']['image_size_total']
+            return bool(0 <= total['limit'] < total['usage'] + size / _MEBIBYTE)
+        except Exception as error:
+            LOG.debug("Glance does not show the project's quota: %s", error)
+            return False
 
     def discard(self, image_id: str) -> None:
         """Delete an image's record if it has no data; a failure is logged only.
@@ -219,6 +265,37 @@ def privileged_images_for(context: Any, get_timeout: Optional[Callable[[], float
     else:
         run = _run_for(context, **_as_service())
     return CinderImages(run, run, get_timeout=get_timeout)
+
+
+def add_rbd_image(context: Any, image_id: str, url: str, store: str) -> None:
+    """Request that an RBD image be the data of a queued image.
+
+    By the newer call, as Cinder does, because Glance then computes hashes and takes no location for an image
+    that has data: with the rights of this context and of the service, then with the credentials in
+    ``[multistore_hooks]``. Where it is not there, or not for us, by the older one.
+
+    :raises LocationRefused: by all, each at the first attempt: the image has no data.
+    :raises Exception: Glance's, Cinder's or Keystone's; the request may have taken effect.
+    """
+    images, refusals = images_for(context), []
+
+    def patch() -> None:
+        images.patch_location(image_id, {'url': url, 'metadata': {'store': store}})
+
+    def post_as(asker: CinderImages) -> Callable[[], None]:
+        return lambda: asker.post_location(image_id, url)
+
+    privileged = [post_as(privileged_images_for(context))] if _has_credentials() else []
+    for attempt in [post_as(images)] + privileged + [patch]:
+        try:
+            attempt()
+            return
+        except LocationRefused as error:
+            refusals.append(error)
+            if error.status not in _NOT_FOR_US:
+                break
+    raise LocationRefused('; and before: '.join(str(error) for error in reversed(refusals)),
+                          refusals[-1].status)
 
 
 def requester(context: Any) -> str:

@@ -81,6 +81,18 @@ def is_rbd(driver: Any) -> bool:
     return any(cls.__module__ == RBD and cls.__name__ == 'RBDDriver' for cls in type(driver).__mro__)
 
 
+def has_failed_over(driver: Any) -> bool:
+    """Return whether the volumes of a driver are in another cluster than the store that its section names."""
+    return getattr(driver, '_active_backend_id', None) not in (None, 'default')
+
+
+def access_of(driver: Any) -> cluster.Access:
+    """Return how a driver reaches its cluster."""
+    configuration = driver.configuration
+    return cluster.Access(driver.rados, driver.rbd, configuration.rbd_ceph_conf, configuration.rbd_user,
+                          cluster.call_natively, configuration.rbd_cluster_name)
+
+
 def register(configuration: Any) -> None:
     """Register the options of a backend, in its section."""
     configuration.append_config_values(options.CINDER_RBD_OPTS)
@@ -108,8 +120,8 @@ def _is_cloneable(driver: Any, context: Any, volume: Any, image_location: Any, i
     """Return whether an image could be cloned if it were in the cluster, and Cinder has no faster way."""
     if image_meta.get('disk_format') != 'raw' or volume.encryption_key_id is not None:
         return False
-    if getattr(driver, '_active_backend_id', None) not in (None, 'default'):
-        return False  # after a failover the volumes are in another cluster than the store
+    if has_failed_over(driver):
+        return False
     if 'cinder' in CONF.allowed_direct_url_schemes and any(
             str(url).startswith('cinder://') for url in _urls(image_location)):
         return False  # Cinder clones the image's volume
@@ -259,9 +271,7 @@ class _Clone:
             raise exceptions.CopyFailed(
                 image_id=self._image_id, store=store,
                 why='the credentials in [multistore_hooks] cannot be used: %s' % error) from error
-        site = cluster.Cluster(cluster.Access(
-            self._driver.rados, self._driver.rbd, self._options.rbd_ceph_conf, self._options.rbd_user,
-            cluster.call_natively, self._options.rbd_cluster_name))
+        site = cluster.Cluster(access_of(self._driver))
         job = request.Job(self._image_id, store, '[%s] rbd_glance_store_name' % self._options.config_group,
                           image_client.requester(self._context))
         return waiter.CopyWaiter(

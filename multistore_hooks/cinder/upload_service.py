@@ -93,12 +93,9 @@ class PlacingImageService:
         False: the image has to be uploaded. Where Glance co-locates, an upload comes to all the
         stores of a base image that is in several; a clone is in one.
         """
-        placement = self._placement
-        if self._request.base_image and placement.store is None and self._request.resolve == options.AUTO:
-            placement = transfer.decide_placement(
-                self._images, self._request._replace(resolve=options.ALWAYS))
-            if placement.store and self._is_colocated(self._request.base_image):
-                return self._upload_instead('Glance co-locates it with its base image')
+        placement = self._resolved()
+        if placement is None:
+            return self._upload_instead('Glance co-locates it with its base image')
         self._clone_store = placement.store
         if placement.store is None:
             return True  # Glance goes by the volume's type, as always
@@ -112,6 +109,34 @@ class PlacingImageService:
             return self._upload_instead('the store %s is for volumes of the type %s' % (
                 placement.store, stores[placement.store]))
         return True
+
+    def only_store(self) -> Optional[str]:
+        """Return the one store that the image belongs into; None if it is several, or not known here."""
+        placement = self._resolved()
+        if placement is None or placement.degraded:
+            return None
+        if placement.store:
+            return placement.store
+        try:
+            stores = self._images.stores()
+        except Exception as error:  # the upload does not depend on it
+            LOG.debug('Glance does not show its stores: %s', error)
+            return None
+        # With resolve_base_image = never it is still Glance's to follow the base image.
+        return None if self._request.base_image and stores.follows_base_image else stores.default
+
+    def _resolved(self) -> Optional[placements.Placement]:
+        """Return the placement with its store also where Glance would infer that from the base image.
+
+        None: Glance puts an upload into several stores.
+        """
+        placement = self._placement
+        if self._request.base_image and placement.store is None and self._request.resolve == options.AUTO:
+            placement = transfer.decide_placement(
+                self._images, self._request._replace(resolve=options.ALWAYS))
+            if placement.store and self._is_colocated(self._request.base_image):
+                return None
+        return placement
 
     def _is_colocated(self, base_image: str) -> bool:
         try:
@@ -140,7 +165,7 @@ class PlacingImageService:
         clone, response = url.rsplit('/', 1)[-1], ''
         try:
             self._images.add_volume(image_id, clone, self._clone_store)
-        except image_client.VolumeRefused as error:
+        except image_client.LocationRefused as error:
             raise exception.ImageUnacceptable(image_id=image_id, reason=error) from error
         except Exception as error:
             # Without a response, or with one to a second attempt: Glance may have it, or still be at it.

@@ -20,7 +20,7 @@ VERBS = re.compile(r'_*(delete|discard|remove|unlink|rmdir|rmtree|trash_move|unp
 #: What is replaced by a rename is deleted.
 REPLACED = ('os', 'self._tree')
 #: Things in the memory of the process.
-IN_MEMORY = ('waiting', 'self._running', 'task.missing', 'task.surplus', 'self._along', 'bars',
+IN_MEMORY = ('waiting', '_running', 'self._running', 'task.missing', 'task.surplus', 'self._along', 'bars',
              '_downloading', '_made_apart', 'logging.getLogger()', 'handler')
 
 

@@ -27,7 +27,7 @@ class VolumeType:
 class Volume:
     """A volume, as Cinder's object looks to the hooks."""
 
-    id = 'the volume'
+    id, name = 'the volume', 'volume-1'
     status = 'available'
     size = 1
     encryption_key_id = None

@@ -45,9 +45,9 @@ class AddVolumeTest(TestCase):
 
     def test_a_refusal_of_the_first_attempt_has_changed_nothing(self):
         for error in (glanceclient.exc.HTTPBadRequest(''), glanceclient.exc.HTTPConflict('')):
-            self.assertRaises(image_client.VolumeRefused, self.add, patch_image=[error])
+            self.assertRaises(image_client.LocationRefused, self.add, patch_image=[error])
         error = self.assertRaises(
-            image_client.VolumeRefused, self.add, patch_image=[glanceclient.exc.HTTPForbidden('hidden')],
+            image_client.LocationRefused, self.add, patch_image=[glanceclient.exc.HTTPForbidden('hidden')],
             post_locations=[glanceclient.exc.HTTPNotFound('no such call')])
         self.assertIn('no such call', str(error))
         self.assertIn('hidden', str(error))
@@ -57,12 +57,12 @@ class AddVolumeTest(TestCase):
                           {'patch_image': [glanceclient.exc.HTTPForbidden('hidden')],
                            'post_locations': [LOST, glanceclient.exc.HTTPConflict('')]}):
             error = self.assertRaises(api.Conflict, self.add, **responses)
-            self.assertNotIsInstance(error, image_client.VolumeRefused)
+            self.assertNotIsInstance(error, image_client.LocationRefused)
 
     def test_an_error_of_glance_may_come_after_the_volume_was_taken(self):
         for error in (glanceclient.exc.HTTPInternalServerError(''), glanceclient.exc.HTTPBadGateway('')):
             failure = self.assertRaises(api.GlanceError, self.add, patch_image=[error])
-            self.assertNotIsInstance(failure, image_client.VolumeRefused)
+            self.assertNotIsInstance(failure, image_client.LocationRefused)
 
 
 class AcceptedTest(TestCase):

@@ -88,7 +88,7 @@ class CloneTest(ManagerTestCase):
                       'not keep images on volumes', self.log)
 
     def test_a_refused_clone_is_deleted_and_the_volume_uploaded(self):
-        self.cinder_images.add_volume = self.raising(base.image_client.VolumeRefused('400', 400))
+        self.cinder_images.add_volume = self.raising(base.image_client.LocationRefused('400', 400))
         self.assertEqual(['cheap'], self.upload(base.Volume.naming('cheap')))
         self.assertEqual(['the-clone'], self.manager.deleted)
 

@@ -9,6 +9,10 @@ class Driver:
 
     def __init__(self, configuration=None, **kwargs):
         self.configuration, self.made_with, self.uploads = configuration, kwargs, []
+        self.host = kwargs.get('host')
+
+    def check_for_setup_error(self):
+        self.checked = True
 
     def copy_volume_to_image(self, context, volume, image_service, image_meta):
         self.uploads.append((volume, image_service, image_meta))
