@@ -321,7 +321,7 @@ def some_stores(images: image_lookup.Images) -> api.Stores:
 
 def positive(given: str) -> int:
     """Return a number above 0, for argparse."""
-    number = int(given) if given.isdigit() else 0
+    number = int(given) if given.isdecimal() else 0
     if number < 1:
         raise argparse.ArgumentTypeError("'%s' is not a whole number above 0" % given)
     return number

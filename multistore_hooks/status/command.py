@@ -133,8 +133,9 @@ class MultistoreChecks(upgradecheck.UpgradeCommands):  # type: ignore[misc]
         lines: List[str] = []
         for line in (upgrade_check_result.details or '').splitlines():
             # Paths and addresses are to be copied from here: they stay whole.
-            lines += textwrap.wrap('- ' + line, _WIDTH, subsequent_indent='  ', break_long_words=False,
-                                   break_on_hyphens=False)
+            # What Glance and Cinder say of images and projects may come from users.
+            lines += textwrap.wrap('- ' + text.escaped(line), _WIDTH, subsequent_indent='  ',
+                                   break_long_words=False, break_on_hyphens=False)
         return '\n'.join([''] + lines) if lines else None
 
     def check_json(self) -> int:

@@ -72,7 +72,7 @@ def _process_space() -> str:
 def is_dead(text: str) -> bool:
     """Tell whether a holder was a process of this host, and is no more."""
     words = text.split(';')[0].split(' ')
-    if len(words) < 6 or words[:2] != ['host', socket.gethostname() + ','] or words[3].isdigit() is False:
+    if len(words) < 6 or words[:2] != ['host', socket.gethostname() + ','] or not words[3].isdecimal():
         return False
     space = ' '.join(words[5:])
     if space == 'unknown' or space != _process_space():
@@ -81,7 +81,7 @@ def is_dead(text: str) -> bool:
         os.kill(int(words[3]), 0)
     except ProcessLookupError:
         return True
-    except OSError:
+    except (OSError, OverflowError):
         return False
     return False
 

@@ -120,9 +120,9 @@ def size(volume: Volume) -> int:
     found = volume.metadata.get('image_size')
     if found is None:
         return volume.gib * GIB
-    if not found.isdigit() or int(found) > volume.gib * GIB:
-        raise errors.NotUsable(volume=volume.id, why="its metadata have the image_size '%s', and it has "
-                                                     '%d GiB' % (found, volume.gib))
+    if not found.isdecimal() or int(found) > volume.gib * GIB:
+        raise errors.NotUsable(volume=volume.id, why='its metadata have the image_size %r, and it has '
+                                                     '%d GiB' % (found[:40], volume.gib))
     return int(found)
 
 
