@@ -19,6 +19,7 @@ from multistore_hooks.i18n import _
 from multistore_hooks.stores import check
 from multistore_hooks.stores import evict
 from multistore_hooks.stores import inventory
+from multistore_hooks.stores import lock
 from multistore_hooks.stores import places
 from multistore_hooks.stores import plan as plans
 from multistore_hooks.stores import proof
@@ -194,6 +195,8 @@ class Check(upkeep.UpkeepCommand):
         for store in wanted:
             if store not in world.reached:
                 raise NotReached(store=store)
+        if arguments.mend and not arguments.dry_run:
+            lock.sweep(world.images)
         images = list(world.images.everything())
         evictor = self.evictor(world, arguments)
         rows: List[Any] = []
@@ -249,6 +252,8 @@ class DataRemove(upkeep.UpkeepCommand):
         if not isinstance(place, places.Pool):
             raise NoTrash(store=store, place=repr(place))
         seen = sightings.Sightings(arguments.seen)
+        if not arguments.dry_run:
+            lock.sweep(world.images)
         listed = list(world.images.everything())
         try:
             check.require_place(store, place, listed)
