@@ -4,6 +4,7 @@
 ``python -m benchmarks.page`` writes them anew from the results that there are.
 """
 
+import collections
 import json
 import os
 import statistics
@@ -55,17 +56,18 @@ def _plots(results):
 
 def _missed(results):
     """Return the section about targets that were missed."""
-    found = []
+    found = collections.OrderedDict()  # rows with one reason in one item
     for result in results:
         for row in result['rows']:
             if targets.missed(result, row):
-                found.append('- %s, %s: %s, target %s. %s' % (
-                    result['name'], row['what'], _measured(row), row['target'],
-                    targets.reason(result['name'], row['what'])))
+                key = result['name'], targets.reason(result['name'], row['what'])
+                found.setdefault(key, []).append('%s: %s, target %s' % (
+                    row['what'], _measured(row), row['target']))
     lines = ['Targets that were missed', '========================', '']
     if not found:
         return lines + ['None.', '']
-    return lines + [line for one in found for line in textwrap.wrap(one, 108, subsequent_indent='  ')] + ['']
+    items = ['- *%s*: %s. %s' % (name, '; '.join(rows), why) for (name, why), rows in found.items()]
+    return lines + [line for one in items for line in textwrap.wrap(one, 108, subsequent_indent='  ')] + ['']
 
 
 def _measured(row):

@@ -14,9 +14,9 @@ from multistore_hooks.stores import places
 from tests import clock
 from tests import fake_glance
 from tests import fake_rbd
-from tests.unit import exhaustive
 from tests.unit.cli import image_base
 from tests.unit.cli import test_stores
+from tests.unit import exhaustive
 from tests.unit.stores import fakes
 
 ORPHAN = 'c0ffee00-0000-4000-8000-000000000000'
@@ -168,22 +168,22 @@ class KilledTest(test_stores.StoresTestCase):
 
     def test_evict(self):
         self.world()
-        self.assertTrue(self.each_kill('image evict %s --from cheap' % self.both) > 8)
+        self.assertGreater(self.each_kill('image evict %s --from cheap' % self.both), 8)
         self.assertEqual(['fast'], self.glance.where(self.both))
 
     def test_drain(self):
-        self.assertTrue(self.each_kill('store drain cheap --to reliable') > 20)
+        self.assertGreater(self.each_kill('store drain cheap --to reliable'), 20)
         self.assertEqual(['reliable'], self.glance.where(self.only))
 
     def test_place(self):
         rules = self.write('rules', 'rules: [{name: a, match: {tag: in}, in: cheap}, '
                            '{name: b, match: {tag: out}, only: fast}]')
-        self.assertTrue(self.each_kill('image place --apply --rules ' + rules) > 20)
+        self.assertGreater(self.each_kill('image place --apply --rules ' + rules), 20)
         self.assertEqual((['cheap', 'fast'], ['fast']),
                          (self.glance.where(self.wanted), self.glance.where(self.only)))
 
     def test_check_and_mend(self):
-        self.assertTrue(self.each_kill('store check cheap --mend') > 8)
+        self.assertGreater(self.each_kill('store check cheap --mend'), 8)
         self.assertEqual(['fast'], self.glance.listed(self.lost))
 
     def test_data_remove(self):
@@ -204,6 +204,6 @@ class KilledTest(test_stores.StoresTestCase):
             self.application = application
 
         with mock.patch('time.time', lambda: NOW):
-            self.assertTrue(self.each_kill(words, prepare) > 8)
+            self.assertGreater(self.each_kill(words, prepare), 8)
         self.assertEqual([('images', ORPHAN)], self.ceph.rbd.trashed)
         self.assertIn(('images', self.both), self.ceph.rbd.images)

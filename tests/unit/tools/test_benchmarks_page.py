@@ -55,8 +55,8 @@ class TargetsTest(testtools.TestCase):
         result = {'name': 'overhead', 'settings': {}, 'rows': [
             row(1.2, 'under 1.03', [1.0], what='snapshot of 64 MiB through the driver'), row(1, 'ours: 1')]}
         lines = ' '.join(page._missed([result]))
-        self.assertIn('- overhead, snapshot of 64 MiB through the driver: ratio 1.2, target under 1.03. The '
-                      'hook', lines.replace('  ', ' '))
+        self.assertIn('- *overhead*: snapshot of 64 MiB through the driver: ratio 1.2, target under 1.03. '
+                      'The hook', lines.replace('   ', ' '))
         self.assertNotIn('target ours: 1', lines)
         self.assertIn('None.', page._missed([]))
 
