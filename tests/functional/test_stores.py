@@ -303,9 +303,11 @@ class CephTest(StoresTestCase):
         for form in (1, 2):
             one = self.image('central', 'dcn1')
             self.clone(one, form)
-            code, rows = self.rows('image evict %s --from dcn1' % one, 'Result', 'Reason')
-            self.assertEqual((1, [('refused', '1 clones use it there: removing it would free nothing')]),
-                             (code, rows), form)
+            refused = 1, [('refused', '1 clones use it there: removing it would free nothing')]
+            self.assertEqual(refused, self.rows('image evict %s --from dcn1' % one, 'Result', 'Reason'), form)
+            # A clone in the trash of another pool holds the data all the same.
+            self.a.rbd('trash', 'mv', 'vms/clone-' + one)
+            self.assertEqual(refused, self.rows('image evict %s --from dcn1' % one, 'Result', 'Reason'), form)
 
     def test_copy_with_clones_goes_to_the_trash_or_is_refused_by_glance(self):
         for form, state in ((1, 'refused'), (2, 'moved to trash')):

@@ -541,6 +541,14 @@ class HelpTest(StoresTestCase):
             self.assertEqual(0, code, words)
             self.assertIn('Exit code: 0', ' '.join(out.split()))
 
+    def test_help_begins_with_the_commands_own_options(self):
+        for words, own in (('store drain', '--to'), ('store check', '--mend'), ('image evict', '--from'),
+                           ('image place', '--rules'), ('store data remove', '--seen'),
+                           ('image copy', '--to')):
+            out = self.run_words(words + ' --help')[1]
+            places = [out.index(word) for word in ('\n  %s' % own, '\n  -f', '\n  --os-cloud')]
+            self.assertEqual(sorted(places), places, words)
+
 
 class OscTest(StoresTestCase):
     """The same commands in the openstack client."""
