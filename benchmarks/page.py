@@ -33,10 +33,10 @@ PURPOSES = {
     'many_sites': 'Many sites that want one cold image, simulated with the real waiting code',
     'copy_lag': 'From the end of a copy to the clone',
     'overhead': 'What the hooks cost',
-    'site_images': 'Many boots of one site from an image that cannot be copied',
+    'site_images': 'Many computes of two sites boot an image that Glance does not copy',
     'store_plan': 'A plan for many images, on a Glance in memory',
     'volume_store': 'Images on Cinder volumes',
-    'volume_storm': 'Many volumes of one cold image at a Ceph site',
+    'volume_storm': 'Many volumes of one cold image at two sites',
     'volume_upload': 'A volume in Ceph that is uploaded to a store of its cluster',
 }
 
