@@ -50,7 +50,7 @@ def load(service, paths):
         _register(conf, getattr(group, 'name', group), options)
     conf([], project=service, default_config_files=list(paths))
     if service == 'glance':
-        _register_stores(conf)
+        _register_stores(conf, paths)
         conf.reload_config_files()
     if service == 'cinder':
         _register_backends(conf, paths)
@@ -88,8 +88,14 @@ def _register(conf, group, options):
             pass    # services list some options of libraries again
 
 
-def _register_stores(conf):
+def _register_stores(conf, paths):
     stores = dict(conf.enabled_backends)
+    for path in paths:  # each may have stores of its own; oslo.config takes the last file's alone
+        sections = {}
+        cfg.ConfigParser(path, sections).parse()
+        for text in sections.get('DEFAULT', {}).get('enabled_backends', ()):
+            stores.update(pair.strip().split(':') for pair in text.split(',') if pair.strip())
+    conf.set_override('enabled_backends', stores)
     glance_store.register_opts(conf)
     glance_store.register_store_opts(conf, reserved_stores=RESERVED)
     for store in stores:
