@@ -49,7 +49,8 @@ def _beyond(value, limit, more):
 
 def _boots(result, row):
     found = re.search(r'N=(\d+)|of (\d+) boots', row['what'])
-    return int(found.group(1) or found.group(2)) if found else result['settings']['hosts']
+    settings = result['settings']
+    return int(found.group(1) or found.group(2)) if found else settings.get('hosts', settings.get('volumes'))
 
 
 def reason(name, what):
