@@ -21,8 +21,18 @@ class Store(store.Store):
         return Through(super().make_brick(settings), 'brick', set())
 
     def open_device(self, volume_id: str, path: typing.Any, writable: bool) -> typing.Any:
-        return Through(POINTS.reach('device.open', lambda: super(Store, self).open_device(
-            volume_id, path, writable)), 'device', {'can_zero'}, volume_id)
+        made: typing.List[typing.Any] = []
+
+        def opened() -> typing.Any:
+            made.append(super(Store, self).open_device(volume_id, path, writable))
+            return made[0]
+
+        try:
+            return Through(POINTS.reach('device.open', opened), 'device', {'can_zero'}, volume_id)
+        except OSError:
+            for device in made:  # an open() that fails gives no descriptor that could stay open
+                device.close()
+            raise
 
 
 class Through:
