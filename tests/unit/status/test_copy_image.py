@@ -123,6 +123,82 @@ class EnabledTest(base.CheckCase):
                       self.texts(self.check(nova=self.nova(self.NOVA), glance=glance), 2))
 
 
+@ddt.ddt
+class RightsTest(base.CheckCase):
+    """What the credentials that will be used may do."""
+
+    NOVA = EnabledTest.NOVA
+    IMAGE = {'id': 'i', 'status': 'active', 'disk_format': 'raw', 'container_format': 'bare'}
+    YES, NO = api.error_for(409, live_glance.NO_STORE), api.error_for(403, 'forbidden by policy')
+    UNKNOWN = api.error_for(500, 'broken')
+
+    def check(self, nova='', operator=None, service=None, images=(IMAGE,), policy=None):
+        """Check; the errors are those that Glance gives to the operator and to Nova's own credentials."""
+        def connection(error):
+            made = _Connection(None)
+            made._error, made.source = error, 'admin-openrc'
+            return made
+
+        cloud = base.Answers(images=images)
+        cloud.connection = connection(operator or self.YES)
+        self.asked = []
+
+        def connection_of(conf, group):
+            self.asked.append(group)
+            if isinstance(service, session.CloudError):
+                raise service
+            return connection(service)
+
+        self.patch(copy_image, 'connection_of', connection_of)
+        glance = None
+        if policy is not None:
+            self.file('policy.yaml', policy)
+            glance = self.glance('[DEFAULT]\nenabled_import_methods = [copy-image]\n'
+                                 '[oslo_policy]\npolicy_file = policy.yaml\n')
+        return copy_image.check_copy_image(self.facts(nova=self.nova(nova), cloud=cloud, glance=glance))
+
+    @ddt.data((YES, 'may have images copied'), (NO, 'may not have images copied (policy copy_image)'),
+              (UNKNOWN, 'may copy cannot be determined: '))
+    @ddt.unpack
+    def test_rights_of_the_operator_are_said_and_are_no_fault(self, error, words):
+        self.assertRegex(self.texts(self.check(operator=error), 0),
+                         'the credentials of admin-openrc ' + words.replace('(', r'\(').replace(')', r'\)'))
+
+    @ddt.data(dict(IMAGE, status='queued'), dict(IMAGE, os_glance_import_task='t'),
+              dict(IMAGE, disk_format=None), dict(IMAGE, container_format=None))
+    def test_image_that_could_not_be_copied_anyway_is_not_asked_with(self, image):
+        self.assertIn('cannot be determined without an active image',
+                      self.texts(self.check(images=[image]), 0))
+
+    def test_without_a_compute_that_asks_this_is_said(self):
+        self.assertIn('no compute asks for copies', self.texts(self.check(), 0))
+        self.assertNotIn('no compute asks', self.texts(self.check(self.NOVA)))
+
+    def test_token_of_a_user_is_refused_by_default(self):
+        said = self.texts(self.check(self.NOVA), 2)
+        self.assertIn('nothing but the token of the user who boots the server', said)
+        self.assertIn('in nova.conf', said)
+
+    def test_token_of_a_user_is_enough_where_the_policy_lets_everybody(self):
+        self.assertIn('lets everybody copy', self.texts(self.check(self.NOVA, policy='copy_image: ""\n'), 0))
+        self.texts(self.check(self.NOVA, policy='copy_image: "role:admin"\n'), 2)
+
+    @ddt.data((YES, 0, 'the credentials in nova.conf may have images copied'),
+              (NO, 2, 'the policy copy_image of Glance refuses these credentials'),
+              (UNKNOWN, 1, 'cannot determine whether these credentials may request copies'),
+              (session.WrongConfiguration(source='x', why='y'), 2, 'Correct the credentials'))
+    @ddt.unpack
+    def test_credentials_of_nova_are_tried(self, error, worst, words):
+        nova = self.NOVA + '[multistore_hooks]\nauth_type = password\n'
+        self.assertIn(words, self.texts(self.check(nova, service=error), worst))
+        self.assertEqual(['multistore_hooks'], self.asked)
+
+    def test_credentials_of_nova_cannot_be_tried_without_an_image(self):
+        nova = self.NOVA + '[multistore_hooks]\nauth_section = keystone_authtoken\n'
+        self.assertIn('Upload one, and check again',
+                      self.texts(self.check(nova, service=self.YES, images=[]), 1))
+
+
 class ClusterTest(base.CheckCase):
 
     NOVA = '[libvirt]\nimages_type = rbd\nimages_rbd_glance_store_name = dcn1\n'
