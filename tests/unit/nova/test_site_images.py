@@ -529,6 +529,27 @@ class BackendTest(SiteTestCase):
         self.assertIn('does not let this user download it',
                       self.refused(self.image_cache.copy_or_make_site_image, self.context, self.image, None))
 
+    def test_image_is_made_ready_by_a_copy_where_it_can_be_cloned(self):
+        cache = self.image_cache.copy_or_make_site_image
+        self.raw()
+        self.useFixture(fixtures.MockPatchObject(
+            self.rbd.site_copy, 'ensure_in_store', lambda *_args, **given: self.copies.append(given) or True))
+        self.assertTrue(cache(self.context, self.image, 'dcn1'))  # 'only': a site image
+        self.assertEqual(([], 1), (self.copies, len(self.fetched)))
+        self.set('site_images', 'fallback')
+        self.assertTrue(cache(self.context, self.image, 'dcn1'))
+        self.assertEqual(1, len(self.fetched))
+        self.assertEqual([{'turn_seconds': self.cloud.conf.multistore_hooks.site_image_after}], self.copies)
+        self.glance.images[self.image]['stores'] = 'fast,dcn1'
+        self.assertFalse(cache(self.context, self.image, 'dcn1'))
+        self.assertEqual(1, len(self.copies))
+
+    def test_image_is_made_ready_as_a_site_image_where_no_copy_is_to_be_had(self):
+        self.raw()
+        self.set('site_images', 'fallback')
+        self.assertTrue(self.image_cache.copy_or_make_site_image(self.context, self.image, 'dcn1'))
+        self.assertEqual((1, 1), (len(self.copies), len(self.fetched)))
+
     def ensure_in_store(self, context, image_id, store, driver, fallback=True, turn_seconds=None):
         self.copies.append((store, turn_seconds))
         raise self.cloud.exception.ImageUnacceptable(image_id=image_id, reason='not allowed')
