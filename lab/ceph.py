@@ -59,7 +59,7 @@ class Ceph:
             already is started again with its data.
         :param auth: 'cephx' or 'none'.
         :param size: bytes that the OSD offers, in a sparse file.
-        :param mgr: run a manager, for what asks for the pools' usage (300 MB of memory).
+        :param mgr: run a manager, for what reads the pools' usage (300 MB of memory).
         :param guarded: it ends with this process.
         """
         self.directory = pathlib.Path(directory).resolve()
@@ -88,7 +88,7 @@ class Ceph:
         self.stop()
 
     def start(self) -> None:
-        """Create the cluster, or start it again, and wait until it answers.
+        """Create the cluster, or start it again, and wait until it responds.
 
         :raises LabError: it does not come up; with the end of its daemons' logs.
         """

@@ -71,7 +71,7 @@ def _found(python: str) -> typing.List[pathlib.Path]:
 
 @functools.lru_cache(maxsize=None)
 def _suffixes(python: str) -> typing.Tuple[str, ...]:
-    """The names' ends that tell the interpreter's own ABI; the bare '.so' tells nothing."""
+    """The names' ends that name the interpreter's own ABI; the bare '.so' names none."""
     if python == sys.executable:
         suffixes = importlib.machinery.EXTENSION_SUFFIXES
     else:

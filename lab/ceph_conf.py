@@ -88,7 +88,7 @@ def read_fsid(conf: str) -> str:
 
 
 def free_ports() -> Ports:
-    """Return a range of ports whose first two nobody listens to.
+    """Return a range of ports whose first two nothing listens on.
 
     A cluster keeps its ports while it is stopped, so that a client of it never reaches another.
     """

@@ -25,7 +25,7 @@ CHUNK_MB = 4
 
 
 class Copy(typing.NamedTuple):
-    """A copy that Glance was asked for: its task's status, and times since the epoch."""
+    """A copy that Glance was requested to make: its task's status, and times since the epoch."""
 
     stores: typing.Tuple[str, ...]
     status: str
@@ -78,7 +78,7 @@ class Glance(glance.Glance):
         super().start()
 
     def copies(self, image_id: str) -> typing.List[Copy]:
-        """Return the copies of an image that were asked for, oldest first.
+        """Return the copies of an image that were requested, oldest first.
 
         They are read from Glance's database: no request to Glance, and times finer than its API's.
         ``changed`` is when the task ended, if it did.

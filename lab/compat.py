@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names that Python took away in 3.10 and 3.11 and that services of 2019 and 2020 still use.
 
-For the lab only: an old release is run on a newer Python than its own, and its libraries ask for
+For the lab only: an old release is run on a newer Python than its own, and its libraries need
 these names when they are imported. Call ``restore_removed_names`` before the first such import.
 It adds what is missing in the standard library, and does nothing where nothing is missing.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Paste filter of the lab: notes every request, and lets those fail that it was told to.
+"""Paste filter of the lab: records every request, and lets those fail that are named.
 
 It stands in the pipeline twice: first of all (``outer``, where a client's requests come in), and
 last before Glance's application (``inner``, where the sub-requests of filters come in too).
@@ -81,7 +81,7 @@ LAB = _Lab()
 
 
 class _Body:
-    """The request's body, counting what is read of it into the note of the request."""
+    """The request's body, counting what is read of it into the record of the request."""
 
     def __init__(self, stream, note):
         self._stream = stream

@@ -120,7 +120,7 @@ class Process:
         if self.returncode is None:
             said = self._read(timeout)
             if said is not None:
-                # Without a word whoever waited for it was killed, and it with them.
+                # Without a word the process that waited for it was killed, and it too.
                 self.returncode = int(said.split()[1]) if said else -signal.SIGKILL
                 os.close(self._status)
         return self.returncode
@@ -201,7 +201,7 @@ class Server:
 def main(control: str, service: str, root: str) -> None:
     """Import a service, then fork when the starter says so; returns where a process ends."""
     requests = socket.socket(fileno=int(control))
-    # Ignored, where the starter is told to ignore it.
+    # Ignored, where the starter ignores it.
     interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL)
     own = [path for path in sys.path if path not in ('', os.getcwd(), paths.CHECKOUT)]
     if root:
@@ -210,7 +210,7 @@ def main(control: str, service: str, root: str) -> None:
     getattr(warm, service)()
     if threading.active_count() > 1:
         sys.exit('lab.forks: importing %s has started a thread' % service)
-    # What is imported is not looked at again by every process: that would copy its memory.
+    # What is imported is not visited again by every process: that would copy its memory.
     gc.collect()
     gc.freeze()
     request, numbers = _serve(requests)
@@ -223,7 +223,7 @@ def main(control: str, service: str, root: str) -> None:
 def _serve(requests: socket.socket) -> typing.Tuple[typing.Dict[str, typing.Any], typing.List[int]]:
     """Fork for each request; returns in the forked process only."""
     while True:
-        # Nobody waits for the processes in between.
+        # Nothing waits for the processes in between.
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         message, numbers, _flags, _address = _recv_fds(requests, MESSAGE_BYTES, 64)
         if not message:
@@ -241,7 +241,7 @@ def _serve(requests: socket.socket) -> typing.Tuple[typing.Dict[str, typing.Any]
 
 
 def _report(child: int, numbers: typing.List[int]) -> typing.NoReturn:
-    """Wait for the process, and tell its starter how it ended."""
+    """Wait for the process, and report to its starter how it ended."""
     for number in set(numbers[1:]) | {0, 1, 2}:
         _close(number)
     code = os.waitstatus_to_exitcode(_waitpid(child, 0)[1])

@@ -42,7 +42,7 @@ class _Room:
 
 
 class Store(filesystem.Store):
-    """The driver `lab_full`: option ``lab_room`` besides the file system driver's own."""
+    """The driver `lab_full`: option ``lab_room`` in addition to the file system driver's own."""
 
     OPTIONS = filesystem.Store.OPTIONS + OPTIONS
 

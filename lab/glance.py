@@ -40,7 +40,7 @@ ADMIN = keystone.ADMIN
 
 
 class Answer:
-    """What Glance answered: status, headers (lower-case names), body, and json() of it."""
+    """What Glance responded with: status, headers (lower-case names), body, and json() of it."""
 
     def __init__(self, status, headers, body):
         self.status = status
@@ -128,7 +128,7 @@ class Glance:
         return self._process.pid if self._process else None
 
     def start(self):
-        """Start it, and wait until it answers. A Glance that was stopped keeps data and port.
+        """Start it, and wait until it responds. A Glance that was stopped keeps data and port.
 
         :raises LabError: the port is taken, or it did not come up; with the end of its log
         """
@@ -184,7 +184,7 @@ class Glance:
         ini.write(os.path.join(etc, 'glance-api-paste.ini'),
                   glance_config.paste_ini(self._filters, self.faults))
         _write(os.path.join(etc, 'policy.yaml'), '{}\n')
-        # An installed distribution, as far as importlib.metadata can tell.
+        # An installed distribution, as far as importlib.metadata can see.
         distribution = os.path.join(etc, 'lab_stores-1.dist-info')
         _write(os.path.join(distribution, 'METADATA'),
                'Metadata-Version: 2.1\nName: lab-stores\nVersion: 1\n')
@@ -257,7 +257,7 @@ class Glance:
 
     def request(self, method, path, token=ADMIN, json_body=None, data=None, headers=None,
                 timeout=60):
-        """Send a request and return the `Answer`, whatever its status.
+        """Send a request and return the `Answer`, with any status.
 
         :param token: user:project:role,role
         :param data: bytes, or a file to send in chunks
@@ -276,7 +276,7 @@ class Glance:
                 connection.request(method, path, body=data, headers=headers,
                                    encode_chunked=hasattr(data, 'read'))
             except (BrokenPipeError, ConnectionResetError):
-                # It may have answered before it closed; if not, getresponse says so.
+                # It may have responded before it closed; if not, getresponse says so.
                 if connection.sock is None:
                     raise
             response = connection.getresponse()
@@ -321,7 +321,7 @@ class Glance:
         return _expect(self.request('GET', '/v2/images/%s/file' % image_id, token), 200).body
 
     def import_copy(self, image_id, stores, token=ADMIN, wait=True, **options):
-        """Ask for copies of an image in more stores; returns the `Answer` without waiting."""
+        """Request copies of an image in more stores; returns the `Answer` without waiting."""
         body = dict({'method': {'name': 'copy-image'}, 'stores': list(stores)}, **options)
         answer = self.request('POST', '/v2/images/%s/import' % image_id, token, json_body=body)
         if wait:
@@ -352,10 +352,10 @@ class Glance:
         self._control('DELETE', 'faults')
 
     def requests(self, method=None, path='', place='outer'):
-        """Return the notes of the requests since the last forget_requests(), oldest first.
+        """Return the records of the requests since the last forget_requests(), oldest first.
 
         Each is a dict: method, path, query, headers (lower-case names), body (bytes read of it),
-        status (None: not answered), fault (None, or the action that was taken).
+        status (None: no response), fault (None, or the action that was taken).
 
         :param path: a regular expression, searched for in the path
         :param place: 'outer': of clients; 'inner': what reached Glance's application

@@ -4,7 +4,7 @@
 - SQLite: oslo.db begins every transaction without a lock, so two requests that read and then
   write fail at once with "database is locked". They take the write lock at BEGIN, and wait; unless
   LAB_LOCK_AT_BEGIN=0.
-- Early refusals: Glance answers 400 to an upload without reading the body, and the server then
+- Early refusals: Glance responds to an upload with 400 without reading the body, and the server then
   closes the connection while the client writes. With LAB_DRAIN=1 the rest is read first.
 """
 

@@ -30,7 +30,7 @@ def mark() -> typing.Dict[str, str]:
                 [sys.executable, '-S', '-E', os.path.abspath(__file__), value], stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd='/', env={},
                 start_new_session=True)
-            guard.returncode = 0    # it ends after its owner: nobody waits for it
+            guard.returncode = 0    # it ends after its owner: nothing waits for it
             _marks[owner] = value, guard
         # setproctitle, which gunicorn uses, would write its title over the environment that the guard reads.
         return {NAME: _marks[owner][0], 'SPT_NOENV': '1'}

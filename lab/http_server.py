@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small HTTP server on loopback, for stand-ins of services: it answers with JSON documents."""
+"""A small HTTP server on loopback, for stand-ins of services: it responds with JSON documents."""
 
 import http.server
 import json
@@ -37,7 +37,7 @@ class JsonServer:
         self.url = '%s://127.0.0.1:%d' % (scheme, self._server.server_port)
 
     def answer(self, method: str, path: str, headers: typing.Any, body: bytes) -> Answer:
-        """Return the answer to a request."""
+        """Return the response to a request."""
         raise NotImplementedError
 
     def __enter__(self) -> typing.Any:
@@ -53,7 +53,7 @@ class JsonServer:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = 'HTTP/1.1'
-            # The answer is written in two pieces.
+            # The response is written in two pieces.
             disable_nagle_algorithm = True
 
             def do_any(self) -> None:

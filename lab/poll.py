@@ -11,7 +11,7 @@ PAUSE_SECONDS, LONGER, LONGEST_SECONDS = 0.02, 1.1, 0.25
 
 
 class LabError(Exception):
-    """The lab, or a service in it, did not do what was asked for; the text says what, and why."""
+    """The lab, or a service in it, did not do what was requested; the text says what, and why."""
 
 
 def until(what: str, holds: typing.Callable[[], typing.Any], seconds: float = SECONDS,

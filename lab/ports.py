@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ports on loopback that stay free while nobody listens to them.
+"""Ports on loopback that stay free while nothing listens on them.
 
 The kernel gives a connection any port of its own range, also one that a stopped service is about to
 come back on. So these are below that range (32768 and more on Linux), and below the lab's Ceph's.
@@ -37,6 +37,6 @@ def listen(port: int = 0) -> socket.socket:
 
 
 def free() -> int:
-    """Return a port that nobody listens to now."""
+    """Return a port that nothing listens on now."""
     with listen() as listener:
         return int(listener.getsockname()[1])

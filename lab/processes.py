@@ -143,7 +143,7 @@ class Process:
 
 
 class Program(Process):
-    """A process that reads documents from its standard input, a line each, and answers each with a line."""
+    """A process that reads documents from standard input, a line each, and responds to each with a line."""
 
     def __init__(self, command: typing.Sequence[str], **options: typing.Any) -> None:
         super().__init__(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
@@ -160,9 +160,9 @@ class Program(Process):
             raise LabError('%s has ended: %s' % (self.name, self.last_words())) from None
 
     def answer(self, seconds: float = RUN_SECONDS) -> Json:
-        """Wait for the next answer, and return it.
+        """Wait for the next response, and return it.
 
-        :raises LabError: the process ended, took too long, or answered with nothing but an error
+        :raises LabError: the process ended, took too long, or responded with nothing but an error
         """
         # A process that hangs is killed, and then its output ends.
         timer = threading.Timer(seconds, _signal, (self.pid, signal.SIGKILL))
@@ -249,7 +249,7 @@ def members(group: int) -> typing.List[int]:
 
 
 def _signal(group: int, number: int) -> bool:
-    """Send a signal to a process group; tell whether there was one."""
+    """Send a signal to a process group; return whether there was one."""
     try:
         os.killpg(group, number)
     except ProcessLookupError:

@@ -16,7 +16,7 @@ Json = typing.Dict[str, typing.Any]
 
 
 class Refused(Exception):
-    """Cinder answered with an error.
+    """Cinder responded with an error.
 
     :ivar status: HTTP status
     """
@@ -40,7 +40,7 @@ class Client:
 
     def request(self, method: str, path: str, body: typing.Optional[Json] = None,
                 token: str = MEMBER) -> Json:
-        """Send one request below :attr:`url` and return the answer's JSON ({} when empty).
+        """Send one request below :attr:`url` and return the response's JSON ({} when empty).
 
         :raises Refused: for a status of 400 or more
         """
@@ -76,7 +76,7 @@ class Client:
 
     def upload(self, volume_id: str, name: str = 'uploaded', disk_format: str = 'raw',
                container_format: str = 'bare', force: bool = False) -> str:
-        """Ask for the volume to be uploaded and return the image's id at once.
+        """Request an upload of the volume, and return the image's id at once.
 
         :raises Refused: when the API refuses it
         """
@@ -110,7 +110,7 @@ class Client:
         poll.until('end of volume ' + volume_id, lambda: self.is_gone(volume_id))
 
     def is_gone(self, volume_id: str) -> bool:
-        """Tell whether there is no such volume."""
+        """Return whether there is no such volume."""
         try:
             self.volume(volume_id)
         except Refused as gone:

@@ -19,7 +19,7 @@ def environment(pythonpath: str = '') -> typing.Dict[str, str]:
 
 
 def run(request: processes.Json, python: str = sys.executable, pythonpath: str = '') -> processes.Json:
-    """Carry ``request`` out and return the answer; both as the program documents them.
+    """Carry ``request`` out and return the response; both as the program documents them.
 
     :param python: the interpreter that has Cinder's libraries
     :param pythonpath: where an unpacked Cinder is, for a release that is not installed

@@ -25,7 +25,7 @@ def main(conf_file: str, state_dir: str, listener: str, cache_dir: typing.Option
     import eventlet.greenio
     import eventlet.wsgi
     from oslo_service import wsgi
-    # The volume services first: the scheduler asks them for their capabilities when it starts.
+    # The volume services first: the scheduler requests their capabilities when it starts.
     for backend in configured.enabled_backends:
         configured.register_opt(volume.host_opt, group=backend)
         service.Service.create(

@@ -2,7 +2,7 @@
 """A real Cinder over HTTP for tests: ``with Cinder(glance_url, state_dir) as cinder:``.
 
 Imports nothing of Cinder: the services run in a process of their own, with the
-Python and the Cinder that are asked for.
+Python and the Cinder that are requested.
 """
 import glob
 import os

@@ -60,7 +60,7 @@ class Lab:
         self._api = cinder_volume.API()
 
     def upload(self, operation: Json) -> Json:
-        """Make the volume, upload it, and tell what came of it; never raises for the upload."""
+        """Make the volume, upload it, and report what came of it; never raises for the upload."""
         self._log.lines = []
         result: Json = {'volume_id': None, 'volume_type': None, 'image_id': None,
                         'stage': 'volume', 'error': None, 'seconds': None}

@@ -25,7 +25,7 @@ The request (defaults in brackets)::
                    "glance_metadata": {"image_id": "..."}},
         "image": {"name": , "disk_format": ["raw"], "container_format": ["bare"]}}]}
 
-The answer::
+The response::
 
     {"cinder": "29.0.0", "glanceclient": , "python": , "volume_manager": ,
      "qemu_img": "real" | "stand-in for raw",
@@ -51,7 +51,7 @@ Json = typing.Dict[str, typing.Any]
 
 
 def run(request: Json) -> Json:
-    """Carry the request out in this process, which can do it only once; return the answer."""
+    """Carry the request out in this process, which can do it only once; return the response."""
     qemu_img = standins.use_qemu_img()
     standins.use_sudo()
     state_dir = os.path.abspath(request['state_dir'])
@@ -73,7 +73,7 @@ def _sections(request: Json, state_dir: str) -> ini.Sections:
 
 
 def main() -> None:
-    """Read the request, keep standard output for the answer alone, and print it."""
+    """Read the request, keep standard output for the response alone, and print it."""
     answers = os.fdopen(os.dup(1), 'w', encoding='utf-8')
     os.dup2(2, 1)
     try:

@@ -41,7 +41,7 @@ that you run, how to see that it works, and how to take it out again.'''
 
 
 class Stopped(BaseException):
-    """A signal asked for the end; the argument is its number."""
+    """A signal requested the end; the argument is its number."""
 
 
 def main() -> int:

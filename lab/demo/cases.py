@@ -48,7 +48,7 @@ class Case(typing.NamedTuple):
     base: typing.Optional[str] = 'reliable'     # see BASES; None: there is none
     kind: str = 'snapshot'                      # Nova's operation
     type_store: typing.Optional[str] = None     # image_service:store_id of the volume's type
-    fault: bool = False                         # Glance answers 503 once, in the middle of it
+    fault: bool = False                         # Glance responds with 503 once, in the middle of it
     warns: bool = False                         # the hooks have to say so
     defect: typing.Optional[Defect] = None
 

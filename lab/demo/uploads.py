@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Has Nova and Cinder upload, each in processes of its own, and looks where it went."""
+"""Has Nova and Cinder upload, each in processes of its own, and checks where it went."""
 
 import concurrent.futures
 import os
@@ -163,7 +163,7 @@ def look(place: Place, case: cases.Case, result: Json,
     """Find out what became of a case.
 
     :param result: the service's own, for this case.
-    :param known: the image ids of all cases of the process: what it uploaded besides, it did for
+    :param known: the image ids of all cases of the process: what it uploaded in addition, it did for
         a case that ended without an id.
     """
     glance, image_id = place.sites[case.by.filter].glance, result['image_id']

@@ -9,7 +9,7 @@ OK, DEFECT, WRONG = 'ok', 'defect', 'WRONG'
 
 
 class Found(typing.NamedTuple):
-    """What became of an upload, as the service, Glance and the disk tell."""
+    """What became of an upload, as the service, Glance and the disk show."""
 
     error: typing.Optional[str]     # the service's; None: it reports success
     status: typing.Optional[str]    # the image's; None: Glance has no such image

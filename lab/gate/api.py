@@ -44,10 +44,10 @@ class Api:
 
     def call(self, service: str, method: str, path: str, document: typing.Optional[Json] = None,
              **options: typing.Any) -> typing.Any:
-        """Send a request; return what the service answers, None if that is nothing.
+        """Send a request; return what the service responds with, None if that is nothing.
 
         :param options: for keystoneauth's Session.request
-        :raises Refused: the service answered with an error.
+        :raises Refused: the service responded with an error.
         """
         if document is not None:
             options['json'] = document
@@ -75,7 +75,7 @@ class Api:
             time.sleep(POLL_SECONDS)
 
     def raw(self, service: str, path: str, **options: typing.Any) -> typing.Any:
-        """Send a GET request; return requests' response, whatever its status is."""
+        """Send a GET request; return requests' response, with any status."""
         return self._session.request(
             path, 'GET', raise_exc=False, endpoint_filter={'service_type': service,
                                                            'interface': 'public'}, **options)
@@ -121,7 +121,7 @@ class Api:
 
     def wait(self, what: str, ask: typing.Callable[[], typing.Any],
              seconds: float = WAIT_SECONDS) -> typing.Any:
-        """Ask again and again, until the answer is one; return it.
+        """Send a request again and again, until the response is one; return it.
 
         :raises LabError: there is none in time
         """

@@ -49,7 +49,7 @@ def cached_boots(cloud: typing.Any, sheet: typing.Any) -> None:
     """``openstack aggregate cache image``, at one site, and then boots there."""
     site = sites.SITES[0]
     image = cloud.user.make_image('cached', cloud.raw, [sites.CENTRAL])
-    # The administrator asks for it: Nova looks at the image with his eyes.
+    # The administrator requests it: Nova reads the image with those rights.
     aggregate, = [one['id'] for one in cloud.admin.call(
         api.COMPUTE, 'GET', '/os-aggregates')['aggregates'] if one['name'] == site.name]
     with sheet.row(5, 'aggregate cache image, %d hosts' % len(site.hosts)) as row:

@@ -65,7 +65,7 @@ class Cloud:
     def up(self, stage: typing.Callable[[str], typing.ContextManager[typing.Any]], mode: Mode) -> None:
         """Bring all of it up.
 
-        :param stage: makes a context that tells what is being done
+        :param stage: makes a context that reports what is being done
         :param mode: stock as its releases are, or with hooks from the beginning
         """
         guest.make_image(self.raw, IMAGE_SIZE)
@@ -177,7 +177,7 @@ class Cloud:
             hooks.patch_nova(self.paths, self.running)
 
     def _check_filter(self, wanted: bool) -> None:
-        """Look as an operator does whether the filter is at work."""
+        """Check as an operator does whether the filter is at work."""
         answer = self.user.raw(api.IMAGE, '/v2/info/stores')
         if ('X-OpenStack-Multistore-Hooks' in answer.headers) != wanted:
             raise LabError("the filter is%s in Glance's pipeline" % (' not' * wanted))

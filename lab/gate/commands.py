@@ -54,7 +54,7 @@ def of_images(cloud: typing.Any, sheet: typing.Any) -> None:
 
 
 def _run(cloud: typing.Any, program: str, *arguments: str) -> typing.Tuple[int, str]:
-    """Return the exit code of a command, and what it printed; a failure is what is looked at here."""
+    """Return the exit code of a command, and what it printed; a failure is expected here."""
     done = processes.run([cloud.paths.program(program), *arguments], guarded=False,
                          env={**os.environ, **CREDENTIALS})
     said = done.output + done.errors

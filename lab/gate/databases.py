@@ -28,7 +28,7 @@ _ENDPOINTS = {'glance': ('image', ''), 'placement': ('placement', ''), 'neutron'
 
 
 def restore(cache: str, paths: config.Paths, release: releases.Release) -> bool:
-    """Copy what an earlier run has kept; tell whether there was something."""
+    """Copy what an earlier run has kept; return whether there was something."""
     kept = kept_in(cache, release)
     if not os.path.isdir(kept):
         return False

@@ -60,7 +60,7 @@ def compute_killed(cloud: typing.Any, sheet: typing.Any) -> None:
 
 def _try(cloud: typing.Any, sheet: typing.Any, what: str, fault: typing.Callable[[str], None],
          without_fault: str = '') -> None:
-    """Boot a cold image at both sites, have something fail, and look what comes of it.
+    """Boot a cold image at both sites, have something fail, and check what comes of it.
 
     :param without_fault: a host where Nova itself puts a server in ERROR, and says nothing
     """

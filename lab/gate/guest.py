@@ -3,7 +3,7 @@
 
 There is no operating system on it: the boot sector reads the next sector, counts this boot in it,
 writes it back, and says on the serial console what it wrote. So a boot costs next to nothing, and a
-snapshot can be told from any other: the first boot leaves the processor's clock, which no two have
+snapshot differs from any other: the first boot leaves the processor's clock, which no two have
 the same.
 """
 
@@ -68,7 +68,7 @@ def said(console: str) -> typing.Optional[Written]:
 
 
 def same_but_for_guest(disk: bytes, raw: str) -> bool:
-    """Tell whether a disk begins with the image it was made from, the guest's own sector aside."""
+    """Return whether a disk begins with the image it was made from, the guest's own sector aside."""
     with open(raw, 'rb') as stream:
         first = stream.read(SECTOR)
         stream.seek(2 * SECTOR)

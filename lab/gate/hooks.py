@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hooks come into the cloud as an operator is told: README.rst, section "In a cloud", and the
+"""The hooks come into the cloud as an operator installs them: README.rst, section "In a cloud", and the
 pages in doc/source/hooks for what it leaves out (copies into Ceph, images on volumes).
 
 When those change, this file is to change with them. There is no other way in.
@@ -80,5 +80,5 @@ def clean(venv: str) -> None:
 
 
 def _version() -> typing.Dict[str, str]:
-    # The copy has no history from which pbr could tell it.
+    # The copy has no history from which pbr could determine it.
     return {'PBR_VERSION': '0.0.0'}

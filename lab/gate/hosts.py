@@ -69,7 +69,7 @@ class Hosts:
         return path.read_text(encoding='utf-8', errors='replace') if path.exists() else ''
 
     def has_base_file(self, host: str, image_id: str, end: str = '') -> bool:
-        """Tell whether an image was downloaded to the host; `end` is that of the file's name."""
+        """Return whether an image was downloaded to the host; `end` is that of the file's name."""
         name = hashlib.sha1(image_id.encode()).hexdigest()      # noqa: S324  as Nova names it
         return os.path.exists(os.path.join(self.folder(host), 'instances', '_base', name + end))
 

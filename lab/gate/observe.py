@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the services did, looked at from outside of them: Glance's requests, disks on Ceph."""
+"""What the services did, seen from outside: Glance's requests, disks on Ceph."""
 
 import json
 import os
@@ -41,7 +41,7 @@ class Meter:
 
 
 def copied(cloud: typing.Any) -> int:
-    """Return the bytes of all copies between stores that Glance has been asked for."""
+    """Return the bytes of all copies between stores that were requested of Glance."""
     return int(cloud.mariadb.execute(
         "SELECT COALESCE(SUM(images.size), 0) FROM %s JOIN glance.images ON images.id = %s"
         % (_COPIES, _IMAGE)).strip())
@@ -55,7 +55,7 @@ def copies(cloud: typing.Any, image_id: str) -> typing.List[api.Json]:
 
 
 def disk_is_clone(cloud: typing.Any, site: str, server_id: str) -> bool:
-    """Tell whether a server's disk is a clone of an image; else it is a flat copy."""
+    """Return whether a server's disk is a clone of an image; else it is a flat copy."""
     info = json.loads(cloud.clusters[site].rbd(
         'info', '--format', 'json', '%s/%s_disk' % (config.DISKS, server_id)))
     return 'parent' in info

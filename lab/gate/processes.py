@@ -39,7 +39,7 @@ class Processes:
             env={**self._environment, **environment})
 
     def alive(self, name: str) -> bool:
-        """Tell whether the process of this name runs."""
+        """Return whether the process of this name runs."""
         return name in self._running and self._running[name].alive
 
     def pid(self, name: str) -> int:
@@ -78,7 +78,7 @@ class Processes:
         self.wait_until('%s at port %d' % (name, port), lambda: _listens(port), name)
 
     def wait_for_answer(self, name: str, port: int) -> None:
-        """Wait until a process answers HTTP requests."""
+        """Wait until a process responds to HTTP requests."""
         self.wait_until('answer of %s at port %d' % (name, port), lambda: _answers(port), name)
 
     def wait_until(self, what: str, holds: typing.Callable[[], typing.Any], name: str = '') -> typing.Any:

@@ -2,7 +2,7 @@
 """The releases that the gate can bring up, and what differs from one to another.
 
 Everything else in here is the same for all of them. A release ignores options that it does not
-know, so only what would stop it is told here.
+know, so only what would stop it is named here.
 
 There is none older than Ussuri. Train's cinder-volume does not start with Debian 12's Ceph: the RBD
 driver of Cinder 15.6.0 hands `mon_command` a text where the module rados wants bytes.
@@ -36,7 +36,7 @@ class Release(typing.NamedTuple):
     conf: typing.Mapping[str, config.Conf] = {}
     #: Cinder's type, and the path of its API, in Keystone's catalog.
     volume_endpoint: typing.Tuple[str, str] = ('block-storage', '/v3')
-    old_python: bool = False                    # it asks for names that Python has taken away
+    old_python: bool = False                    # it needs names that Python has taken away
     #: Scenarios that it cannot have, and why: none of them, or not with its stock services.
     without: typing.Mapping[int, str] = {}
     not_stock: typing.Mapping[int, str] = {}
@@ -74,7 +74,7 @@ ALIASES = {'': NEWEST.name, 'oldest': USSURI.name}
 
 
 def find(word: str) -> Release:
-    """Return the release that RELEASE in the environment asks for.
+    """Return the release that RELEASE in the environment names.
 
     :raises Unknown: there is none of this name.
     """

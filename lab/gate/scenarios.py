@@ -60,7 +60,7 @@ def run(cloud: Cloud, sheet: typing.Any,
 
 
 def runs(number: int, mode: Mode, release: releases.Release) -> bool:
-    """Tell whether a release can have a scenario in a mode."""
+    """Return whether a release can have a scenario in a mode."""
     return (mode in SCENARIOS[number][0] and number not in release.without
             and not (mode == STOCK and number in release.not_stock))
 
@@ -99,7 +99,7 @@ def _is_short() -> bool:
 
 
 def wanted() -> typing.Sequence[int]:
-    """Return the numbers that GATE and ONLY in the environment ask for."""
+    """Return the numbers that GATE and ONLY in the environment name."""
     only = os.environ.get('ONLY', '')
     if only:
         return [int(number) for number in only.split(',')]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers as the scenarios need them: booted, waited for, asked for their console, deleted."""
+"""Servers as the scenarios need them: booted, waited for, their console read, deleted."""
 
 import contextlib
 import itertools
@@ -19,13 +19,13 @@ _numbers = itertools.count(1)
 
 def boot(cloud: typing.Any, zone: str, image_id: str, count: int = 1, **more: typing.Any
          ) -> typing.List[str]:
-    """Ask for servers of an image at a site, or on one host of it; return their ids, not waiting for them."""
+    """Request servers of an image at a site, or on one host of it; return their ids, not waiting for them."""
     name = 'server-%d' % next(_numbers)
     return boot_from(cloud, name, zone, count, imageRef=image_id, **more)
 
 
 def boot_everywhere(cloud: typing.Any, image_id: str, per_host: int = 1) -> typing.List[str]:
-    """Ask for so many servers of an image on every host of every site; return all their ids."""
+    """Request so many servers of an image on every host of every site; return all their ids."""
     started: typing.List[str] = []
     for host in sites.HOSTS:
         # Nova's way to name a host along with its zone.
@@ -35,8 +35,8 @@ def boot_everywhere(cloud: typing.Any, image_id: str, per_host: int = 1) -> typi
 
 def boot_from(cloud: typing.Any, name: str, zone: str, count: int = 1, **more: typing.Any
               ) -> typing.List[str]:
-    """Ask for servers with these properties."""
-    # With a number to make Nova answers with the reservation's id, by which they are found.
+    """Request servers with these properties."""
+    # With a number to make Nova responds with the reservation's id, by which they are found.
     answer = cloud.user.call(api.COMPUTE, 'POST', '/servers', {'server': {
         'name': name, 'flavorRef': '1', 'networks': 'none', 'availability_zone': zone,
         'min_count': count, 'max_count': count, 'return_reservation_id': True, **more}})
@@ -78,7 +78,7 @@ def fault(record: api.Json) -> str:
 
 
 def action(cloud: typing.Any, server_id: str, verb: str, /, **arguments: typing.Any) -> typing.Any:
-    """Ask for an action on a server."""
+    """Request an action on a server."""
     return cloud.user.call(api.COMPUTE, 'POST', '/servers/%s/action' % server_id,
                            {verb: arguments or None})
 

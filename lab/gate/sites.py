@@ -7,7 +7,7 @@ GIB = 1 << 30
 MIB = 1 << 20
 
 CENTRAL = 'central'         # the file store, Glance's default
-PASSWORD = 'gate'           # noqa: S105  everybody's; nobody outside reaches the cloud
+PASSWORD = 'gate'           # noqa: S105  the same everywhere; the cloud is not reachable from outside
 REGION = 'RegionOne'
 
 PORTS = {'keystone': 5000, 'glance': 9292, 'placement': 8778, 'nova': 8774, 'cinder': 8776,

@@ -13,7 +13,7 @@ from lab.gate import volumes
 from lab.poll import LabError
 
 NEAR = sites.SITES[0].name          # the site whose servers are snapshotted
-# The record of a snapshot is made before Nova answers; it is looked for a little longer all the same.
+# The record of a snapshot is made before Nova responds; it is looked for a little longer all the same.
 RECORD_SECONDS = 5
 
 
@@ -95,7 +95,7 @@ def of_volume_booted(cloud: typing.Any, sheet: typing.Any) -> None:
 
 def judge(cloud: typing.Any, row: typing.Any, server: str, name: str, wanted: typing.Set[str],
           wrote: guest.Written) -> str:
-    """Wait for an image, look where it is, and what is in it; return its id."""
+    """Wait for an image, read where it is, and what is in it; return its id."""
     image = _wait_image(cloud, name, server)
     row.stop()
     where = cloud.admin.stores(image['id'])
@@ -106,7 +106,7 @@ def judge(cloud: typing.Any, row: typing.Any, server: str, name: str, wanted: ty
 
 
 def judge_bytes(cloud: typing.Any, row: typing.Any, image_id: str, wrote: guest.Written) -> None:
-    """Expect that an image has what the guest wrote, and besides it what it was made from."""
+    """Expect that an image has what the guest wrote, and also what it was made from."""
     disk = cloud.user.head_of(image_id, clouds_size(cloud))
     if guest.written(disk) != wrote or not guest.same_but_for_guest(disk, cloud.raw):
         row.result += ', bytes WRONG'

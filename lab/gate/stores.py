@@ -13,8 +13,8 @@ from lab.gate import sites
 
 DATABASES = ('keystone', 'glance', 'placement', 'cinder', 'nova_api', 'nova_cell0', 'nova_cell1')
 
-# Ceph's own documentation gives these rights to its clients; Nova's asks for writing to the images
-# besides, for direct snapshots.
+# Ceph's own documentation gives these rights to its clients; that of Nova demands writing to the images
+# too, for direct snapshots.
 _MAY = {config.GLANCE_USER: (config.IMAGES,),
         config.CINDER_USER: (config.VOLUMES, config.DISKS, config.IMAGES)}
 
@@ -36,7 +36,7 @@ class MariaDB:
                           'mariadb-install')
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, and wait until it responds."""
         self._running.start(self.NAME, [
             shutil.which('mariadbd') or '/usr/sbin/mariadbd', '--no-defaults', '--user=root',
             '--datadir=' + self.folder, '--socket=' + self._socket, '--bind-address=127.0.0.1',

@@ -29,7 +29,7 @@ class Row:
         self._meter, self._began = meter, time.monotonic()
 
     def stop(self) -> None:
-        """End the measuring: what follows is the gate looking at what there is."""
+        """End the measuring: what follows are reads of the gate itself."""
         if self.seconds is None:
             self.seconds = time.monotonic() - self._began
             self.requests, self.moved = self._meter.read()

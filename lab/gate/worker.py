@@ -18,7 +18,7 @@ from lab.gate import table
 from lab import paths
 from lab.poll import LabError
 
-# Where programs write besides their own folders: what they write goes to the gate's folder.
+# Where programs write outside of their own folders: what they write goes to the gate's folder.
 OVERLAID = ('/etc', '/var/lib', '/var/cache', '/var/log')
 
 
@@ -51,7 +51,7 @@ def main(work: str, venv: str) -> int:
 
 @contextlib.contextmanager
 def stage(what: str) -> typing.Iterator[None]:
-    """Tell what is being done, and how long it took."""
+    """Report what is being done, and how long it took."""
     began = time.monotonic()
     print('gate: %s ...' % what, file=sys.stderr, flush=True)
     yield
@@ -84,7 +84,7 @@ def _run(*command: str) -> None:
 
 
 def _write_openrc(work: str, venv: str) -> None:
-    """Write what the openstack client wants to know, for who looks around in a cloud that stays."""
+    """Write what the openstack client wants to know, for a person who inspects a cloud that stays."""
     values = {'AUTH_URL': sites.IDENTITY, 'USERNAME': 'admin', 'PASSWORD': sites.PASSWORD,
               'PROJECT_NAME': 'admin', 'USER_DOMAIN_NAME': 'Default',
               'PROJECT_DOMAIN_NAME': 'Default', 'REGION_NAME': sites.REGION,

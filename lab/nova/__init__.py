@@ -15,7 +15,7 @@ What stands in:
   to the compute manager in this process;
 * Cinder, for the snapshot of a volume-backed server: three methods, by Nova's own argument for it;
 * keystone: there is none, the token is in the request's context;
-* placement: its version document, which a compute manager asks for when it is made.
+* placement: its version document, which a compute manager requests when it is made.
 
 ``program`` is one compute host, ``compute_hosts`` starts it in a process of its own, ``tree`` makes a
 tree of Nova with a file added to it.

@@ -2,7 +2,7 @@
 """A compute host in this process: Nova's manager, started as nova-compute starts it, and its operations.
 
 Import this after ``releases.enter_service``, and before anything else of Nova: the stand-in for
-libvirt must be there when Nova's driver asks for it.
+libvirt must be there when Nova's driver needs it.
 """
 
 import os

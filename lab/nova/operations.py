@@ -84,7 +84,7 @@ class ComputeAPI(compute_api.API):
 
 
 class Volumes(cinder.API):
-    """As much of Cinder as the snapshot of a volume-backed server asks for."""
+    """As much of Cinder as the snapshot of a volume-backed server needs."""
 
     def get_absolute_limits(self, context: Context) -> typing.Dict[str, int]:
         return {'totalSnapshotsUsed': 0, 'maxTotalSnapshots': -1}

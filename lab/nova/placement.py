@@ -11,13 +11,13 @@ import typing
 from lab import http_server
 from lab import ini
 
-# As much of Placement as a compute manager asks for when it is made.
+# As much of Placement as a compute manager requests when it is made.
 VERSIONS = {'versions': [{'id': 'v1.0', 'status': 'CURRENT', 'min_version': '1.0',
                           'max_version': '1.39', 'links': [{'rel': 'self', 'href': ''}]}]}
 
 
 class Placement(http_server.JsonServer):
-    """Answers every request with the version document."""
+    """Responds to every request with the version document."""
 
     def answer(self, *_request: typing.Any) -> http_server.Answer:
         return 200, VERSIONS, {}

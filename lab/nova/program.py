@@ -2,7 +2,7 @@
 """One process is one compute host: ``python -m lab.nova.program``. ``lab.nova.compute_hosts`` starts it.
 
 It runs Nova's own driver, manager and API, with the real Glance and, for a host on RBD, the real librbd;
-only the guest is one of Nova's fake libvirt. Lines of JSON come in, and each is answered with a line:
+only the guest is one of Nova's fake libvirt. Lines of JSON come in, and each has a line in response:
 
     {"glance_url": "http://127.0.0.1:9292", "state_dir": "/tmp/empty-directory",
      "token": "user:project:member,reader",             may be left out, as all that follows
@@ -24,9 +24,9 @@ only the guest is one of Nova's fake libvirt. Lines of JSON come in, and each is
      "log": [{"at": 1700000000.3, "level": "INFO", "logger": "nova...", "text": "..."}],
      "base_files": []}
 
-With ``"hold": true`` in a line the host does what nova-api does, answers {"held": n}, and starts the
+With ``"hold": true`` in a line the host does what nova-api does, responds with {"held": n}, and starts the
 operations when the next line comes, whatever is in it: so that many hosts start at the same moment. The end
-of the input ends the host. A host that does not start answers with {"error": ...} alone.
+of the input ends the host. A host that does not start responds with {"error": ...} alone.
 
 Operations on a host on RBD, ``parallel`` of them at the same time (1):
 
@@ -43,8 +43,8 @@ volume_snapshot, of a server that was booted from a volume, without a disk. ``im
 the server was booted from, be it still there or deleted since; empty for a boot from volume.
 
 ``outcome`` is what librbd says of the disk when all operations have ended: clone, flat, or none; for
-cache_image it is what the manager answers. ``seconds`` of an operation that brings its server are the
-compute host's share. Times are seconds since the epoch: ``cloned`` is when Nova's RBDDriver was asked for the
+cache_image it is what the manager returns. ``seconds`` of an operation that brings its server are the
+compute host's share. Times are seconds since the epoch: ``cloned`` is when Nova called its RBDDriver for the
 clone. ``requests`` are those that go through keystoneauth on a host on RBD, from ``started`` on.
 ``base_files`` are the names in Nova's image cache. The ``log`` of a result is what Nova and Glance's client
 warned of and what the hooks said from INFO on. The whole log is nova-compute.log in the state directory.
@@ -65,7 +65,7 @@ MODULES = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'standins')
 
 
 def main() -> int:
-    """Answer the lines; the process's standard output is kept free for that."""
+    """Respond to the lines; the process's standard output is kept free for that."""
     output = os.fdopen(os.dup(1), 'w', buffering=1)
     os.dup2(2, 1)
     try:
@@ -107,5 +107,5 @@ def _say(output: typing.TextIO, result: typing.Dict[str, typing.Any]) -> None:
 
 if __name__ == '__main__':
     code = main()
-    # librados and Nova leave threads of their own, which nobody has to wait for.
+    # librados and Nova leave threads of their own, which need not be waited for.
     os._exit(code)

@@ -59,7 +59,7 @@ class Records(logging.Handler):
                 and line['logger'].startswith(OURS if line['level'] == 'INFO' else WARNINGS_OF)]
 
     def cloned(self, disk: str) -> typing.Optional[float]:
-        """Return when the clone of a disk, pool/name, was asked for; None if it was not."""
+        """Return when the clone of a disk, pool/name, was requested; None if it was not."""
         name = disk.rpartition('/')[2]
         times = [line['at'] for line in self._lines
                  for found in [_CLONING.match(line['text'])] if found and found['disk'] == name]

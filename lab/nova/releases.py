@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """All that the lab has to know of the differences between Nova's releases, 20.6.1 to 34.0.0.
 
-Each function finds out by looking which way it is: by the file, the name or the argument that is
+Each function determines which way it is: by the file, the name or the argument that is
 there, not by the release's number. Functions import Nova when they are called, not before:
 ``enter_service`` has to come first.
 """

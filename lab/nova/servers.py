@@ -82,7 +82,7 @@ class Servers:
         return Server(context)
 
     def operate(self, wanted: Wanted, server: Server) -> Result:
-        """Run one operation; return what its result has besides the common part."""
+        """Run one operation; return what its result has in addition to the common part."""
         return self._operations.get(wanted['operation'], self._take_image)(wanted, server)
 
     def _new(self, context: Context, wanted: Wanted, image_ref: str) -> Server:
@@ -184,7 +184,7 @@ class Servers:
             name=instance.name, uuid=instance.uuid, format=disk_format, path=path))
 
     def _cache_image(self, wanted: Wanted, server: Server) -> Result:
-        """The compute manager's method; releases without it have no image cache to be asked."""
+        """The compute manager's method; a release without it keeps no images beforehand."""
         if not hasattr(self._manager, 'cache_images'):
             return {'outcome': 'unsupported'}
         answered = self._manager.cache_images(server.context, [wanted['image_ref']])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The nova.conf of the lab: what the document asks for, over what a compute host needs."""
+"""The nova.conf of the lab: what the document says, over what a compute host needs."""
 
 import os
 import typing

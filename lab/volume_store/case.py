@@ -35,7 +35,7 @@ GIB = 1 << 30
 CACHE = os.path.join(tempfile.gettempdir(), 'multistore-hooks-cinder-%d' % os.getuid())
 PREFIX = 'multistore-volumes-'
 #: No name may begin with another's: Glance finds a store by the beginning of a location. Each has a type of
-#: its own: when somebody adds a location, Glance gives it to the first store with the volume's type.
+#: its own: when a location is added, Glance gives it to the first store with the volume's type.
 STORES = {
     'cheap': 'file', 'gold': ours('loop-gold'), 'paper': ours('nfs-paper'), 'small': ours('tiny-small'),
     'dirty': ours('dirty-ours'), 'attached': ours('loop-attached', extend_attached='always'),
@@ -189,7 +189,7 @@ class Case(testtools.TestCase):
             connection.close()
 
     def begin_download(self, image: str) -> typing.Tuple[typing.Any, http.client.HTTPResponse]:
-        """Ask for an image's data, and read none of it."""
+        """Request an image's data, and read none of it."""
         connection = http.client.HTTPConnection('127.0.0.1', self.glance.port, timeout=poll.SECONDS)
         connection.request('GET', '/v2/images/%s/file' % image, headers={'X-Auth-Token': ADMIN})
         answer = connection.getresponse()
@@ -201,7 +201,7 @@ class Case(testtools.TestCase):
         return self.glance.log_text()[self.logged:]
 
     def attached(self, pattern: str = '/attachments$') -> int:
-        """Return how many attachments Glance asked Cinder for."""
+        """Return how many attachments Glance requested of Cinder."""
         return self.lab.proxy.count('POST', pattern)
 
     # ---- what is left ----------------------------------------------------------------------

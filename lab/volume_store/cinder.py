@@ -59,7 +59,7 @@ class Cinder(server.Cinder):
             'enabled_backends': ','.join(self.backends), 'allowed_direct_url_schemes': 'cinder',
             'quota_volumes': '-1', 'quota_gigabytes': '-1', 'quota_snapshots': '-1',
             'per_volume_size_limit': '-1', 'glance_num_retries': '0',
-            # In one process without Cinder's own launcher nobody reports that the services live.
+            # In one process without Cinder's own launcher nothing reports that the services are up.
             'service_down_time': '86400'}}
         for name in self.backends:
             section = {'volume_driver': DRIVERS[name], 'volume_backend_name': name}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Volume drivers of the lab: files on loop devices, and files on a share that somebody mounted.
+"""Volume drivers of the lab: files on loop devices, and files on a share that was mounted before.
 
 What LVM is on another machine: this kernel may have no device mapper and no iSCSI target. A connection is
 of the type 'local', as Cinder's drivers for storage with an agent on the host have it, so that os-brick's own

@@ -12,7 +12,7 @@ StoreLocation = store.StoreLocation
 
 
 class Store(store.Store):
-    """It answers to a name of its own, as the entry point is named."""
+    """It has a name of its own, as the entry point is named."""
 
     def get_schemes(self) -> typing.Tuple[str, ...]:
         return (NAME,) + super().get_schemes()[1:]
@@ -50,7 +50,7 @@ class Through:
             try:
                 return POINTS.reach('%s.%s' % (self._kind, name), lambda: found(*arguments, **named))
             except OSError as error:
-                # As the device itself tells what its calls raise.
+                # As the device itself raises.
                 raise errors.DeviceError(what=name, volume=self._volume, offset=0, errno=error.errno,
                                          why=str(error)) from error
         return call

@@ -16,13 +16,13 @@ StoreLocation = store.StoreLocation
 
 
 class Store(store.Store):
-    """It answers to a name of its own, as the entry point is named."""
+    """It has a name of its own, as the entry point is named."""
 
     def get_schemes(self) -> typing.Tuple[str, ...]:
         return (NAME,) + super().get_schemes()
 
     def _get_host_ip(self, host: str) -> typing.Any:
-        # The last call before os-brick is asked about the host.
+        # The last call before os-brick reads the properties of the host.
         return POINTS.reach('brick.properties', lambda: super(Store, self)._get_host_ip(host))
 
     @contextlib.contextmanager

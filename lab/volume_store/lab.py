@@ -4,7 +4,7 @@
     with Lab(folder, {'gold': ours('loop'), 'stock': stock('rbd'), 'cheap': 'file'}) as lab:
         image = lab.glance.add_image(b'data', ['gold'])
         lab.cinder.volumes(), lab.cinder.attachments()
-        lab.proxy.count('POST', '/attachments$')    # what Glance asked Cinder for
+        lab.proxy.count('POST', '/attachments$')    # what Glance requested of Cinder
         lab.left()                                  # devices and files that should not be there
 
 Only keystone is a stand-in. By hand: ``python -m lab.volume_store --help``.
@@ -87,7 +87,7 @@ class Lab:
     :param root: a folder for everything; on a file system with room for the volumes
     :param stores: {name: :func:`ours`, :func:`stock`, or a kind of lab.glance}
     :param default: the default store; None: the first
-    :param backends: of Cinder, besides those that the stores need
+    :param backends: of Cinder, in addition to those that the stores need
     :param ceph: a running cluster with the pools images and volumes, and a manager; None: one is started
     :param conf: {section: {option: value}} for glance-api.conf
     :param cinder_conf: the same for cinder.conf
@@ -124,7 +124,7 @@ class Lab:
         self.stop()
 
     def start(self) -> None:
-        """Start everything, and wait until it answers; when something does not, stop it all."""
+        """Start everything, and wait until it responds; when something does not, stop it all."""
         try:
             self._start()
         except BaseException:
@@ -169,14 +169,14 @@ class Lab:
             share = self.cinder.share('nfs')
             self.mounts.memory(share, SHARE_SIZE)
             # Where glance_store's own driver would mount the share, which it then takes for one that
-            # an attachment of somebody else's keeps mounted.
+            # another's attachment keeps mounted.
             digest = hashlib.sha256(conf.SHARE.encode()).hexdigest()
             self.mounts.bind(share, os.path.join(self.mount_base, digest))
             state = os.path.join(self.mount_base, '_state')
             os.makedirs(state, exist_ok=True)
             with open(os.path.join(state, 'mount_state_%s.json' % digest), 'w', encoding='utf-8') as file:
                 json.dump({'attachment_count': 1}, file)
-            # Where os-brick looks, which says the same of what /proc/mounts has.
+            # Where os-brick looks it up: the same as in /proc/mounts.
             self.mounts.bind(share, os.path.join(self.mount_base, SHARE_DIGEST))
 
     def inside(self, *names: str) -> str:
@@ -322,7 +322,7 @@ def _installed(name: str) -> bool:
 
 
 def registered(driver: str) -> bool:
-    """Tell whether there is an entry point of this name; of two of one name glance_store takes neither."""
+    """Return whether there is an entry point of this name; of two of one name glance_store takes neither."""
     path = [paths.CHECKOUT] + sys.path
     return any(one.group == 'glance_store.drivers' and one.name == driver
                for found in importlib.metadata.distributions(path=path) for one in found.entry_points)

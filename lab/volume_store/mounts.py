@@ -34,7 +34,7 @@ class Mounts:
         self._mount(folder, '-t', 'tmpfs', '-o', 'size=' + size, 'lab')
 
     def bind(self, source: str, folder: str) -> None:
-        """Let a mounted folder be seen in another place too; it stays, whoever would unmount it."""
+        """Let a mounted folder be seen in another place too; it stays, whatever unmounts it."""
         self._mount(folder, '--bind', source)
         self._open.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A proxy in front of Cinder's API: notes every request, and lets those fail that it was told to.
+"""A proxy in front of Cinder's API: records every request, and lets those fail that are named.
 
     with Proxy('http://127.0.0.1:8776') as proxy:
         proxy.fault('POST', '/attachments$', action='status', status=503)
@@ -26,7 +26,7 @@ TIMEOUT = 180
 
 
 class Note(typing.NamedTuple):
-    """A request that came by: what it was, what Cinder answered (0: was not asked), which fault it met."""
+    """A request that came by: what it was, the status from Cinder (0: not sent on), which fault it met."""
 
     method: str
     path: str
@@ -63,7 +63,7 @@ class Proxy:
         self._rules.add(dict(rule, method=method, path=path))
 
     def clear(self) -> None:
-        """Let no request fail any more, let those go that hang, and forget the notes."""
+        """Let no request fail any more, let those go that hang, and forget the records."""
         self._rules.clear()
         self.notes.clear()
 
@@ -77,7 +77,7 @@ class Proxy:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = 'HTTP/1.1'
-            # The answer is written in two pieces.
+            # The response is written in two pieces.
             disable_nagle_algorithm = True
 
             def do_any(self) -> None:
@@ -110,7 +110,7 @@ class Proxy:
     def _ask(self, handler: typing.Any, body: bytes) -> '_Answer':
         connection = http.client.HTTPConnection(self._target.hostname, self._target.port, timeout=TIMEOUT)
         try:
-            # The Host stays, so that links in answers lead through here too.
+            # The Host stays, so that links in responses lead through here too.
             headers = {name: value for name, value in handler.headers.items()
                        if name.lower() not in HOP}
             if body:

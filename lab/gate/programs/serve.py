@@ -4,7 +4,7 @@
 APPLICATION is a module that has the WSGI application under the name ``application``, or
 MODULE:FACTORY, which returns it; it finds ARGUMENTs in sys.argv.
 Of each request one line of JSON goes to the file RECORD: method, path, status, bytes of the body in
-and out, and who asked.
+and out, and the sender.
 """
 
 import importlib
