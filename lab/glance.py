@@ -382,7 +382,7 @@ def _place_for_empty_database():
 
 def _expect(answer, status):
     if answer.status != status:
-        raise LabError('Glance answered %d, not %d: %s' % (
+        raise LabError('Glance responded with %d, not %d: %s' % (
             answer.status, status, answer.text[:1000]))
     return answer
 

@@ -89,8 +89,8 @@ SECTIONS = (
         Case('base image also in cheap', NOVA_FILTER, RELIABLE, base='both'),
         Case('base image also in cheap', NOVA_HOOKS, RELIABLE, base='both'),
         Case('base image deleted', NOVA_HOOKS, FAST, base='deleted', warns=True),
-        Case('Glance answers 503 midway', NOVA, RELIABLE, fault=True, defect=Defect(FAST, DAMAGED)),
-        Case('Glance answers 503 midway', NOVA_HOOKS, RELIABLE, fault=True),
+        Case('Glance returns 503 midway', NOVA, RELIABLE, fault=True, defect=Defect(FAST, DAMAGED)),
+        Case('Glance returns 503 midway', NOVA_HOOKS, RELIABLE, fault=True),
     )),
     Section('Volumes uploaded as images; their base image is in reliable', (
         Case('volume', CINDER, RELIABLE, defect=TO_DEFAULT),
@@ -105,9 +105,9 @@ SECTIONS = (
              defect=Defect(NOWHERE, NONE)),
         Case("volume type's store: gold", CINDER_HOOKS, NOWHERE, type_store=MISSING),
         Case('base image deleted', CINDER_HOOKS, FAST, base='deleted', warns=True),
-        Case('Glance answers 503 midway', CINDER_FILTER, RELIABLE, fault=True,
+        Case('Glance returns 503 midway', CINDER_FILTER, RELIABLE, fault=True,
              defect=Defect(RELIABLE, DAMAGED)),
-        Case('Glance answers 503 midway', CINDER_HOOKS_FILTER, RELIABLE, fault=True),
+        Case('Glance returns 503 midway', CINDER_HOOKS_FILTER, RELIABLE, fault=True),
     )),
     Section('Volumes uploaded as images; they are not bootable and have no base image', (
         Case('volume type without store', CINDER_HOOKS, FAST, base=None),

@@ -165,7 +165,7 @@ class Cluster:
     def room(self, pool: str) -> Tuple[int, int]:
         """Return the bytes that a pool holds, and those that it can take yet, copies of them left out.
 
-        :raises ClusterError: the cluster does not tell; without a manager it does not.
+        :raises ClusterError: the cluster does not report it, as without a manager.
         """
         command = json.dumps({'prefix': 'df', 'format': 'json'})
         _code, text, _error = self.call(
@@ -174,9 +174,9 @@ class Cluster:
             found = next(entry['stats'] for entry in json.loads(text)['pools'] if entry['name'] == pool)
             room = int(found.get('stored', found['bytes_used'])), int(found['max_avail'])
         except (ValueError, KeyError, StopIteration) as error:
-            raise ClusterError('the cluster does not tell the room of the pool %s: %s' % (pool, error))
+            raise ClusterError('the cluster does not report the room of the pool %s: %s' % (pool, error))
         if not any(room):
-            raise ClusterError('the cluster does not tell the room of the pool %s' % pool)
+            raise ClusterError('the cluster does not report the room of the pool %s' % pool)
         return room
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ LOG = logging.getLogger(__name__)
 
 #: The snapshot that Glance makes, and protects, when the whole image is written.
 SNAPSHOT = 'snap'
-#: Seconds between two tries of a follower to lead, and between two looks at a pool that could not be read.
+#: Seconds between two tries of a follower to lead, and between two reads of a pool that could not be read.
 TRY_EVERY, BACK_OFF = 1.0, 30
 #: Seconds for which a refusal is believed without another request.
 REFUSAL_SECONDS = 60

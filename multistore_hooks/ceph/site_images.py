@@ -199,7 +199,7 @@ class SiteImages:
             except rbd.ImageNotFound:
                 return True
             except (rbd.ImageBusy, rbd.ImageHasSnapshots):
-                # A host that had read the record has cloned it meanwhile, or somebody has it open.
+                # A host that had read the record has cloned it meanwhile, or another client has it open.
                 return False
             return True
 

@@ -2,7 +2,7 @@
 """A lock that the hosts of a site share in their own cluster, and what its holder says about its work.
 
 It is an advisory lock of RADOS with a lease, on an object of its own, which goes with the lock. Records of
-outcomes are attributes of one object of the pool, and old ones are removed by whoever writes the next.
+outcomes are attributes of one object of the pool, and old ones are removed by the writer of the next.
 """
 
 import contextlib

@@ -105,7 +105,7 @@ def _check_store(context: Any, named: placements.StoreRef, named_by: str) -> Non
 def _delete_unused_key(context: Any, key_manager: Any, metadata: Any, image_id: Optional[str]) -> None:
     """Delete the copy of a volume's encryption key that was made for an image, if there is no such image.
 
-    Glance deletes it with the image; without an image nobody would. While Glance does not say that there
+    Glance deletes it with the image; without an image nothing would. While Glance does not say that there
     is none, the key stays: the image may have it.
 
     :param image_id: None if no image was requested.
@@ -138,7 +138,7 @@ def _settable(properties: Dict[str, Any]) -> Dict[str, Any]:
 
 
 class _ImageService:
-    """Stands before Cinder's image service: a record whose creation was answered with an error is found."""
+    """Stands before Cinder's image service: a record whose creation ended with an error is found."""
 
     def __init__(self, image_service: Any) -> None:
         self._service = image_service

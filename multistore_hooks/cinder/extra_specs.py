@@ -40,7 +40,7 @@ def check(context: Any, specs: Any) -> None:
     :param specs: a request's extra specs, not validated yet.
     :raises webob.exc.HTTPBadRequest: one line with the key, the value, what is wrong and which
         stores there are.
-    :raises webob.exc.HTTPServiceUnavailable: Glance could not be asked.
+    :raises webob.exc.HTTPServiceUnavailable: Glance could not be reached.
     """
     if not isinstance(specs, Mapping):
         return  # Cinder's own schema says so

@@ -31,7 +31,7 @@ LOG = logging.getLogger(__name__)
 #: How long Glance's task may take to accept a volume as an image, in seconds. It does not move
 #: data, but it may have to wait for copies that keep Glance's workers busy.
 ACCEPT_SECONDS = 600
-#: How long a record has to look the same, in seconds, before it is believed: a replica of Glance's database
+#: How long a record has to be the same, in seconds, before it is believed: a replica of Glance's database
 #: may lag behind. And the longest pause between two polls.
 SETTLE_SECONDS, LONGEST_WAIT = 5, 2
 

@@ -173,7 +173,7 @@ class _Clone:
         except VolumeDeleted as error:
             LOG.info('%s', error)
             raise exception.VolumeNotFound(volume_id=self._volume.id) from error
-        except Exception as error:  # also what nobody expects: Cinder has another way to the volume
+        except Exception as error:  # also what is not expected: Cinder has another way to the volume
             LOG.warning('Volume %(volume)s does not become a clone, Cinder goes on without: %(error)s',
                         {'volume': self._volume.id, 'error': error},
                         exc_info=not isinstance(error, exceptions.CopyFailed))
@@ -245,7 +245,7 @@ class _Clone:
         """Wait until the image is in the store.
 
         :raises CopyFailed: it did not get there; the reason is in its text.
-        :raises VolumeDeleted: nobody needs it for this volume any more.
+        :raises VolumeDeleted: it is not needed for this volume any more.
         """
         most = getattr(CONF, 'executor_thread_pool_size', None) or WORKERS
         with _waits.one_more(most // 2) as admitted:

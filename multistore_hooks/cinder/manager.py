@@ -35,7 +35,7 @@ class VolumeManager(manager.VolumeManager):
 
     def _clone_image_volume_and_add_location(self, ctx: Any, volume: Any, image_service: Any,
                                              image_meta: Any) -> Any:
-        """Make a clone the image if it would be in the right store; tell whether it is.
+        """Make a clone the image if it would be in the right store; return whether it is.
 
         :raises StoreNotUsable: the named store cannot be used; no clone was made.
         """

@@ -22,7 +22,7 @@ STORE_KEY = 'image_service:store_id'
 
 
 def request_for(volume: Any) -> placements.UploadRequest:
-    """Return what is known of a volume's upload before Glance is asked."""
+    """Return what is known of a volume's upload before a request to Glance."""
     return placements.UploadRequest(named=named_store(volume), base_image=_base_image(volume),
                                     resolve=CONF.multistore_hooks.resolve_base_image)
 

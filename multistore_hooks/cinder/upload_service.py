@@ -3,7 +3,7 @@
 
 Whatever a driver does with a volume, it ends in ``image_service.update(context, image_id, {},
 data)``, and a clone that becomes the image in ``image_service.add_location(...)``, in every release
-from Train on. Only these two are replaced; everything else is asked of Cinder's own image service.
+from Train on. Only these two are replaced; everything else goes to Cinder's own image service.
 """
 
 from typing import Any
@@ -57,7 +57,7 @@ class PlacingImageService:
         from.
 
         :raises MultistoreError: what arrived is not what was sent, or it cannot be sent again.
-        :raises cinder.exception.CinderException: what Cinder raises for Glance's answer.
+        :raises cinder.exception.CinderException: what Cinder raises for Glance's response.
         """
         if data is not None:
             self._upload(image_id, data)
@@ -76,7 +76,7 @@ class PlacingImageService:
             raise _as_cinder_does(image_id, error) from error
 
     def _is_deleted(self, image_id: str) -> bool:
-        """Tell whether the image was deleted during its upload: Glance's 410 may mean that too."""
+        """Return whether the image was deleted during its upload: Glance's 410 may mean that too."""
         try:
             self._images.image(image_id)
         except api.NotFound:
@@ -88,7 +88,7 @@ class PlacingImageService:
     # -- A clone of the volume as the image (option image_upload_use_cinder_backend)
 
     def takes_clone(self) -> bool:
-        """Tell whether a clone would be in the right store, as far as that is known.
+        """Return whether a clone would be in the right store, as far as that is known.
 
         False: the image has to be uploaded. Where Glance co-locates, an upload comes to all the
         stores of a base image that is in several; a clone is in one.
@@ -186,7 +186,7 @@ class PlacingImageService:
         """Delete the image, which may still become active; return the exception that says so to Cinder.
 
         The image first: once it is gone, nothing can need the clone any more. An image that is not
-        queued is not touched, it may have got its data from somebody else.
+        queued is not touched, it may have got its data from another request.
         """
         try:
             status = self._images.image(image_id).status
@@ -222,7 +222,7 @@ def with_placement(context: Any, volume: Any, image_service: Any, image_id: str)
     """Return an image service that places an upload.
 
     One that does so already is returned as it is, and so is one that is not Cinder's own: what it
-    stands for is not the Glance that we would ask.
+    stands for is not the Glance of our requests.
 
     :raises StoreNotUsable: see PlacingImageService.
     """
@@ -253,7 +253,7 @@ def _refused(named: placements.StoreRef, error: api.GlanceError) -> BaseExceptio
 
 
 def _as_cinder_does(image_id: str, error: api.GlanceError) -> BaseException:
-    """Return Cinder's exception for what Glance answered: its callers know those."""
+    """Return Cinder's exception for a response of Glance: its callers know those."""
     original = error.original
     if isinstance(original, glanceclient.exc.HTTPOverLimit):
         return exception.ImageLimitExceeded(original)  # type: ignore[no-any-return]

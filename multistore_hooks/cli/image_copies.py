@@ -26,7 +26,7 @@ from multistore_hooks.glance_api import client
 LOG = logging.getLogger(__name__)
 
 #: What came of an image and a store.
-PRESENT, COPIED, ASKED, FAILED = 'present', 'copied', 'asked for', 'failed'
+PRESENT, COPIED, ASKED, FAILED = 'present', 'copied', 'requested', 'failed'
 #: Seconds that a request which is under way may still take when the user stops the command.
 LAST_WORDS = 2
 
@@ -48,7 +48,7 @@ class Result(NamedTuple):
 
 
 class How(NamedTuple):
-    """How to copy: wait for the end or only ask, the limits of each wait, and images at once."""
+    """How to copy: wait for the end or only request, the limits of each wait, and images at once."""
 
     wait: bool
     waits: limits.Limits
@@ -90,7 +90,7 @@ class _OneImage(image_lookup.Images):
         #: The stores for which Glance has accepted a request of ours.
         self.asked: Set[str] = set()
         self.trouble = ''
-        # Those that were asked for along with another one, and not on their own.
+        # Those that were requested along with another one, and not on their own.
         self._along: Set[str] = set()
         self._wanted, self._bars = wanted, bars
         # What Glance's task reported last, and whether that concerns the previous store.

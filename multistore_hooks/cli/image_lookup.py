@@ -45,7 +45,7 @@ class Images(client.ClientImages):
             try:
                 return self.image(wanted)
             except api.NotFound:
-                pass  # it could be somebody's name
+                pass  # it could be the name of an image
         # Glance would take such a name for an operator and a list.
         by_name = {} if wanted.startswith('in:') else {'name': wanted}
         for hidden in ('false', 'true'):

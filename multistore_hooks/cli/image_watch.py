@@ -23,7 +23,7 @@ CLOCK: Any = time
 
 
 class Watch(upkeep.UpkeepCommand):
-    """Watch the copies in progress, whoever requested them, until there are none; report how they ended."""
+    """Watch all copies in progress until there are none; report how they ended."""
 
     shown = ('ID', 'Name', 'Stores', 'Failed', 'Result')
     usage = '[IMAGE ...] [--timeout SECONDS]'

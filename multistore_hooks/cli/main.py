@@ -41,7 +41,7 @@ COMMANDS = {
 
 
 class Later:
-    """Stands for a command in cliff's table, as an entry point does; has what every cliff asks of one."""
+    """Stands for a command in cliff's table, as an entry point does; has what every cliff needs of one."""
 
     def __init__(self, name: str, target: str) -> None:
         self.name, self.value = name, target

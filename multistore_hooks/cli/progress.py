@@ -84,7 +84,7 @@ def _line(row: Row, room: int) -> str:
 class NullProgress:
     """Shows nothing: for output that is not a terminal, and the base of Bars."""
 
-    #: Whether it is of use to ask Glance for its tasks.
+    #: Whether it is of use to request the tasks of Glance.
     active = False
 
     def start(self) -> None:

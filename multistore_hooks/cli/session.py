@@ -76,9 +76,9 @@ class WrongConfiguration(CloudError):
 
 
 class NotAccepted(CloudError):
-    """Keystone or Glance answered 401."""
+    """Keystone or Glance responded with 401."""
 
-    msg_fmt = _('The credentials of %(source)s are not accepted: %(why)s. Look at the user name, the '
+    msg_fmt = _('The credentials of %(source)s are not accepted: %(why)s. Check the user name, the '
                 'password, the project and their domains.')
 
 
@@ -142,7 +142,7 @@ class Connection:
     def glance(self) -> Any:
         """The glanceclient (version 2) that all goes through.
 
-        :raises CloudError: no endpoint, or Keystone cannot be asked for it
+        :raises CloudError: no endpoint, or Keystone cannot be reached for it
         """
         if self._client is None:
             self._client = glance_client.Client(session=self.session, endpoint_override=self.endpoint())
@@ -151,7 +151,7 @@ class Connection:
     def endpoint(self) -> str:
         """Return Glance's address, without its version.
 
-        :raises CloudError: the catalog has none, or Keystone cannot be asked for it
+        :raises CloudError: the catalog has none, or Keystone cannot be reached for it
         """
         place = self._place
         url = place.override or self._guarded('Keystone', self._in_catalog)
@@ -171,8 +171,8 @@ class Connection:
     def run(self, verb: str, function: Callable[[Any], Any]) -> Any:
         """Call ``function(glanceclient)``, as ``images.client.Run`` says.
 
-        :raises CloudError: Glance or Keystone could not be asked
-        :raises images.api.GlanceError: Glance answered an error
+        :raises CloudError: Glance or Keystone could not be reached
+        :raises images.api.GlanceError: Glance responded with an error
         """
         glance = self.glance
         response = self._guarded('Glance', lambda: function(glance))
@@ -311,7 +311,7 @@ def explain(error: BaseException, source: str = 'the command line',
             what: str = 'Glance') -> Optional[CloudError]:
     """Return (not raise) the error for what keystoneauth or glanceclient raised; None for others.
 
-    :param what: the service that was asked: Glance or Keystone
+    :param what: the service of the request: Glance or Keystone
     """
     why = _one_line(error).rstrip('.')
     if isinstance(error, _CONNECTION) and re.search('SSL|certificate', why, re.IGNORECASE):

@@ -70,7 +70,7 @@ class Flatten(site_images.SiteImageCommand):
         return parser
 
     def check(self, arguments: argparse.Namespace) -> None:
-        """Refuse to flatten everything unless that is asked for."""
+        """Refuse to flatten everything unless that is requested."""
         if bool(arguments.names) == arguments.all:
             raise WhichSiteImages()
 

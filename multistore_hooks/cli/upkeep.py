@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands that look after stores have in common: options, the way to Glance, outcomes."""
+"""What the commands that maintain stores have in common: options, the way to Glance, outcomes."""
 
 import argparse
 import time
@@ -33,7 +33,7 @@ from multistore_hooks.stores import units
 
 
 class NotAdministrator(exceptions.MultistoreError):
-    """Glance does not tell these credentials what only administrators see."""
+    """Glance does not show these credentials what only administrators see."""
 
     msg_fmt = _('These credentials are not an administrator\'s (%(why)s): they do not see the images of all '
                 'projects, and may neither copy nor remove.')
@@ -113,7 +113,7 @@ class UpkeepCommand(image.GlanceCommand):
         """Return the Glance and its stores.
 
         :raises SingleStore: it has one store only
-        :raises NotAdministrator: it does not tell its stores in detail to these credentials
+        :raises NotAdministrator: it does not show its stores in detail to these credentials
         :raises WrongPlace: --reach names what cannot be used
         """
         connection: session.Connection = self.connect(arguments)
@@ -128,7 +128,7 @@ class UpkeepCommand(image.GlanceCommand):
             if detailed:
                 raise NotAdministrator(why=error)
         except api.GlanceError:
-            pass  # not all drivers tell; see ImageApi.stores_detail
+            pass  # not all drivers report it; see ImageApi.stores_detail
         return World(images, stores, details,
                      reach.places_of(getattr(arguments, 'reach', []), stores, details))
 

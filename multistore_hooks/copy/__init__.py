@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One image into one store: what to do next, who asks, and the wait for it."""
+"""One image into one store: what to do next, which host requests it, and the wait for it."""

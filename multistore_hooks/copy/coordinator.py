@@ -24,7 +24,7 @@ class State(enum.Enum):
 class Status(NamedTuple):
     """What a leader publishes for its followers.
 
-    ``requester`` names the rights of whoever was refused: the same request with the same rights is of no use.
+    ``requester`` names the rights that were refused: the same request with the same rights is of no use.
     """
 
     state: State

@@ -39,7 +39,7 @@ class PollState(NamedTuple):
     seen_importing: bool = False
     #: This Glance shows its lock for as long as an import runs (all but the first of Ussuri).
     has_locks: bool = False
-    #: How many requests Glance answered otherwise than with "busy", and when it last accepted one.
+    #: How many requests had another response than "busy", and when Glance last accepted one.
     requests: int = 0
     requested_at: Optional[float] = None
 
@@ -87,7 +87,7 @@ def observe(state: PollState, image: api.Image, store: str) -> PollState:
 
 
 def is_stale_import(image: api.Image, store: str) -> bool:
-    """Tell whether a store is listed as being copied to, while nothing holds the image's lock.
+    """Return whether a store is listed as being copied to, while nothing holds the image's lock.
 
     A copy that fails before it comes to the store (no staging space, say) leaves this entry behind.
     """

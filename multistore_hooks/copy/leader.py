@@ -20,12 +20,12 @@ LOG = logging.getLogger(__name__)
 
 #: How many times a copy is requested that Glance neither refuses nor carries out.
 MOST_REQUESTS = 3
-#: Seconds between two looks at the site's own cluster, at first and in the end.
+#: Seconds between two polls of the own cluster of the site, at first and in the end.
 GLIMPSE, LONGEST_GLIMPSE = 0.25, 2
 #: Polls per second that all stores without the image share while they wait for their turn.
 SHARED_RATE = 2.5
 #: Seconds without progress after which the import that holds the image is tested by a request, and tested
-#: again: Glance gives up a lock after an hour, and only if asked. The first comes within half of a limit.
+#: again: Glance gives up a lock after an hour, and only at a request. The first comes within half of a limit.
 PROBE_EVERY = 60
 #: Seconds for which a host whose request did not reach Glance lets others lead: the cause may be local.
 STANDS_ASIDE = 5
@@ -48,7 +48,7 @@ class Leader:
         self._stores: Optional[Tuple[str, ...]] = None
         self._trouble = ''
         self._warned = False
-        #: Answers "busy" in a row: after the first one the record shows what the import is for.
+        #: Responses "busy" in a row: after the first one the record shows what the import is for.
         self._busy = 0
         self._watch = _Watch()
         self._hints = 0
@@ -155,9 +155,10 @@ class Leader:
         if self._state.requested_at is not None:
             self._request.check_task()
         if self._state.requests >= MOST_REQUESTS:
-            raise self._request.failed('Glance was asked %d times: %s' % (
+            raise self._request.failed('the copy was requested %d times: %s' % (
                 self._state.requests, self._request.refusal
-                or 'it accepted the copy, and did not make it%s' % request.says(self._request.newest_task())))
+                or 'Glance accepted the copy, and did not make it%s'
+                % request.says(self._request.newest_task())))
         if self._is_obstructed() or not self._coordinator.try_lead():
             return
         if not self._coordinator.claim():
@@ -209,7 +210,7 @@ class Leader:
         try:
             answer = self._request.send()
         except exceptions.CopyFailed as error:
-            # Whoever may not request a copy may still wait for another's.
+            # A user who may not request a copy may still wait for that of another.
             LOG.debug('The import that holds image %(image)s was not tested: %(error)s',
                       {'image': self._job.image_id, 'error': error})
             return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The request for a copy: what would make it fail, sending it, and what its answer means.
+"""The request for a copy: what would make it fail, sending it, and what its response means.
 
 copy-image came with Glance Ussuri. Glance copies on its own after it has accepted the request.
 """

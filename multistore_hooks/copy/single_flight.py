@@ -13,9 +13,9 @@ from typing import Tuple
 from multistore_hooks import backoff
 from multistore_hooks import exceptions
 
-#: Seconds between two looks of those that share a wait, at first and in the end.
+#: Seconds between two polls of those that share a wait, at first and in the end.
 SHORTEST, LONGEST = 0.1, 1
-#: Whoever waited for this part of a wait that took all its time has had its own.
+#: A caller that waited for this part of a wait that took all its time has had its own.
 NEARLY = 0.9
 
 #: Of a wait: image, store, and what else makes a wait another one.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wait for one image in one store: whoever leads polls Glance, all others follow the leader.
+"""The wait for one image in one store: the leader polls Glance, all others follow it.
 
 The specification is "Libvirt RBD image backend support for glance multistore" (Nova, Victoria). Glance's only
 lock is per image, not per store, so sites that want one image take turns.
@@ -23,7 +23,7 @@ LOG = logging.getLogger(__name__)
 
 #: Seconds before the end of its time in which a follower does not become the leader any more.
 LAST_SECONDS = 5
-#: Seconds between two looks of a follower: at first, while a copy is under way, and before one has begun.
+#: Seconds between two polls by a follower: at first, while a copy is under way, and before one has begun.
 GLIMPSE, LONGEST_GLIMPSE, LONGEST_BEFORE = 0.25, 2, 5
 
 
@@ -62,7 +62,7 @@ class CopyWaiter:
                 if not self._try_lead(followed):
                     followed = True
                     self._pause()
-                # Whoever led until now has published the outcome before it let go.
+                # The leader until now has published the outcome before it let go.
                 elif self._ended_well(self._coordinator.status()) or self._lead():
                     break
         finally:

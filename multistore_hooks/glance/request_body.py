@@ -31,7 +31,7 @@ class CountedInput:
     def obstacle(self) -> Optional[str]:
         """Return why the body cannot be sent to another store, or None."""
         if self._hidden:
-            return 'it is a chunked body behind uWSGI, of which nobody sees what was read'
+            return 'it is a chunked body behind uWSGI, which does not show what was read'
         if self.sent:
             return '%d bytes of it were read' % self.sent
         return None

@@ -314,7 +314,7 @@ class ImageApi(ImageLookup):
     def delete_from_store(self, image_id: str, store: str) -> None:
         """Delete one of several copies of an image: DELETE /v2/stores/{store}/{image} (Ussuri and later).
 
-        Glance takes no lock, and deletes the data before it saves the record: nobody else may delete or
+        Glance takes no lock, and deletes the data before it saves the record: nothing else may delete or
         copy the same image meanwhile. The data may be kept all the same, in the trash of an RBD pool.
 
         :raises NotFound: no such image, or it is not in this store, or Glance has one store only.

@@ -18,12 +18,12 @@ def one_line(text: str) -> str:
 
 
 def is_header_value(text: str) -> bool:
-    """Tell whether a text reaches Glance unchanged as the value of a header."""
+    """Return whether a text reaches Glance unchanged as the value of a header."""
     return text == text.strip() and all(' ' <= char <= '~' or '\xa0' <= char <= '\xff' for char in text)
 
 
 def is_path_segment(text: str) -> bool:
-    """Tell whether a text can be one segment of a path; the dots are taken out by HTTP libraries."""
+    """Return whether a text can be one segment of a path; the dots are taken out by HTTP libraries."""
     return text not in ('', '.', '..')
 
 

@@ -169,7 +169,7 @@ class API(NovaAPI):
         return updated
 
     def _is_taken_on(self, context: Any, image_id: str, responded: bool) -> bool:
-        """Tell whether a location became the image's data: since 2024.2 Glance does that after its response.
+        """Return whether a location became the image's data: since 2024.2 this follows Glance's response.
 
         Nova deletes the server's disk when a shelved server's image is there, and what the location
         points to when it is not: so neither may be believed too early. Where nothing depends on it, Glance is

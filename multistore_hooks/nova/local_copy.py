@@ -60,7 +60,8 @@ def _hidden_urls(context: Any, driver: Any, image_id: str) -> Iterator[str]:
     """Yield where the image may be: the cluster itself can show it sooner than Glance."""
     yield _url(driver, CONF.multistore_hooks.glance_rbd_pool, image_id)
     for url in image_records.locations(context, image_id):
-        if url.startswith('rbd://'):  # of others Nova logs all, and some hold passwords
+        # Nova logs each URL that it is given, and those of other stores may hold passwords.
+        if url.startswith('rbd://'):
             yield url
 
 

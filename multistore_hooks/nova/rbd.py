@@ -161,7 +161,7 @@ class Rbd(imagebackend.Rbd):
     def _clone_or_site_image(self, context: Any, image_id: str, store: str) -> Any:
         """Clone the image's own copy, or a site image that is there; else have one of the two made."""
         try:
-            # Where Glance can be asked, the local store comes before others of this cluster.
+            # Where Glance can be reached, the local store comes before others of this cluster.
             return self._clone_what_is_here(context, image_id, store,
                                             elsewhere=not (store and site_images.asks_for_copies()))
         except exception.ImageUnacceptable as error:
@@ -246,11 +246,11 @@ class Rbd(imagebackend.Rbd):
             if self._has_base:
                 self._warn_of_base(image_id, error, base)
             elif not site_copy.download_allowed():
-                # Nova would raise the same, after it has asked the cluster, which may be away, and without a
-                # limit.
+                # Nova would raise the same, after it has sent requests to the cluster, which may be away, and
+                # without a limit.
                 raise
         except Exception as error:
-            # Nova would have asked neither Glance nor Keystone: their errors must not fail this boot.
+            # Nova would have sent no request to Glance or Keystone: their errors must not fail this boot.
             if not self._has_base:
                 raise
             self._warn_of_base(image_id, error, base)

@@ -61,7 +61,7 @@ def is_on() -> bool:
 
 
 def asks_for_copies() -> bool:
-    """Return whether Glance is asked for copies."""
+    """Return whether copies are requested of Glance."""
     return bool(CONF.multistore_hooks.site_images != options.ONLY)
 
 
@@ -283,7 +283,7 @@ class Site:
         driver.import_image(path, name)
 
     def _discard(self, name: str) -> None:
-        """Remove what this call has made, unless it was published after all; nobody else writes this name."""
+        """Remove what this call has made, unless it was published; no other call writes this name."""
         try:
             published = {listed.image.name for listed in self.images.list()}
             if name not in published and not self.images.remove(name):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which pool a direct snapshot goes to: a pure decision.
 
-Nova takes the pool of the disk's parent, and asks Glance for locations if the disk has none. The parent may
-be a site image, whose pool Glance does not read, and the locations may be hidden (OSSN-0065).
+Nova takes the pool of the disk's parent, and requests locations of Glance if the disk has none. The parent
+may be a site image, whose pool Glance does not read, and the locations may be hidden (OSSN-0065).
 """
 
 import enum

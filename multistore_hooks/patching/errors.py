@@ -13,7 +13,7 @@ class PatchError(Exception):
 
 
 class BadInput(PatchError):
-    """The command line asked for what there is not: project, series, root."""
+    """The command line names what does not exist: project, series, root."""
 
     reason = 'bad-input'
 
@@ -43,7 +43,7 @@ class UnsafePath(PatchError):
 
 
 class BadRecord(PatchError):
-    """The tool's own notes in the tree are damaged."""
+    """The tool's own records in the tree are damaged."""
 
     reason = 'damaged-record'
 

@@ -3,7 +3,7 @@
 
 Each names its file by a path relative to the root, and walks there from the root's own
 descriptor without following a symbolic link. So nothing outside the root can be read or
-written, whatever the path says and whoever moves folders about meanwhile.
+written, whatever the path says and whatever moves folders meanwhile.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from multistore_hooks.patching import errors
 
 
 class Attributes(NamedTuple):
-    """What a file has besides its bytes. Times are in nanoseconds."""
+    """What a file has apart from its bytes. Times are in nanoseconds."""
 
     mode: int
     uid: int
@@ -123,7 +123,7 @@ class Tree:
             return False
 
     def is_locked(self, path: str) -> bool:
-        """Does another process hold the lock? False also if we may not ask."""
+        """Does another process hold the lock? False also if that may not be read."""
         try:
             with self._parent(path) as (folder, name):
                 lock = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
@@ -164,7 +164,7 @@ class Tree:
         return None
 
     def create(self, path: str) -> int:
-        """Make an empty file, nobody else's to read as yet; return its descriptor."""
+        """Make an empty file, which only its owner can read as yet; return its descriptor."""
         with self._parent(path) as (folder, name):
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
             return os.open(name, flags, 0o600, dir_fd=folder)
@@ -176,7 +176,7 @@ class Tree:
                 data = data[os.write(file, data):]
 
     def set_attributes(self, path: str, file: int, wanted: Attributes, times: bool) -> None:
-        """Give a file owner, mode, access lists and, if asked for, times."""
+        """Give a file owner, mode, access lists and, if requested, times."""
         with self._named(path):
             status = os.fstat(file)
             if (status.st_uid, status.st_gid) != (wanted.uid, wanted.gid):

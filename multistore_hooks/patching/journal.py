@@ -5,7 +5,7 @@
 (``before-N``), for a moment its new form (``after-N``), and ``record.json``, which names the
 files with the hashes of both. All is there, and on the disk, before the first file is touched;
 a file is then changed, or put back, by one rename. So there is no mark to set at the end: the
-record and the hashes of the files tell at any time how far it went, also after a kill.
+record and the hashes of the files show at any time how far it went, also after a kill.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ class Record(NamedTuple):
 
 
 class Journal:
-    """The notes about one series in one tree."""
+    """The records of one series in one tree."""
 
     def __init__(self, tree: files.Tree, project: str, series: str) -> None:
         self._tree = tree
@@ -54,9 +54,9 @@ class Journal:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Let nobody else change the project meanwhile; leave no empty folder behind.
+        """Let no other process change the project meanwhile; leave no empty folder behind.
 
-        :raises Busy: at once, if somebody is at it
+        :raises Busy: at once, if another process works on it
         """
         lock: Optional[int] = None
         try:
@@ -75,7 +75,7 @@ class Journal:
                 os.close(lock)
 
     def check_idle(self) -> None:
-        """Refuse to look while another run is changing things.
+        """Refuse to read while another run is changing things.
 
         :raises Busy: if one is
         """
@@ -179,11 +179,11 @@ class Journal:
     def commit(self, record: Record) -> None:
         """Put the new files in their places.
 
-        :raises Drift: if somebody changed one since it was read
+        :raises Drift: if one was changed since it was read
         """
         for index, touched in enumerate(record.files):
             if self._state(touched) != BEFORE:
-                raise errors.Drift('%s was changed by somebody else meanwhile' % touched.path)
+                raise errors.Drift('%s was changed by another process meanwhile' % touched.path)
             self._swap(touched.path, '%s/after-%d' % (self.folder, index))
         self._tree.sync_folder(self.folder)
 

@@ -35,7 +35,7 @@ def find_root(project: str) -> str:
 def find_version(project: str, folders: Sequence[str]) -> Optional[str]:
     """Return the version in the package's metadata, None if there is none.
 
-    :param folders: where to look; the first that has metadata decides
+    :param folders: where to search; the first that has metadata decides
     :raises UnknownRelease: if there are several, of different releases
     """
     for folder in folders:

@@ -63,7 +63,7 @@ class _View(NamedTuple):
 
 @contextlib.contextmanager
 def _explained(hint: str = '') -> Iterator[None]:
-    """Tell in one line what the operating system refused."""
+    """Return in one line what the operating system refused."""
     try:
         yield
     except OSError as error:
@@ -114,7 +114,7 @@ class Runner:
         return number
 
     def status(self) -> Report:
-        """Tell how the tree is."""
+        """Report how the tree is."""
         with _explained():
             self._journal.check_idle()
             view = self._look()
@@ -127,7 +127,7 @@ class Runner:
         }[view.state])
 
     def check(self) -> Report:
-        """Tell whether `apply` would succeed; changes nothing."""
+        """Return whether `apply` would succeed; changes nothing."""
         with _explained():
             self._journal.check_idle()
             view = self._look()
@@ -176,7 +176,7 @@ class Runner:
                 self._check_unchanged(view)
                 self._restore(view.record)
             with contextlib.suppress(OSError):
-                # Notes that speak of files as they are now do no harm if they stay.
+                # Records that name files as they are now do no harm if they stay.
                 self._journal.discard()
             was = view.state != NOT_APPLIED
             marks = {path: mark if mark == journal.CHANGED else journal.BEFORE
@@ -254,7 +254,7 @@ class Runner:
         there = [change.path for text in self._patches for change in text.changes
                  if patch.carries_all([text._replace(changes=(change,))], read)]
         if there:
-            return '; but %s is as the patch leaves it: somebody applied a part by hand' % (
+            return '; but %s is as the patch leaves it: a part was applied by hand' % (
                 ', '.join(there))
         # A vendor may have ported code back: another release's text may be the right one.
         for number in self._series.releases():

@@ -67,16 +67,16 @@ def check_files(facts: gather.Facts) -> finding.Findings:
 
 
 def check_answers(facts: gather.Facts) -> finding.Findings:
-    """Can Glance be asked?"""
+    """Can Glance be reached?"""
     if facts.cloud is None:
-        return [facts.no_cloud] if facts.no_cloud else [finding.skipped('Glance was not asked')]
+        return [facts.no_cloud] if facts.no_cloud else [finding.skipped('Glance was not queried')]
     return [finding.passed('Glance at %s accepts the credentials of %s'
                            % (facts.cloud.url, facts.cloud.connection.source))]
 
 
 CHECKS: Tuple[Tuple[str, Check], ...] = (
     ('Configuration files', check_files),
-    ('Glance answers', check_answers),
+    ('Glance responds', check_answers),
     ('Glance has several stores', stores.check_several),
     ('Stores that are named', stores.check_named),
     ('Drivers of the stores', stores.check_drivers),
@@ -230,12 +230,12 @@ def _connect(options: argparse.Namespace, nova: Optional[config_files.ServiceCon
             return live_glance.Cloud(copy_image.connection_of(nova, gather.GROUP)), None
         except session.CloudError as error:
             return None, finding.failure(str(error))
-    return None, finding.warning('Glance was not asked, because there are no credentials', '',
+    return None, finding.warning('Glance was not queried, because there are no credentials', '',
                                  'Give --os-cloud NAME, or set the variables OS_*')
 
 
 def _asked(cloud: live_glance.Cloud) -> Tuple[Optional[live_glance.Cloud], Optional[finding.Finding]]:
-    """Return Glance if it answers; the checks do with the files alone where it does not."""
+    """Return Glance if it responds; the checks do with the files alone where it does not."""
     try:
         cloud.images()
     except session.CloudError as error:

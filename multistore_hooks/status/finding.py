@@ -15,7 +15,7 @@ class Finding(NamedTuple):
 
     code: int
     what: str
-    #: File, section and option, or the address that was asked; empty where there is no one place.
+    #: File, section and option, or the address of the request; empty where there is no one place.
     where: str = ''
     #: What the operator is to change; empty where there is nothing to change.
     change: str = ''

@@ -175,7 +175,7 @@ class Applier:
 
 
 class _Import:
-    """One image on its way into some stores, asked for in one request."""
+    """One image on its way into some stores, requested at once."""
 
     def __init__(self, copy: plans.Copy, stores: Tuple[str, ...], request: bool, now: float) -> None:
         self.copy, self.started, self.poll_at = copy, now, now
@@ -202,7 +202,7 @@ class _Import:
                 if not self._may_request:
                     self._end(store, FAILED, 'the copy that went on came to nothing')
                 elif state.requests >= MOST_REQUESTS:
-                    self._end(store, FAILED, 'Glance was asked %d times%s' % (
+                    self._end(store, FAILED, 'the copy was requested %d times%s' % (
                         state.requests, ': ' + self.trouble if self.trouble else ''))
                 else:
                     wanted.append(store)
@@ -215,7 +215,7 @@ class _Import:
         """
         try:
             images.copy(self.copy.image.id, stores)
-        except api.Conflict as error:  # another import, or one of ours whose answer was lost
+        except api.Conflict as error:  # another import, or one of ours whose response was lost
             self.trouble = str(error)
             if 'not found' in self.trouble.lower():
                 raise

@@ -92,7 +92,7 @@ def check(every: Sequence[rules.Rule]) -> None:
 
 
 def _covers(one: rules.Rule, other: rules.Rule) -> bool:
-    """Tell whether all images of the other rule surely are images of this one."""
+    """Return whether all images of the other rule surely are images of this one."""
     same_count = (one.newest, one.all_but_newest, one.family) == (
         other.newest, other.all_but_newest, other.family)
     if one.newest is not None or one.all_but_newest is not None:

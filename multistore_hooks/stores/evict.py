@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Remove one copy of an image, when another is proved to hold the bytes.
 
-Glance's own call (``DELETE /v2/stores/{store}/{image}``) counts the locations without a lock, looks at no
+Glance's own call (``DELETE /v2/stores/{store}/{image}``) counts the locations without a lock, checks no
 import, and deletes the bytes before it saves the record: two at the same time can take the last two copies.
 """
 
@@ -134,7 +134,7 @@ class Evictor:
         return Outcome(REFUSED, importing) if importing else None
 
     def _children(self, image_id: str, store: str) -> Tuple[Optional[places.Children], str]:
-        """Return what uses the copy; or None, and why nobody knows."""
+        """Return what uses the copy; or None, and why that is not known."""
         place = self._tools.reached.get(store)
         if place is None:
             detail = self._tools.details.get(store)
@@ -150,7 +150,7 @@ class Evictor:
         """Have Glance remove the copy; return its error, if there is one."""
         try:
             self._images.delete_from_store(image_id, store)
-        except Exception as error:  # the record tells what came of it
+        except Exception as error:  # the record shows what came of it
             return error
         return None
 
@@ -163,7 +163,7 @@ class Evictor:
         except api.NotFound:
             return Outcome(GONE, 'the image was deleted')
         except api.GlanceError as error:
-            return Outcome(FAILED, 'Glance does not tell what came of it (%s)' % (problem or error))
+            return Outcome(FAILED, 'Glance does not show what came of it (%s)' % (problem or error))
         # Another eviction, which takes no lock, may have come between; the record that the last of two saves
         # lists what the other has removed.
         lost = ('its record does not list it any more' if proof.store not in image.stores
@@ -199,7 +199,7 @@ class Evictor:
 def import_of(images: glance.StoreImages, image: api.Image) -> str:
     """Return which import works on an image, or ''.
 
-    :raises GlanceError: Glance does not answer as it should
+    :raises GlanceError: Glance does not respond as it should
     """
     if image.import_task:
         return 'an import of the image is going on (task %s)' % image.import_task

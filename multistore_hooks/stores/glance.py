@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ImageApi with the verbs of those who look after stores: reads from one store, names that are taken once."""
+"""ImageApi for the commands that maintain stores: reads from one store, names that are taken once."""
 
 from typing import Any
 from typing import Iterator
@@ -15,7 +15,7 @@ _NO_STORE = 'multistore-hooks-asks-for-no-store'
 
 
 class StoreImages(client.ClientImages):
-    """ImageApi for those who look after stores."""
+    """ImageApi for the commands that maintain stores."""
 
     def everything(self) -> Iterator[api.Image]:
         """Yield all images that this caller may see, hidden ones too."""
@@ -64,7 +64,7 @@ class StoreImages(client.ClientImages):
     def taken_name(self, name: str) -> Optional[Mapping[str, Any]]:
         """Return a metadata namespace (``description``, ``created_at``), or None if there is none.
 
-        :raises GlanceError: for any other answer than 200 and 404
+        :raises GlanceError: for any other response than 200 and 404
         """
         try:
             found: Mapping[str, Any] = self.request('get', 'get', self._namespace(name))[1]

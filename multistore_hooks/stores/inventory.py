@@ -22,7 +22,7 @@ _ENCRYPTED_VOLUME = 'cinder_encryption_key_id'
 #: In place of a time of last use: something uses it now.
 IN_USE = float('inf')
 
-#: What Glance writes into a record that is no property of somebody's own.
+#: What Glance writes into a record that is no property of a user.
 _OWN = frozenset((
     'id', 'name', 'status', 'size', 'stores', 'owner', 'visibility', 'os_hidden', 'protected', 'tags',
     'disk_format', 'container_format', 'created_at', 'updated_at', 'checksum', 'os_hash_algo',
@@ -31,7 +31,7 @@ _OWN = frozenset((
 
 
 class Subject(NamedTuple):
-    """An image, as far as rules and plans look at it."""
+    """An image, as far as rules and plans need it."""
 
     id: str
     name: str

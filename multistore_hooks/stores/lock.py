@@ -5,7 +5,7 @@ Glance's own locks do not help: an eviction takes none. What Glance does once on
 namespace of a name: its database has each name once, and a deleted one is gone. So a namespace is the lock.
 
 It keeps apart all that evict by this library with the same Glance database, on whatever host. It does not
-keep apart those that do not ask for it: ``glance stores-delete``, the deletion of the image, a copy, another
+stop those that do not take it: ``glance stores-delete``, the deletion of the image, a copy, another
 Glance with the same pool.
 """
 
@@ -60,7 +60,7 @@ def holder() -> str:
 
 
 def _process_space() -> str:
-    """Return what tells containers and boots of a host apart: its process ids mean something only there."""
+    """Return what distinguishes containers and boots of a host: its process ids mean something only there."""
     try:
         with open('/proc/sys/kernel/random/boot_id', encoding='ascii') as stream:
             boot = stream.read().strip()
@@ -70,7 +70,7 @@ def _process_space() -> str:
 
 
 def is_dead(text: str) -> bool:
-    """Tell whether a holder was a process of this host, and is no more."""
+    """Return whether a holder was a process of this host, and is no more."""
     words = text.split(';')[0].split(' ')
     if len(words) < 6 or words[:2] != ['host', socket.gethostname() + ','] or not words[3].isdecimal():
         return False
@@ -99,7 +99,7 @@ class EvictionLock:
 
         :raises LockHeld: another one has it
         :raises LockRefused: the policy does not allow it
-        :raises GlanceError: Glance does not answer as it should
+        :raises GlanceError: Glance does not respond as it should
         """
         try:
             if not self._take():
@@ -114,7 +114,7 @@ class EvictionLock:
         except api.Conflict:
             return False
         except api.GlanceError as error:
-            if api.is_client_error(error) or not self._is_ours():  # its answer may have been lost
+            if api.is_client_error(error) or not self._is_ours():  # its response may have been lost
                 raise
         return True
 
@@ -124,7 +124,7 @@ class EvictionLock:
         try:
             self._images.take_name(breaking, self._text)
         except api.Conflict:
-            raise LockHeld(image_id=self._image_id, holder='another process looks at its lock', name=breaking)
+            raise LockHeld(image_id=self._image_id, holder='another process examines its lock', name=breaking)
         try:
             found = self._images.taken_name(self._name)
             if found is not None:
@@ -140,7 +140,7 @@ class EvictionLock:
 
     @staticmethod
     def _left_behind(found: Mapping[str, Any], newer: Mapping[str, Any]) -> bool:
-        """Tell whether a lock was left behind, by a newer namespace's time: Glance wrote both."""
+        """Return whether a lock was left behind, by a newer namespace's time: Glance wrote both."""
         made, now = units.time_of(found.get('created_at')), units.time_of(newer.get('created_at'))
         expired = made is not None and now is not None and now - made > EXPIRES
         return is_dead(str(found.get('description'))) or expired

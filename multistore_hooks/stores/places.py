@@ -26,7 +26,7 @@ class Found(NamedTuple):
     """The data of an image, as the place itself has it."""
 
     size: int
-    #: An upload that came to its end; None: a place of this kind does not tell.
+    #: An upload that came to its end; None: a place of this kind does not show it.
     complete: Optional[bool]
     #: When it was last written, and last read, in seconds since 1970, if known.
     changed: Optional[float] = None
@@ -247,7 +247,7 @@ class Pool(Place):
         """
         try:
             return int(self._call(lambda ioctx: self._watchers(ioctx, image_id)))
-        except (ceph_cluster.Missing, AttributeError) as error:  # librbd before Mimic does not tell
+        except (ceph_cluster.Missing, AttributeError) as error:  # librbd before Mimic does not report it
             raise PlaceError('%r: the clients of image %s are not known (%s)' % (self, image_id, error))
 
     def _watchers(self, ioctx: Any, name: str) -> int:
@@ -319,7 +319,7 @@ class Pool(Place):
 def _modified(image: Any) -> Optional[float]:
     """Return when an image was written last, in seconds since 1970; None: it is not known.
 
-    librbd before Nautilus does not tell.
+    librbd before Nautilus does not report it.
     """
     try:
         moment = image.modify_timestamp()

@@ -226,11 +226,11 @@ class _Planner:
 
     @staticmethod
     def _homeless(task: _Task) -> bool:
-        """Tell whether the image is, and will be, in no store that it may be in."""
+        """Return whether the image is, and will be, in no store that it may be in."""
         return not task.missing and not any(task.allows(store) for store in task.have)
 
     def _take(self, task: _Task, store: str) -> bool:
-        """Tell whether a copy fits into a store, and if so count it."""
+        """Return whether a copy fits into a store, and if so count it."""
         if not self._fits(store, task.image.size) or not self._may_write(task.image.size):
             return False
         if self._left is not None:

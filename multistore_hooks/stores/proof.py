@@ -44,7 +44,7 @@ class Prover:
     def prove(self, image: api.Image, without: str) -> Proof:
         """Return a store that holds an image, other than one.
 
-        :raises GlanceError: Glance does not answer as it should
+        :raises GlanceError: Glance does not respond as it should
         """
         why = []
         others = [store for store in image.stores if store != without]

@@ -25,7 +25,7 @@ def places_of(texts: Iterable[str], stores: api.Stores,
               details: Mapping[str, api.StoreDetail]) -> Dict[str, places.Place]:
     """Return the places that an operator names, by store.
 
-    ``STORE=DIRECTORY``, or ``STORE=CEPH.CONF[,user=USER][,pool=POOL]``; since Yoga Glance itself tells
+    ``STORE=DIRECTORY``, or ``STORE=CEPH.CONF[,user=USER][,pool=POOL]``; since Yoga Glance itself names
     the pool.
 
     :raises WrongPlace: one cannot be used; nothing else was done
@@ -57,7 +57,7 @@ def _pool(text: str, path: str, options: str, detail: Optional[api.StoreDetail])
     properties = detail.properties if detail is not None else {}
     pool = given.get('pool') or properties.get('pool')
     if not pool:
-        raise WrongPlace(text=text, why='Glance does not tell the pool of this store: add ,pool=POOL')
+        raise WrongPlace(text=text, why='Glance does not report the pool of this store: add ,pool=POOL')
     rados, rbd = _modules(text)
     site = cluster.Cluster(cluster.Access(rados, rbd, path, given.get('user'), cluster.call_natively))
     try:

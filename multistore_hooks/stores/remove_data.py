@@ -4,9 +4,9 @@
 Such data may be a snapshot whose location Glance does not have yet, an upload or a copy in progress, an
 image that these credentials do not see, or another Glance's. So nothing goes that was not named, and all of
 this has to hold, twice, an hour apart: no record of the id lists the store, no location names the data, no
-import works on the image, nobody has the data open, nothing was cloned from it, and it was not changed for a
-day. Where the image has a record, another store is proved to hold it. What goes can be restored from the
-trash for a while.
+import works on the image, the data is not open anywhere, nothing was cloned from it, and it was not changed
+for a day. Where the image has a record, another store is proved to hold it. What goes can be restored from
+the trash for a while.
 """
 
 import re
@@ -101,11 +101,11 @@ class DataRemover:
         return self._after(name, trash_id)
 
     def _after(self, name: str, trash_id: str) -> evict.Outcome:
-        """Look the id up once more; what was recorded meanwhile comes back."""
+        """Read the record of the id once more; what was recorded meanwhile comes back."""
         try:
             image, why = self._record(name)
         except api.GlanceError as error:
-            return evict.Outcome(evict.TRASHED, 'Glance does not answer any more (%s)' % error)
+            return evict.Outcome(evict.TRASHED, 'Glance does not respond any more (%s)' % error)
         if not why:
             return evict.Outcome(evict.TRASHED, 'rbd trash restore brings it back')
         try:
@@ -161,7 +161,7 @@ class DataRemover:
         now, first = self._tools.now(), self._first(name, data)
         apart = APART
         if data.changed is None:
-            apart = OLD  # the pool does not tell: it is as old as it was seen to be the same
+            apart = OLD  # the pool does not report it: it is as old as it was seen to be the same
         elif now - data.changed < OLD:
             return evict.Outcome(evict.REFUSED, 'it was changed less than 24 hours ago')
         left = apart - (now - first)

@@ -64,7 +64,7 @@ def family_of(subject: inventory.Subject, family: Optional[rules.Family]) -> str
 
 
 def last_used(subject: inventory.Subject, usage: Usage) -> Optional[float]:
-    """Return when an image was used last, or None if nobody knows; its making counts as use."""
+    """Return when an image was used last, or None if that is not known; its making counts as use."""
     used = usage.get(subject.id)
     return None if used is None else max(used, subject.created)
 
@@ -128,6 +128,6 @@ def _with_property(key: str, pattern: Callable[[str], bool]) -> Test:
 
 
 def _pattern(patterns: Tuple[str, ...]) -> Callable[[str], bool]:
-    """Return a function that tells whether a text is one of the patterns, with regard to case."""
+    """Return a function that returns whether a text is one of the patterns, with regard to case."""
     compiled = re.compile('|'.join(fnmatch.translate(pattern) for pattern in patterns))
     return lambda text: compiled.match(text) is not None

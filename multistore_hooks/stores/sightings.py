@@ -24,7 +24,7 @@ class Sighting(NamedTuple):
     """Data as it was when it was seen first."""
 
     size: int
-    #: When it was changed last by then, if the pool tells.
+    #: When it was changed last by then, if the pool reports it.
     changed: Optional[float]
     #: When it was seen first, in seconds since 1970.
     first: float

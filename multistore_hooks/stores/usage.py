@@ -59,10 +59,10 @@ def _moment(text: str) -> Optional[float]:
 
 def of_places(subjects: Iterable[inventory.Subject],
               reached: Mapping[str, places.Place]) -> Dict[str, float]:
-    """Return the last use of those images of which every copy tells it.
+    """Return the last use of those images of which every copy shows it.
 
-    A file tells when it was read last, unless its file system does not keep that (``noatime``). An RBD image
-    tells that it has clones; without any, nothing is known.
+    A file shows when it was read last, unless its file system does not keep that (``noatime``). An RBD image
+    shows that it has clones; without any, nothing is known.
     """
     found: Dict[str, float] = {}
     for subject in subjects:

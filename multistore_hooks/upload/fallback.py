@@ -20,7 +20,7 @@ from multistore_hooks.upload import placements
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds for which a record may look out of date: a replica of Glance's database may lag behind. And the
+#: Seconds for which a record may be out of date: a replica of Glance's database may lag behind. And the
 #: shortest and the longest pause between two polls of it.
 SETTLE_SECONDS, SHORTEST, LONGEST = 8, 0.5, 2
 

@@ -93,7 +93,7 @@ def _may_have_arrived(body: counted_body.CountedBody, error: Exception) -> bool:
     """Return whether an upload that failed may be complete: a gateway may have given up before Glance did.
 
     All of it must have been sent. After a refusal it is not complete; but if an earlier attempt arrived,
-    Glance responds to the next one with 409. A 409 at the first attempt is about somebody else's data.
+    Glance responds to the next one with 409. A 409 at the first attempt is about another request's data.
     """
     if body.whole is None:
         return False
@@ -128,7 +128,7 @@ def check(images: api.ImageApi, image_id: str, upload_sent: Sent, record: Option
         if isinstance(image, placements.Unavailable) or _is_whole(image, sent):
             break
     if isinstance(image, placements.Unavailable):
-        LOG.warning('Image %(image)s was uploaded, but its record cannot be read, so that nobody has checked '
+        LOG.warning('Image %(image)s was uploaded, but its record cannot be read, so that it was not checked '
                     'whether it is complete (%(why)s).', {'image': image_id, 'why': image.reason})
         return
     if not _is_whole(image, sent):

@@ -94,12 +94,12 @@ class Creation:
                 self._context.clock.sleep(pause)
                 for volume in self._context.cinder.volumes_named(self._name):
                     if volume.description == self._description:
-                        leftovers.remove(self._context, volume.id, 'the request for it was not answered')
+                        leftovers.remove(self._context, volume.id, 'the request for it had no response')
                         return True
         except errors.CleanupFailed:
             return False
         except Exception as error:  # whatever it is, the error that led here is the one to raise
-            LOG.error('Cinder may have created a volume without a response, and cannot be asked for it: '
+            LOG.error('Cinder may have created a volume without a response, and cannot be reached about it: '
                       "%(error)s. If there is one with the description '%(description)s', delete it.",
                       {'error': error, 'description': self._description})
             return False

@@ -20,14 +20,14 @@ LOST_AFTER = 0.25
 
 
 class NotReserved(errors.CannotAttach):
-    """Cinder has refused, so that there is no reservation to be looked for."""
+    """Cinder has refused, so that there is no reservation to be found."""
 
 
 def create(context: store_context.StoreContext, volume_id: str, mode: str) -> str:
     """Return the id of a new attachment, as soon as Cinder allows one more.
 
     :raises NotReserved: the volume is in a state that does not pass, or did not within ``state_timeout``.
-    :raises cinder_client.CinderError: as Cinder answered, or did not.
+    :raises cinder_client.CinderError: as Cinder responded, or did not.
     """
     cinder, free_once, why = context.cinder, True, ''
     for _waited in volume_status.polls(context, context.timeouts.state):
@@ -47,7 +47,7 @@ def create(context: store_context.StoreContext, volume_id: str, mode: str) -> st
 def delete_lost(context: store_context.StoreContext, volume_id: str, mode: str) -> None:
     """Delete a reservation that Cinder perhaps made, and whose id was lost with the response.
 
-    :raises errors.CleanupFailed: Cinder cannot be asked, and the volume could stay reserved.
+    :raises errors.CleanupFailed: Cinder cannot be reached, and the volume could stay reserved.
     """
     cinder = context.cinder
     try:
@@ -62,7 +62,7 @@ def delete_lost(context: store_context.StoreContext, volume_id: str, mode: str) 
             cinder.attachment_delete(one)
     except Exception as error:  # the rest is to be undone all the same
         LOG.error('Volume %(volume)s of the store %(store)s may have an attachment in the state '
-                  "'reserved', whose creation Cinder did not answer: delete it. %(error)s",
+                  "'reserved', whose creation had no response from Cinder: delete it. %(error)s",
                   {'volume': volume_id, 'store': context.store, 'error': error})
         if mode == READ:  # an upload deletes its volume with all its attachments
             raise errors.CleanupFailed(volume=volume_id, why=str(error)) from error

@@ -157,11 +157,11 @@ class Store(driver.Store):
     def get_size(self, location: Any, context: Any = None) -> int:
         """Return the size of an image in bytes.
 
-        Glance asks for it when a location is added to an image, and only then with a context.
+        Glance requests it when a location is added to an image, and only then with a context.
 
         :raises exceptions.NotFound: there is no such volume.
         :raises exceptions.BadStoreUri: the volume is no image of this store, or that of another project
-            than the context's. (Glance answers Forbidden with a 500 here, and this with a 400.)
+            than the context's. (Glance responds to Forbidden with a 500 here, and this with a 400.)
         """
         volume_id = location.store_location.volume_id
         try:
@@ -193,7 +193,7 @@ class Store(driver.Store):
     def is_image_associated_with_store(self, context: Any, volume_id: str) -> bool:
         """Return whether a location without a store, as a single store wrote it, is of this one.
 
-        Glance asks every store with the scheme cinder; no error may come of it.
+        Glance calls every store with the scheme cinder; no error may come of it.
         """
         try:
             parts, _shared = self._begin()

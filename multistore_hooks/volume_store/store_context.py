@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the parts of one store work with: handed to each of them, so that none looks for it by itself."""
+"""What the parts of one store work with: handed to each of them, so that none has to find it by itself."""
 
 import time
 from typing import Any

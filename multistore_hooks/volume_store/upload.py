@@ -140,13 +140,13 @@ class Upload:
                                      why='what is read back is not what was written')
 
     def _clean_up(self) -> None:
-        """Undo everything; a device that hangs is detached when it answers."""
+        """Undo everything; a device that hangs is detached when it responds."""
         pipeline = self._pipeline
         writing_on = pipeline is not None and not pipeline.stop(_STOP_SECONDS)
         hangs = self._device is not None and self._device.hangs
         if self._volume is not None and (writing_on or hangs):
             LOG.error('Volume %(volume)s of the store %(store)s stays attached to this host, attachment '
-                      '%(attachment)s: its device hangs. It is deleted when the device answers.',
+                      '%(attachment)s: its device hangs. It is deleted when the device responds.',
                       {'volume': self._volume.id, 'store': self._context.store,
                        'attachment': self._volume.record.get('attachment')})
         if pipeline is not None and writing_on:

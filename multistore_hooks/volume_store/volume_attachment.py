@@ -61,7 +61,7 @@ class Attachment:
         cinder, brick = self._context.cinder, self._context.brick
         properties = self._call(brick.properties, 'Asking os-brick about this host for')
         self._record['host'] = properties.get('host')
-        self._change(reserving=mode)  # a kill while Cinder answers leaves a reservation with an unknown id
+        self._change(reserving=mode)  # a kill while Cinder responds leaves a reservation with an unknown id
         try:
             attachment = reservation.create(self._context, self._volume_id, mode)
         except _NOT_RESERVED:

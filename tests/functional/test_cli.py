@@ -123,7 +123,7 @@ class ImagesTest(CommandTestCase):
     def test_without_wait_glance_goes_on(self):
         one = self.add('fast')
         code, rows, _err = self.json('copy', one, '--to', 'cheap,reliable')
-        self.assertEqual((0, ['asked for'] * 2), (code, [row['Result'] for row in rows]))
+        self.assertEqual((0, ['requested'] * 2), (code, [row['Result'] for row in rows]))
         self.glance.wait_for_import(one)
         self.assertEqual({'fast', 'cheap', 'reliable'}, self.glance.stores_of(one))
 

@@ -41,8 +41,8 @@ Nova hooks    -    snapshot_store: gold        an error        nowhere         o
 Nova stock    yes  base image also in cheap    reliable        reliable        ok
 Nova hooks    -    base image also in cheap    reliable        reliable        ok
 Nova hooks    -    base image deleted          fast            fast            ok
-Nova stock    -    Glance answers 503 midway   reliable        fast            defect
-Nova hooks    -    Glance answers 503 midway   reliable        reliable        ok
+Nova stock    -    Glance returns 503 midway   reliable        fast            defect
+Nova hooks    -    Glance returns 503 midway   reliable        reliable        ok
 Cinder stock  -    volume                      reliable        fast            defect
 Cinder stock  yes  volume                      reliable        reliable        ok
 Cinder hooks  -    volume                      reliable        reliable        ok
@@ -54,8 +54,8 @@ Cinder hooks  yes  volume type's store: cheap  cheap           cheap           o
 Cinder stock  -    volume type's store: gold   an error        nowhere         defect
 Cinder hooks  -    volume type's store: gold   an error        nowhere         ok
 Cinder hooks  -    base image deleted          fast            fast            ok
-Cinder stock  yes  Glance answers 503 midway   reliable        reliable        defect
-Cinder hooks  yes  Glance answers 503 midway   reliable        reliable        ok
+Cinder stock  yes  Glance returns 503 midway   reliable        reliable        defect
+Cinder hooks  yes  Glance returns 503 midway   reliable        reliable        ok
 Cinder hooks  -    volume type without store   fast            fast            ok
 Cinder hooks  -    volume type's store: cheap  cheap           cheap           ok
 '''
@@ -123,8 +123,8 @@ class DemoTest(testtools.TestCase):
             self.assertIn(row[7], expected[row[8]])
             self.assertEqual(row[5] == 'nowhere', row[7] == 'none')
         damaged = [(row[1], row[2]) for row in self.rows if row[7] == 'damaged']
-        self.assertEqual([('Glance answers 503 midway', 'Nova stock'),
-                          ('Glance answers 503 midway', 'Cinder stock')], damaged)
+        self.assertEqual([('Glance returns 503 midway', 'Nova stock'),
+                          ('Glance returns 503 midway', 'Cinder stock')], damaged)
 
     def test_wrong_store_is_one_error_and_no_upload_and_a_deleted_base_image_a_warning(self):
         said = ' '.join(self.output.split())

@@ -226,7 +226,7 @@ class PageTest(WithGlance):
             program, upgrade, check, *arguments = line.split()
             self.assertEqual(('multistore-status', 'upgrade', 'check'), (program, upgrade, check))
             checked = self.check(*[files.get(word, word) for word in arguments])
-            self.assert_mended(checked, 'Glance answers')
+            self.assert_mended(checked, 'Glance responds')
             self.assert_mended(checked, 'Configuration files')
 
     def test_finding(self):
@@ -354,7 +354,7 @@ class CopyTest(WithGlance):
         checked = self.check(*self.with_section(
             '[multistore_hooks]\nauth_type = admin_token\nendpoint = %s\ntoken = %s\n'
             '[glance]\nendpoint_override = %s\n' % (self.glance.url, ADMIN, self.glance.url)))
-        self.assert_mended(checked, 'Glance answers')
+        self.assert_mended(checked, 'Glance responds')
         self.assert_mended(checked, 'copy-image')
 
     def test_images_that_are_not_raw(self):
@@ -587,14 +587,14 @@ class ReachTest(WithGlance):
     def test_glance_that_does_not_answer(self):
         checked = self.check('--os-endpoint', self.unreachable())
         self.assert_found('Glance cannot be reached with the credentials of the command line', checked,
-                          'Glance answers')
-        self.assertIn('Skipped: Glance was not asked', checked['Glance has several stores'])
-        self.assert_mended(self.check(), 'Glance answers')
+                          'Glance responds')
+        self.assertIn('Skipped: Glance was not queried', checked['Glance has several stores'])
+        self.assert_mended(self.check(), 'Glance responds')
 
     def test_something_else_answers(self):
         # The health check's page.
         checked = self.check('--os-endpoint', self.glance.url + '/healthcheck')
-        self.assert_found("is not Glance's API", checked, 'Glance answers')
+        self.assert_found("is not Glance's API", checked, 'Glance responds')
 
     def keystone(self, glance_url, **tls):
         """Return a keystone that knows one password, 'right'."""
@@ -608,11 +608,11 @@ class ReachTest(WithGlance):
             arguments = ['--os-auth-type', 'password', '--os-auth-url', running.url, '--os-username',
                          'admin', '--os-project-name', 'admin', '--os-user-domain-name', 'Default',
                          '--os-project-domain-name', 'Default', '--os-password']
-            self.assert_found('are not accepted', self.check(*arguments + ['wrong']), 'Glance answers')
-            self.assert_mended(self.check(*arguments + ['right']), 'Glance answers')
+            self.assert_found('are not accepted', self.check(*arguments + ['wrong']), 'Glance responds')
+            self.assert_mended(self.check(*arguments + ['right']), 'Glance responds')
             arguments += ['right', '--os-region-name', 'elsewhere']
             self.assert_found("Keystone's catalog has no image endpoint for region elsewhere",
-                              self.check(*arguments), 'Glance answers')
+                              self.check(*arguments), 'Glance responds')
 
     def test_certificate_that_is_not_trusted(self):
         self.forget()
@@ -621,18 +621,18 @@ class ReachTest(WithGlance):
             arguments = ['--os-auth-type', 'password', '--os-auth-url', running.url, '--os-username',
                          'admin', '--os-project-name', 'admin', '--os-user-domain-name', 'Default',
                          '--os-project-domain-name', 'Default', '--os-password', 'right']
-            self.assert_found('TLS fails', self.check(*arguments), 'Glance answers')
-            self.assert_mended(self.check(*arguments + ['--os-cacert', certificate]), 'Glance answers')
+            self.assert_found('TLS fails', self.check(*arguments), 'Glance responds')
+            self.assert_mended(self.check(*arguments + ['--os-cacert', certificate]), 'Glance responds')
             self.assert_found('none.pem', self.check(*arguments + ['--os-cacert', '/none.pem']),
-                              'Glance answers')
+                              'Glance responds')
 
     def test_tls_to_a_server_without(self):
         self.assert_found('TLS fails', self.check(
-            '--os-endpoint', self.glance.url.replace('http:', 'https:')), 'Glance answers')
+            '--os-endpoint', self.glance.url.replace('http:', 'https:')), 'Glance responds')
 
     def test_cloud_that_is_not_in_clouds_yaml(self):
         self.assert_found('No usable credentials: Cloud nowhere was not found',
-                          self.check('--os-cloud', 'nowhere'), 'Glance answers')
+                          self.check('--os-cloud', 'nowhere'), 'Glance responds')
 
     def test_clouds_yaml(self):
         path = self.file('clouds.yaml', json.dumps({'clouds': {'lab': {
@@ -640,16 +640,16 @@ class ReachTest(WithGlance):
         self.forget()
         self.useFixture(fixtures.EnvironmentVariable('OS_CLIENT_CONFIG_FILE', path))
         checked = self.check('--os-cloud', 'lab')
-        self.assert_mended(checked, 'Glance answers')
-        self.assertIn('cloud lab in clouds.yaml', checked['Glance answers'])
+        self.assert_mended(checked, 'Glance responds')
+        self.assertIn('cloud lab in clouds.yaml', checked['Glance responds'])
         self.file('clouds.yaml', 'clouds: [not: a mapping')
         self.assert_found('Cloud lab was not found; Skipping config file %s' % path,
-                          self.check('--os-cloud', 'lab'), 'Glance answers')
+                          self.check('--os-cloud', 'lab'), 'Glance responds')
 
     def test_no_credentials_at_all(self):
         self.forget()
-        self.assert_found('Glance was not asked, because there are no credentials',
-                          self.check('--glance-conf', self.conf), 'Glance answers', code=1)
+        self.assert_found('Glance was not queried, because there are no credentials',
+                          self.check('--glance-conf', self.conf), 'Glance responds', code=1)
 
     def certificate(self):
         certificate, key = os.path.join(self.folder, 'cert.pem'), os.path.join(self.folder, 'key.pem')

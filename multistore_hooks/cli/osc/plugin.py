@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What openstackclient asks of a plugin: a name, a version, and a client.
+"""What openstackclient needs of a plugin: a name, a version, and a client.
 
 It finds this module by the entry point ``openstack.cli.extension`` (the name after the colon there is not
-looked at), and the commands by ``openstack.multistore.v1``. What it calls API version is the commands'.
+not used), and the commands by ``openstack.multistore.v1``. What it calls API version is the commands'.
 """
 
 import argparse

@@ -76,7 +76,7 @@ def check_backends(facts: gather.Facts) -> finding.Findings:
 
 
 def decide(site: Site, ours: Cluster, theirs: Cluster) -> finding.Findings:
-    """Compare two clusters, and the pool that the hooks look into."""
+    """Compare two clusters, and the pool that the hooks read."""
     found = []
     if ours.fsid is None:
         found.append(finding.undetermined('the cluster of %s: %s' % (site.name, ours.how), site.where_conf))
@@ -140,7 +140,7 @@ def _by_an_image(facts: gather.Facts, store: str) -> Optional[Cluster]:
 
 
 def cluster_of(path: str, user: Optional[str]) -> Cluster:
-    """Return the cluster that a ceph.conf leads to; asked if librados is here, else as it says."""
+    """Return the cluster of a ceph.conf; by the cluster itself if librados is here, else by the file."""
     written = _written(path)
     try:
         import rados

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is Glance's copy-image enabled, and may those use it who are configured to?"""
+"""Is Glance's copy-image enabled, and may the configured credentials use it?"""
 
 import os
 from typing import Any
@@ -40,7 +40,7 @@ def _enabled(facts: gather.Facts, wanted: bool) -> finding.Findings:
     where = 'glance-api.conf, [DEFAULT] enabled_import_methods'
     if facts.glance is not None:
         where = facts.glance.where('DEFAULT', 'enabled_import_methods')
-        # A value without brackets is among the wrong values, which another check tells.
+        # A value without brackets is among the wrong values, which another check reports.
         if 'copy-image' not in facts.glance.get('DEFAULT', 'enabled_import_methods'):
             return [say("copy-image is not enabled", where,
                         'Add copy-image inside the brackets, as in [glance-direct,copy-image], and '
@@ -130,9 +130,9 @@ def with_credentials(facts: gather.Facts, conf: config_files.ServiceConf, group:
 
 
 def _operator_may(facts: gather.Facts) -> finding.Findings:
-    """May who runs this check have images copied, as multistore-hooks image copy does?"""
+    """May the user of this check have images copied, as multistore-hooks image copy does?"""
     if facts.cloud is None:
-        return [finding.skipped('Glance was not asked')]
+        return [finding.skipped('Glance was not queried')]
     image = some_image(facts.cloud)
     if image is None:
         return [finding.passed('whether the credentials of %s may copy cannot be determined without an '
@@ -154,7 +154,7 @@ def no_image(where: str) -> finding.Finding:
 
 
 def some_image(cloud: live_glance.Cloud) -> Optional[str]:
-    """Return an image to ask about: active, with formats, and no import working on it."""
+    """Return an image to send a request about: active, with formats, and no import working on it."""
     for image in cloud.images():
         if (image.get('status') == 'active' and not image.get('os_glance_import_task')
                 and image.get('disk_format') and image.get('container_format')):
@@ -239,5 +239,5 @@ def _expanded(rule: str, rules: Dict[str, Any], depth: int = 5) -> str:
 
 
 def open_to_all(rule: str) -> bool:
-    """Tell whether a rule lets everybody pass."""
+    """Return whether every request passes a rule."""
     return rule.strip() in ('', '@')

@@ -17,7 +17,7 @@ def check_raw(facts: gather.Facts) -> finding.Findings:
     if facts.nova is not None and facts.nova.get('libvirt', 'images_type') != 'rbd':
         return [finding.passed("the disks of this compute are not on RBD, so no image is cloned")]
     if facts.cloud is None:
-        return [finding.skipped('Glance was not asked')]
+        return [finding.skipped('Glance was not queried')]
     return decide_raw(facts.cloud.images(), facts.cloud.url)
 
 

@@ -59,7 +59,7 @@ def check_limits(facts: gather.Facts) -> finding.Findings:
     """Do Glance's limits for projects allow copies?"""
     found = _decide_quota_of_users(facts)
     if facts.cloud is None:
-        return found or [finding.skipped('Glance was not asked')]
+        return found or [finding.skipped('Glance was not queried')]
     largest = facts.largest
     for connection in _askers(facts, facts.cloud):
         try:
@@ -87,7 +87,7 @@ def _askers(facts: gather.Facts, cloud: live_glance.Cloud) -> List[session.Conne
 def decide_limits(usage: Mapping[str, Mapping[str, Any]], largest: int, source: str) -> finding.Findings:
     """Return which unified limits a copy of the largest image would meet.
 
-    Glance marks an image as being imported before it looks at the limits: an image of the requesting project
+    Glance marks an image as being imported before it checks the limits: an image of the requesting project
     itself counts twice, in the usage and in the request.
 
     :param usage: usage and limit by name, sizes in MiB; -1 is no limit

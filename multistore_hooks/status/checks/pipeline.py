@@ -20,7 +20,7 @@ def check_filter(facts: gather.Facts) -> finding.Findings:
     live = _announced(facts)
     if facts.glance is None:
         if live is None:
-            return [finding.skipped('neither Glance was asked nor --glance-conf '
+            return [finding.skipped('neither Glance was queried nor --glance-conf '
                                     'given')]
         return [finding.passed('Glance %s the filter' % ('announces' if live else 'does not announce'))]
     path = paste_file(facts.glance)
@@ -53,7 +53,7 @@ def check_filter(facts: gather.Facts) -> finding.Findings:
 
 
 def _announced(facts: gather.Facts) -> Optional[bool]:
-    """Tell whether the running Glance says that the filter is in it; None where it is not known."""
+    """Return whether the running Glance says that the filter is in it; None where it is not known."""
     try:
         return facts.cloud.stores().follows_base_image if facts.cloud is not None else None
     except live_glance.Errors:
@@ -101,7 +101,7 @@ def _absent(sections: paste.Sections, way: Tuple[str, ...], path: str, flavor: O
 
 def _library(service: gather.Service, path: str) -> finding.Findings:
     if service.interpreter is None:
-        return []  # what Glance announces tells more
+        return []  # what Glance announces says more
     if service.interpreter.folder('multistore_hooks') is None:
         python = service.interpreter.python
         return [finding.failure('names the filter, but %s (%s) has no multistore_hooks'

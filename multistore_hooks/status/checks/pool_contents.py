@@ -48,7 +48,7 @@ def check_contents(facts: gather.Facts) -> finding.Findings:
         return [finding.passed('no store in a Ceph cluster is configured in the files')
                 if facts.confs else finding.skipped('no file was given')]
     if facts.cloud is None:
-        return [finding.skipped('Glance was not asked')]
+        return [finding.skipped('Glance was not queried')]
     if not facts.pools.reachable:
         return [finding.skipped(ceph_users.NO_BINDINGS)]
     found: finding.Findings = []

@@ -22,7 +22,7 @@ class Place(NamedTuple):
     #: As it is configured.
     folder: str
     where: str
-    #: What tells it from others: the path without links, and the kernel's name for it if it is here.
+    #: What distinguishes it from others: the path without links, and the kernel's name for it if it is here.
     path: str
     inode: Optional[object] = None
 
@@ -90,7 +90,7 @@ def decide_places(places: Iterable[Place]) -> finding.Findings:
 
 
 def _blocked(path: str) -> bool:
-    """Tell whether a folder cannot be made because something above it, or itself, is no folder."""
+    """Return whether a folder cannot be made because something above it, or itself, is no folder."""
     while path and not os.path.lexists(path):
         path = os.path.dirname(path)
     return bool(path) and not os.path.isdir(path)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Glance's stores: are there several, are those there that somebody names, were their drivers loaded?"""
+"""Glance's stores: are there several, do those exist that are named, were their drivers loaded?"""
 
 from typing import List
 from typing import Mapping
@@ -13,11 +13,11 @@ from multistore_hooks.status.facts import host
 from multistore_hooks.status.facts import live_glance
 from multistore_hooks.status import finding
 
-_NOT_ASKED = finding.skipped('Glance was not asked')
+_NOT_ASKED = finding.skipped('Glance was not queried')
 
 
 class Name(NamedTuple):
-    """A store that somebody names."""
+    """A store that is named in a file."""
 
     store: str
     where: str
@@ -80,7 +80,7 @@ def check_named(facts: gather.Facts) -> finding.Findings:
             'block-storage or volumev3'))
     known = _known(facts)
     if known is None:
-        return found + [finding.skipped('neither Glance was asked nor --glance-conf '
+        return found + [finding.skipped('neither Glance was queried nor --glance-conf '
                                         'given')]
     for name in names:
         found += decide_named(name, known)
@@ -190,7 +190,7 @@ def _libraries(facts: gather.Facts) -> finding.Findings:
         return []
     service = facts.service('glance')
     if service.interpreter is None:
-        return [finding.passed('what the drivers of the stores import was not looked at: ' + service.how)]
+        return [finding.passed('what the drivers of the stores import was not checked: ' + service.how)]
     return decide_libraries(backends, service.interpreter,
                             facts.glance.where('DEFAULT', 'enabled_backends'))
 

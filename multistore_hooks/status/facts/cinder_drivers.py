@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which drivers of Cinder can carry the hook: asked of the Python that runs Cinder.
+"""Which drivers of Cinder can carry the hook: as the Python that runs Cinder sees them.
 
 Its Python imports the class and gives an object of it, for which no constructor was run, a class with a mixin
 before its own: what ``multistore_hooks.cinder.driver`` does when cinder-volume starts.

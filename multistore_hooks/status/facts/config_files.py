@@ -54,7 +54,7 @@ class ServiceConf:
             if os.path.isdir(path + '.d'):
                 arguments += ['--config-dir', path + '.d']
         self.conf = cfg.ConfigOpts()
-        # The same without types: oslo.config tells no place for a value that is not of its type.
+        # The same without types: oslo.config names no place for a value that is not of its type.
         self._texts = cfg.ConfigOpts()
         self._registered: Dict[str, List[cfg.Opt]] = {}
         try:
@@ -89,7 +89,7 @@ class ServiceConf:
             return opt.default
 
     def is_set(self, group: str, option: str) -> bool:
-        """Tell whether a file sets an option."""
+        """Return whether a file sets an option."""
         place = self._location(group, option)
         return place is not None and place.location == cfg.Locations.user
 

@@ -54,7 +54,7 @@ class Process(NamedTuple):
 
     pid: int
     program: str
-    #: The interpreter's path; None where the command line does not tell it (uwsgi, mod_wsgi).
+    #: The interpreter's path; None where the command line does not show it (uwsgi, mod_wsgi).
     python: Optional[str]
     #: When it was started, in seconds since the epoch.
     started: float
@@ -86,7 +86,7 @@ class Interpreter(NamedTuple):
 
 
 class CannotAsk(Exception):
-    """An interpreter did not tell what it would import. One line."""
+    """An interpreter did not report what it would import. One line."""
 
 
 def processes(service: str, proc: str = '/proc') -> List[Process]:
@@ -111,7 +111,7 @@ def processes(service: str, proc: str = '/proc') -> List[Process]:
 def ask(python: str, pythonpath: str = '') -> Interpreter:
     """Return what an interpreter would import.
 
-    :raises CannotAsk: it cannot be run, or does not answer
+    :raises CannotAsk: it cannot be run, or does not respond
     """
     try:
         report = run(python, pythonpath, _ASK, _PACKAGES)
@@ -198,7 +198,7 @@ def _same(one: str, other: str) -> bool:
     try:
         return os.path.samefile(one, other)
     except OSError:
-        return True  # not ours to look at, or gone
+        return True  # not readable for us, or gone
 
 
 def _list(folder: str) -> Iterator[str]:

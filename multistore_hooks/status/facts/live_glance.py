@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the checks ask a running Glance (and Cinder, for its volume types). No question changes anything.
+"""What the checks request of a running Glance (and Cinder, for its volume types). None changes anything.
 
-Two of them are requests that would change something if Glance could obey. They cannot be obeyed, and
-which refusal comes back is the answer: an upload into an image that does not exist tells whether a
-store's driver was loaded; a copy into a store that does not exist tells whether copying is allowed.
+Two of them are requests that would change something if Glance would carry it out. It cannot, and
+the refusal is the result: an upload into an image that does not exist shows whether a
+store's driver was loaded; a copy into a store that does not exist shows whether copying is allowed.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ from multistore_hooks.glance_api import client
 
 T = TypeVar('T')
 
-#: How many images are looked through.
+#: How many images are read.
 MOST_IMAGES = 2000
 _PAGE = 500
 #: Can be no store's id: oslo.config splits the ids of stores at colons.
@@ -34,7 +34,7 @@ Errors = (session.CloudError, api.GlanceError)
 
 
 class Cloud:
-    """Glance's answers. Each question is sent once; none any more once Glance could not be reached."""
+    """Glance's responses. Each request is sent once; none any more once Glance could not be reached."""
 
     def __init__(self, connection: session.Connection) -> None:
         self.connection = connection
@@ -51,7 +51,7 @@ class Cloud:
     def stores(self) -> api.Stores:
         """Return Glance's stores; none where it has only one.
 
-        :raises session.CloudError: Glance could not be asked
+        :raises session.CloudError: Glance could not be reached
         :raises api.GlanceError: Glance refused
         """
         return self._once('stores', self.connection.images.stores)
@@ -61,7 +61,7 @@ class Cloud:
         return self._once('methods', self.connection.images.import_methods)
 
     def details(self) -> Optional[Dict[str, Mapping[str, Any]]]:
-        """Return type and properties of every store by its id; None where Glance does not tell us.
+        """Return type and properties of every store by its id; None where Glance does not show it.
 
         Yoga and later, to administrators and services.
         """
@@ -79,14 +79,14 @@ class Cloud:
             return None
 
     def loaded(self, store: str) -> str:
-        """Tell whether the driver of a store that Glance lists was loaded.
+        """Return whether the driver of a store that Glance lists was loaded.
 
         :returns: YES, NO or UNKNOWN
         """
         return self._once('loaded ' + store, lambda: self._loaded(store))
 
     def volume_types(self) -> Optional[List[Mapping[str, Any]]]:
-        """Return Cinder's volume types with their extra specs; None where Cinder does not tell us."""
+        """Return Cinder's volume types with their extra specs; None where Cinder does not show them."""
         return self._once('types', self._volume_types)
 
     def _once(self, question: str, ask: Callable[[], T]) -> T:
@@ -155,7 +155,7 @@ def usage(connection: session.Connection) -> Mapping[str, Mapping[str, Any]]:
 
     Xena and later. None are returned where Glance has no such call, or keeps no unified limits.
 
-    :raises session.CloudError: Glance could not be asked
+    :raises session.CloudError: Glance could not be reached
     :raises api.GlanceError: Glance refused
     """
     try:
@@ -168,10 +168,10 @@ def usage(connection: session.Connection) -> Mapping[str, Mapping[str, Any]]:
 
 
 def may_copy(connection: session.Connection, image_id: str) -> Tuple[str, str]:
-    """Tell whether the policy ``copy_image`` lets these credentials have an image copied.
+    """Return whether the policy ``copy_image`` lets these credentials have an image copied.
 
-    Asks for a copy into a store that does not exist. Glance looks at the policy first (Victoria and
-    later; Ussuri at the owner), then at the store, and then answers 409: no task is made.
+    Requests a copy into a store that does not exist. Glance checks the policy first (Victoria and
+    later; Ussuri at the owner), then at the store, and then responds with 409: no task is made.
 
     :param image_id: an active image that the credentials see and no import is working on
     :returns: YES, NO or UNKNOWN, and what Glance said
@@ -190,9 +190,9 @@ def may_copy(connection: session.Connection, image_id: str) -> Tuple[str, str]:
 def may_read_locations(connection: session.Connection, image_id: str) -> str:
     """Return '' if these credentials may read an image's locations, else why not.
 
-    A Glance before 2024.2 has no such call, and refuses nobody.
+    A Glance before 2024.2 has no such call, and refuses no request.
 
-    :raises session.CloudError: Glance could not be asked
+    :raises session.CloudError: Glance could not be reached
     :raises api.GlanceError: Glance failed
     """
     try:

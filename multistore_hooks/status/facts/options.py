@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which options of the services' own configuration files the checks read, with the services' types.
 
-The services need not be installed where the checks run, so their own lists cannot be asked. An option
+The services need not be installed where the checks run, so their own lists cannot be read. An option
 stands here with the default that the services have had in every release from Train on.
 """
 

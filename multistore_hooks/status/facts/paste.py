@@ -24,7 +24,7 @@ def read(path: str) -> Sections:
     """
     # %(here)s and its like are paste's own, and two sections of a name are no error to it.
     parser = configparser.RawConfigParser(strict=False)
-    # Paste tells capitals apart. To replace this method is configparser's own way; mypy knows none.
+    # Paste distinguishes capitals. To replace this method is configparser's own way; mypy knows none.
     parser.optionxform = str  # type: ignore[method-assign,assignment]
     try:
         with open(path, encoding='utf-8') as stream:
@@ -77,14 +77,14 @@ def _pipeline(sections: Sections, value: str, flavor: str, depth: int) -> List[T
 
 
 def is_ours(sections: Sections, name: str) -> bool:
-    """Tell whether a filter of this name is the one of this library."""
+    """Return whether a filter of this name is the one of this library."""
     section = _filter(sections, name)
     return section.get('paste.filter_factory', '').strip() == FILTER or section.get(
         'use', '').strip() in _EGGS
 
 
 def is_context(sections: Sections, name: str) -> bool:
-    """Tell whether a filter of this name is the one that makes Glance's context."""
+    """Return whether a filter of this name is the one that makes Glance's context."""
     factory = _filter(sections, name).get('paste.filter_factory', '')
     return 'glance.api.middleware.context' in factory
 

@@ -2,7 +2,7 @@
 """What a Ceph user may do in a pool, and which images the pool holds. Nothing is changed.
 
 That a pool can be written is found out by a request that cannot be obeyed: to remove an attribute of an
-object that does not exist. The cluster checks the user's capabilities first, so its error is the answer.
+object that does not exist. The cluster checks the user's capabilities first, so its error is the result.
 """
 
 from typing import Any
@@ -109,7 +109,7 @@ class Pools:
             except cluster.PoolUnusable as error:
                 return str(error)
             except cluster.Missing:
-                pass  # the object, which nobody has: the request was allowed
+                pass  # the object, which does not exist: the request was allowed
             return ALLOWED
 
         return str(self._ask(user, request))

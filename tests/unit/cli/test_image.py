@@ -188,7 +188,7 @@ class CopyTest(image_base.ImageTestCase):
     def test_without_wait_it_is_asked_for(self):
         self.glance.copies_at_once = False
         one = self.add('fast')
-        self.assertEqual((0, [(one, 'reliable', 'asked for'), (one, 'cheap', 'asked for')]),
+        self.assertEqual((0, [(one, 'reliable', 'requested'), (one, 'cheap', 'requested')]),
                          self.results(one, '--to', 'reliable,cheap'))
         self.assertEqual(1, self.imports())
         self.glance.finish_copies()
@@ -203,7 +203,7 @@ class CopyTest(image_base.ImageTestCase):
                          if not name.startswith('os_glance_')}
 
         with mock.patch.object(self.glance, '_show', show):
-            self.assertEqual((0, [(one, 'reliable', 'asked for'), (one, 'cheap', 'asked for')]),
+            self.assertEqual((0, [(one, 'reliable', 'requested'), (one, 'cheap', 'requested')]),
                              self.results(one, '--to', 'reliable,cheap'))
         self.assertEqual(1, self.imports())
 
@@ -224,7 +224,7 @@ class CopyTest(image_base.ImageTestCase):
         self.glance.copies_at_once = False
         one = self.add('fast')
         self.results(one, '--to', 'cheap')
-        self.assertEqual((0, [(one, 'cheap', 'asked for')]), self.results(one, '--to', 'cheap'))
+        self.assertEqual((0, [(one, 'cheap', 'requested')]), self.results(one, '--to', 'cheap'))
         self.glance.looks = 3
         self.assertEqual((0, [(one, 'cheap', 'copied')]), self.results(one, '--to', 'cheap', '--wait'))
         self.assertEqual((0, [(one, 'cheap', 'present')]), self.results(one, '--to', 'cheap', '--wait'))
