@@ -17,7 +17,7 @@ CONF = conf.CONF
 
 #: Seconds of one request to Glance.
 REQUEST_SECONDS = 30
-#: The bytes that a host asks for to learn whether the user may download the image.
+#: The bytes that a host requests to learn whether the user may download the image.
 _ONE_BYTE = {'Range': 'bytes=0-0'}
 
 
