@@ -549,7 +549,7 @@ with journal.Journal(files.Tree(sys.argv[1]), 'nova', 'other').locked():
                 super().sync_folder(path)
 
         line = self.refused(self.runner(Meddled).apply, kind=errors.Drift)
-        self.assertIn('nova/other.py was changed by somebody else', line)
+        self.assertIn('nova/other.py was changed by another process', line)
         self.assertEqual({'nova/compute/seam.py': base.SEAM, 'nova/other.py': b'meddled'},
                          base.contents(self.root))
         self.assertFalse(os.path.exists(os.path.join(self.root, journal.FOLDER)))
