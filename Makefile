@@ -11,7 +11,7 @@ export PATH := $(PATH):$(subst $(empty) $(empty),:,$(pythons))
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
 
-test: $(OWN)/bindep ## everything: lint, unit tests on each Python there is, functional tests, docs (GATE=short: and make gate)
+test: $(OWN)/bindep ## everything: lint, unit tests on Python 3.6, 3.9, 3.11 and 3.13, functional tests, docs (GATE=short: and make gate)
 	@tools/debian_packages $(OWN)/bindep $(if $(GATE),gate)
 	@GATE=$(GATE) tools/test $(TOX)
 

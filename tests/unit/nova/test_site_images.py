@@ -7,6 +7,7 @@ import types
 import fixtures
 from keystoneauth1 import exceptions as ks_exceptions
 
+from multistore_hooks import backoff
 from multistore_hooks.ceph import site_image_record
 from multistore_hooks.ceph import site_images
 from multistore_hooks import options
@@ -623,6 +624,9 @@ class BackendTest(SiteTestCase):
         def away(session):
             raise ks_exceptions.ConnectFailure('Unable to establish connection')
         self.cloud.auth.get_headers = away
+        polls = backoff.polls
+        self.useFixture(fixtures.MockPatchObject(
+            backoff, 'polls', lambda limit, longest: polls(limit, longest, clock=self.clock)))
         for mode in ('only', 'off'):
             self.set('site_images', mode)
             self.set('images_rbd_glance_store_name', 'dcn1', 'libvirt')
