@@ -12,7 +12,7 @@ import sys
 from benchmarks import page
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-HELPERS = ('__init__', '__main__', 'page', 'report')
+HELPERS = ('__init__', '__main__', 'page', 'plots', 'report', 'targets')
 
 
 def main():
