@@ -16,6 +16,15 @@ from tests import fake_glance
 class TestCase(testtools.TestCase):
     """A test whose log lines can be read, with a clock of its own."""
 
+    def run(self, result=None):
+        # The runner keeps all tests to its end: gigabytes, if each kept its clouds and its log.
+        made = dict(vars(self))
+        try:
+            return super().run(result)
+        finally:
+            vars(self).clear()
+            vars(self).update(made)
+
     def setUp(self):
         super().setUp()
         self.clock = clock.Clock()

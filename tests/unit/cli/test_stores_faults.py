@@ -5,6 +5,7 @@ import itertools
 import os
 from unittest import mock
 
+import fixtures
 import testtools
 
 from multistore_hooks.ceph import cluster
@@ -28,6 +29,10 @@ class BadStoreTest(test_stores.StoresTestCase):
 
     def setUp(self):
         super().setUp()
+        # What is waited for takes no time.
+        self.useFixture(fixtures.MonkeyPatch('multistore_hooks.cli.upkeep.time', clock.Clock()))
+        self.useFixture(fixtures.MonkeyPatch('multistore_hooks.cli.image_copies._Clock',
+                                             lambda wait, ended: clock.Clock()))
         self.both = self.add('cheap', 'fast', tags=['both'])
         self.only = self.add('cheap', tags=['only'])
         self.fast = self.add('fast', tags=['fast'])
