@@ -95,6 +95,7 @@ class Cluster:
         :raises ClusterError: anything else (PoolUnusable: of the pool).
         """
         with self._lock:
+            # What runs it may be a thread pool's execute(), which has no types.
             return self._access.run(self._translated, pools, function)  # type: ignore[no-any-return]
 
     def _translated(self, pools: Iterable[str], function: Callable[..., T]) -> T:
@@ -152,6 +153,7 @@ class Cluster:
 
         :raises ClusterError: it is not.
         """
+        # Here and below: call() has made the connection before it calls the function.
         return self.call(pool, lambda _ioctx: str(self._connection.get_fsid()))  # type: ignore[union-attr]
 
     def option(self, pool: str, name: str) -> str:

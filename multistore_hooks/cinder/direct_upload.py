@@ -2,11 +2,11 @@
 """A raw RBD volume uploaded to a Glance store in its own Ceph cluster: the cluster copies it.
 
 As Nova does with the disks of servers; for backends whose section of cinder.conf has
-``rbd_glance_store_name``. The image is a flat RBD image of its own, made from a snapshot of the volume, which
-is Glance's from when Glance takes its location.
+``rbd_glance_store_name``. The image is a flat RBD image of its own, made from a snapshot of the volume. It
+belongs to Glance as soon as Glance accepts its location.
 
-All other uploads, and those where a step fails, go through Glance. Nothing of this one is left then; and once
-Glance was sent the location, that is done only if Glance is known to have no use for it.
+All other uploads, and those where a step fails, go through Glance; then nothing of the copy is left. Once the
+location was sent, the copy is removed only if Glance is known not to use it.
 """
 
 import threading
@@ -110,7 +110,9 @@ class _Upload:
         try:
             target = self._target(store)
             self._check_image()
-        except cluster.ClusterError as error:
+        except _Impossible:
+            raise
+        except Exception as error:  # nothing was written: whatever failed, Glance can still be sent the data
             return self._stream(error)
         entry = flat_copy.new_entry(self._image_id, self._volume.name, target.pool, self._driver.host)
         _running.add(entry.name)

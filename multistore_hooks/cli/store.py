@@ -230,7 +230,7 @@ class DataRemove(upkeep.UpkeepCommand):
     shown = ('Store', 'Name', 'Result', 'Reason')
     usage = 'STORE NAME [NAME ...] --reach STORE=PLACE --seen FILE [--keep DURATION] [--dry-run]'
     exit_codes = ('Exit code: 0 all was moved to the trash, or is not there; 1 some stays, or has to be seen '
-                  'once more, why is said; 2 nothing was done; 130 stopped by Ctrl-C.')
+                  'again (the reason is printed); 2 nothing was done; 130 stopped by Ctrl-C.')
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument('store', metavar='STORE', help='id of the store')

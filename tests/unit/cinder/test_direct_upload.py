@@ -259,6 +259,13 @@ class WhenTest(DirectUploadTestCase):
         del self.glance.log[:]
         self.assert_direct(self.upload())
 
+    def test_an_error_that_is_none_of_ceph_before_anything_is_written_does_not_fail_the_upload(self):
+        def broken(upload, store):
+            raise RuntimeError('a library is broken')
+        self.useFixture(fixtures.MonkeyPatch('multistore_hooks.cinder.direct_upload._Upload._target', broken))
+        self.assert_streamed(self.upload())
+        self.assertIn('is sent to Glance: a library is broken', self.log)
+
 
 class LocationTest(DirectUploadTestCase):
     """The ways of a location to Glance."""
