@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text of others on its way into a log line, an error, a header or a path."""
-
-import urllib.parse
+"""Text of others on its way into a log line, an error or a header."""
 
 #: Characters of one error; a proxy's page may be long.
 LONGEST = 1000
@@ -20,13 +18,3 @@ def one_line(text: str) -> str:
 def is_header_value(text: str) -> bool:
     """Return whether a text reaches Glance unchanged as the value of a header."""
     return text == text.strip() and all(' ' <= char <= '~' or '\xa0' <= char <= '\xff' for char in text)
-
-
-def is_path_segment(text: str) -> bool:
-    """Return whether a text can be one segment of a path; the dots are taken out by HTTP libraries."""
-    return text not in ('', '.', '..')
-
-
-def path_segment(text: str) -> str:
-    """Return a text as one segment of a path; see :func:`is_path_segment`."""
-    return urllib.parse.quote(text, safe='')

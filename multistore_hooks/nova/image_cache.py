@@ -13,7 +13,7 @@ from nova.virt.libvirt import imagebackend
 from oslo_log import log as logging
 
 from multistore_hooks.nova import boot_needs
-from multistore_hooks.nova import image_records
+from multistore_hooks.nova import clone_source
 from multistore_hooks.nova import site_copy
 from multistore_hooks.nova import site_images
 
@@ -27,7 +27,7 @@ def copy_to_store(context: Any, image_id: str, store: str) -> Optional[bool]:
     :returns: None: a copy there could not be cloned.
     :raises nova.exception.ImageUnacceptable: it did not get into the store.
     """
-    if image_records.raw_image(context, image_id, patient=False) is None:
+    if clone_source.raw_image(context, image_id, patient=False) is None:
         return None
     return site_copy.ensure_in_store(context, image_id, store, _rbd_driver(), fallback=False)
 

@@ -18,8 +18,7 @@ from nova.virt.libvirt import imagebackend
 from oslo_log import log as logging
 
 from multistore_hooks.nova import boot_needs
-from multistore_hooks.nova import image_records
-from multistore_hooks.nova import local_copy
+from multistore_hooks.nova import clone_source
 from multistore_hooks.nova import site_copy
 from multistore_hooks.nova import site_images
 from multistore_hooks.nova import snapshot_pool
@@ -104,13 +103,13 @@ class Rbd(imagebackend.Rbd):
             try:
                 return self._clone_what_is_here(context, image_id, store, elsewhere=False)
             except exception.ImageUnacceptable:
-                image = image_records.raw_image(context, image_id, patient=True)
+                image = clone_source.raw_image(context, image_id, patient=True)
                 if image is None:
                     raise
                 listed = image.is_in(store)
                 if number == CLONE_TRIES - 1 or (listed and number):
                     # Waiting changes nothing about a copy that is listed and cannot be cloned.
-                    local_copy.report_missing(self.driver, image, store)
+                    clone_source.report_missing(self.driver, image, store)
                     raise
             if not listed:  # else a copy may have ended between the two requests
                 site_copy.ensure_in_store(context, image_id, store, self.driver,
@@ -126,23 +125,23 @@ class Rbd(imagebackend.Rbd):
         :param patient: wait for a Glance that cannot be reached.
         :raises nova.exception.ImageUnacceptable: there is none.
         """
-        image = image_records.raw_image(context, image_id, patient) if store else None
+        image = clone_source.raw_image(context, image_id, patient) if store else None
         listed = image is not None and image.is_in(store)
         if image is not None:
             if image.status in GOING:
                 raise exception.ImageUnacceptable(image_id=image_id, reason='its status is %s' % image.status)
-            location = local_copy.location_in(self.driver, image, store) if listed else None
+            location = clone_source.location_in(self.driver, image, store) if listed else None
             if location is not None:
                 return self._clone_location(image_id, location)
-            if not (listed or elsewhere or local_copy.is_misnamed(store)) and image.stores:
+            if not (listed or elsewhere or clone_source.is_misnamed(store)) and image.stores:
                 raise exception.ImageUnacceptable(image_id=image_id,
                                                   reason='it is not in the store %s' % store)
         try:
             if not patient:
                 return self._clone_as_it_is(context, image_id)
-            return image_records.until_reached(image_id, lambda: self._clone_as_it_is(context, image_id))
+            return clone_source.until_reached(image_id, lambda: self._clone_as_it_is(context, image_id))
         except exception.ImageUnacceptable:
-            location = local_copy.hidden_location(context, self.driver, image) if image and listed else None
+            location = clone_source.hidden_location(context, self.driver, image) if image and listed else None
             if location is None:
                 raise
             return self._clone_location(image_id, location)
@@ -240,7 +239,7 @@ class Rbd(imagebackend.Rbd):
                 # Without a base file Nova comes to it by itself, and then waits for a download only once.
                 if self._has_base:
                     self.clone(context, image_id)
-            elif not self._has_base or image_records.raw_image(context, image_id, patient=False):
+            elif not self._has_base or clone_source.raw_image(context, image_id, patient=False):
                 self.clone(context, image_id)
         except exception.ImageUnacceptable as error:
             if self._has_base:

@@ -10,6 +10,7 @@ from multistore_hooks.cinder import driver
 from multistore_hooks.cinder import manager as our_manager
 from multistore_hooks.cinder import upload_service
 from tests.unit.cinder import base
+from tests.unit import ways
 
 PLAIN = 'cinder.volume.drivers.plain.'
 
@@ -43,6 +44,14 @@ class LoadTest(base.TestCase):
         self.assert_hooked(loaded)
         self.assertEqual({'host': 'h'}, loaded.made_with)
         self.assertEqual(('Driver', PLAIN[:-1]), (type(loaded).__name__, type(loaded).__module__))
+
+    def test_way_of_an_images_id_is_short(self):
+        loaded, image = self.load(PLAIN + 'Driver'), self.queued()
+        passed = ways.files_passed(image, lambda: loaded.copy_volume_to_image(
+            None, base.Volume.naming('cheap'), glance.GlanceImageService(), {'id': image}))
+        self.assertEqual(['cinder/upload_service.py', 'glance_api/client.py', 'upload/fallback.py',
+                          'upload/transfer.py'], passed)
+        self.assertEqual(['cheap'], self.glance.where(image))
 
     def test_a_class_that_makes_a_driver_of_another_class(self):
         loaded = self.load(PLAIN + 'Proxy')

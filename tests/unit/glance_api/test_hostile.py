@@ -88,4 +88,4 @@ class HostileTest(testtools.TestCase):
 
     def test_a_quoted_segment_is_what_a_server_reads(self):
         for name in HOSTILE:
-            self.assertEqual(name, urllib.parse.unquote(text.path_segment(name)))
+            self.assertEqual(name, urllib.parse.unquote(client.path_segment(name)))

@@ -99,7 +99,7 @@ class DriverTest(base.FakeGlanceTestCase):
     def test_cache_image_has_an_image_copied_that_can_be_cloned(self):
         self.cloud.conf.set_override('images_rbd_glance_store_name', 'reliable', group='libvirt')
         for cloneable, cached in ((True, 'copied'), (False, 'by Nova')):
-            with mock.patch.object(self.image_cache.image_records, 'raw_image',
+            with mock.patch.object(self.image_cache.clone_source, 'raw_image',
                                    lambda *_, **__: 'an image' if cloneable else None), \
                     mock.patch.object(self.image_cache, '_rbd_driver', standins.RBDDriver), \
                     mock.patch.object(self.image_cache.site_copy, 'ensure_in_store',

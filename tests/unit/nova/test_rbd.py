@@ -15,6 +15,7 @@ from tests import fake_ceph
 from tests import fake_glance
 from tests.unit import base
 from tests.unit.nova import standins
+from tests.unit import ways
 
 
 class Disk:
@@ -155,6 +156,14 @@ class CloneTest(RbdTestCase):
         self.assertEqual(('clone', 1), (self.boot(), self.asks()))
         self.assertTrue(self.clock.now < 7, self.clock.now)
         self.assertEqual(0, self.ceph.connections)
+
+    def test_way_of_the_id_of_a_cold_image_is_short(self):
+        self.hidden = True  # the longest way: Glance does not show where the copy is
+        self.clock.at(5, self.finish)
+        passed = ways.files_passed(self.image_id, self.boot)
+        self.assertEqual('clone', self.boot())
+        self.assertEqual(['ceph/cluster.py', 'ceph/coordinator.py', 'glance_api/client.py',
+                          'nova/clone_source.py', 'nova/rbd.py', 'nova/site_copy.py'], passed)
 
     def test_without_a_local_store_it_is_novas_own(self):
         self.set(images_rbd_glance_store_name='')

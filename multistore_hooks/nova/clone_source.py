@@ -1,28 +1,83 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An image's own copy in this compute's Ceph cluster: where it is, or why it cannot be cloned."""
+"""What a disk can be cloned from: what Glance says of the image, and where its cluster holds it.
+
+A Glance that restarts is waited for.
+"""
 
 from typing import Any
+from typing import Callable
 from typing import Iterator
+from typing import Optional
 from typing import Set
+from typing import TypeVar
 
+from keystoneauth1 import exceptions
 from nova import conf
+from nova import exception
 from nova.virt.libvirt import imagebackend
 from oslo_log import log as logging
 
+from multistore_hooks import backoff
 from multistore_hooks.ceph import cluster
 from multistore_hooks.ceph import coordinator
 from multistore_hooks.glance_api import api
-from multistore_hooks.nova import image_records
+from multistore_hooks.nova import image_api
 from multistore_hooks.nova import site_copy
 
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)
+
+#: How long a Glance that cannot be reached is waited for, in seconds, and between two attempts at most:
+#: it may be restarted just when a boot begins.
+RESTART_SECONDS, LONGEST_WAIT = 60, 5
+
+T = TypeVar('T')
 
 rbd_utils = imagebackend.rbd_utils
 #: Pools that could not be used, and about which a warning was logged.
 _warned: Set[str] = set()
 #: Stores named by images_rbd_glance_store_name that are not the pool of this cluster, as images in them show.
 _misnamed: Set[str] = set()
+
+
+def until_reached(image_id: str, request: Callable[[], T]) -> T:
+    """Send Glance a request about an image, and again while it cannot be reached.
+
+    :raises nova.exception.GlanceConnectionFailed: Glance was still unreachable after RESTART_SECONDS.
+    :raises GlanceError: any other error, or a 502, 503 or 504 that persisted that long.
+    :raises keystoneauth1.exceptions.ClientException: Keystone's; likewise.
+    """
+    for waited in backoff.polls(RESTART_SECONDS, LONGEST_WAIT):
+        try:
+            return request()
+        except (exception.GlanceConnectionFailed, api.GlanceError, exceptions.ClientException) as error:
+            if waited >= RESTART_SECONDS or not api.is_away(error):
+                raise
+            LOG.info('Glance cannot be reached about image %(image)s, retrying: %(error)s',
+                     {'image': image_id, 'error': error})
+    raise AssertionError('the last poll ends the loop')
+
+
+def raw_image(context: Any, image_id: str, patient: bool) -> Optional[api.Image]:
+    """Return an image, or None if it cannot be cloned wherever it is: an ISO could be copied in vain.
+
+    :param patient: wait for a Glance that cannot be reached.
+    :raises Exception: as of :func:`until_reached`, of a Glance or Keystone that was still unreachable; only
+        if patient.
+    """
+    images = image_api.images_for(context, lambda: site_copy.REQUEST_SECONDS)
+
+    def request() -> api.Image:
+        return images.image(image_id)
+
+    try:
+        image = until_reached(image_id, request) if patient else request()
+    except (api.GlanceError, exceptions.ClientException) as error:
+        if patient and api.is_away(error):
+            raise
+        LOG.debug('Glance does not show the image %(image)s: %(error)s', {'image': image_id, 'error': error})
+        return None
+    return image if image.record.get('disk_format') == 'raw' else None
 
 
 def is_misnamed(store: str) -> bool:
@@ -59,10 +114,21 @@ def hidden_location(context: Any, driver: Any, image: api.Image) -> Any:
 def _hidden_urls(context: Any, driver: Any, image_id: str) -> Iterator[str]:
     """Yield where the image may be: the cluster itself can show it sooner than Glance."""
     yield _url(driver, CONF.multistore_hooks.glance_rbd_pool, image_id)
-    for url in image_records.locations(context, image_id):
+    for url in _locations(context, image_id):
         # Nova logs each URL that it is given, and those of other stores may hold passwords.
         if url.startswith('rbd://'):
             yield url
+
+
+def _locations(context: Any, image_id: str) -> Any:
+    """Return what the location API shows, which by default is for administrators and services."""
+    try:
+        return image_api.images_for(image_api.privileged(context),
+                                    lambda: site_copy.REQUEST_SECONDS).locations(image_id)
+    except Exception as error:  # Glance's or Keystone's: there is another way
+        LOG.debug('Glance does not show the locations of image %(image)s: %(error)s',
+                  {'image': image_id, 'error': error})
+        return ()
 
 
 def _url(driver: Any, pool: str, image_id: str) -> str:
