@@ -102,7 +102,8 @@ class FlatCopy:
         self._site, self._rbd, self._pool = site, modules.rbd, pool
         self._journal = index.Index(site, modules.rados, pool, JOURNAL)
         self._clock = clock
-        self._was_refused = False
+        #: Whether this Ceph user may not write into the target pool, or there is none.
+        self.was_refused = False
         self.entry = entry
 
     def write(self) -> int:
@@ -120,7 +121,7 @@ class FlatCopy:
             self._site.call_across((self._pool, target_pool), lambda source, target: self._rbd.RBD().clone(
                 source, self.entry.disk, name, target, name, features=features))
         except cluster.PoolUnusable:
-            self._was_refused = True
+            self.was_refused = True
             raise
         whole = self._on(target_pool, name, _finish)
         self._drop_snapshot()
@@ -143,7 +144,7 @@ class FlatCopy:
         """
         for waited in backoff.polls(UNDO_SECONDS, LONGEST, clock=self._clock):
             try:
-                if not self._was_refused:
+                if not self.was_refused:
                     self._remove(self.entry.name)
                     if self.entry.rbd_id:
                         self._remove(self.entry.image_id)

@@ -15,6 +15,7 @@ from typing import Any
 from typing import NamedTuple
 from typing import Optional
 from typing import Set
+from typing import Tuple
 import urllib.parse
 
 from cinder import context as cinder_context
@@ -42,6 +43,8 @@ LOST_SECONDS = 30
 _slots = slots.Slots()
 #: The names of the copies that this process makes.
 _running: Set[str] = set()
+#: Ceph users and the pools into which Ceph has refused to let them write.
+_refused: Set[Tuple[Optional[str], Optional[str], Optional[str], str]] = set()
 
 
 class _Target(NamedTuple):
@@ -109,6 +112,7 @@ class _Upload:
             raise _Impossible('Glance chooses its store, or puts it into several')
         try:
             target = self._target(store)
+            self._check_pool(target)
             self._check_image()
         except _Impossible:
             raise
@@ -156,6 +160,19 @@ class _Upload:
             raise _Impossible('the store %s is not known to be in the Ceph cluster of the volume' % store)
         return _Target(store, str(detail.properties.get('pool') or self._options.rbd_glance_pool), fsid)
 
+    def _check_pool(self, target: _Target) -> None:
+        """Check that Ceph has not refused the pool before, to the same user: only a refusal costs a snapshot.
+
+        :raises _Impossible: it has.
+        """
+        if self._user_and_pool(target) in _refused:
+            raise _Impossible('the Ceph user %s was refused the pool %s before' % (
+                self._options.rbd_user, target.pool))
+
+    def _user_and_pool(self, target: _Target) -> Tuple[Optional[str], Optional[str], Optional[str], str]:
+        access = image_clones.access_of(self._driver)
+        return access.conf_file, access.cluster_name, access.user, target.pool
+
     def _check_image(self) -> None:
         """Check that the record waits for its data, and what Glance checks of data that it is sent.
 
@@ -180,17 +197,22 @@ class _Upload:
             size = copy.write()
             self._check_image()  # its owner may have given it other data meanwhile
             copy.offer()
-        except cluster.PoolUnusable as error:
-            return self._stream('the Ceph user %s may not write into the pool %s (%s)' % (
-                self._options.rbd_user, target.pool, error), copy)
         except Exception as error:
-            return self._stream(error, copy)
+            return self._stream(self._refusal(target, error) if copy.was_refused else error, copy)
         if not self._is_taken(target, copy):
             return False
         _close(copy)
         transfer.check(self._images, self._image_id, transfer.Sent(size, placements.Placement(
             target.store, None, 'it is in the cluster of the volume')), clock=self.clock)
         return True
+
+    def _refusal(self, target: _Target, error: Exception) -> str:
+        """Remember that Ceph refuses the pool; return what an operator can do."""
+        _refused.add(self._user_and_pool(target))
+        return (
+            '[%s] rbd_user: the Ceph user %s may not write into the pool %s (%s). Give it that right, and '
+            'restart cinder-volume, which until then sends what belongs into that pool to Glance' % (
+                self._options.config_group, self._options.rbd_user, target.pool, error))
 
     def _is_taken(self, target: _Target, copy: flat_copy.FlatCopy) -> bool:
         """Send the location, and return whether the image is active; if not, the copy is removed."""

@@ -35,6 +35,16 @@ from multistore_hooks.status import command
 from tests.functional import shared
 
 NO_CEPH = ceph.unavailable()
+BACKEND = '''\
+[DEFAULT]
+enabled_backends = a
+[a]
+volume_driver = cinder.volume.drivers.rbd.RBDDriver
+rbd_pool = vms
+rbd_glance_store_name = dcn1
+rbd_ceph_conf = %s
+rbd_user = %s
+'''
 MEMBER = 'mallory:other:member,reader'
 QCOW2 = b'QFI\xfb\0\0\0\3' + b'\0' * 1016
 WORSE = {0: 'Success', 1: 'Warning', 2: 'Failure'}
@@ -668,18 +678,20 @@ class CephTest(StatusCase):
         bindings = ceph_bindings.directory(os.path.join(self.folder, 'bindings'))
         with ceph_glance.Glance(os.path.join(self.folder, 'glance'), {
                 'dcn1': ceph_glance.store(a), 'dcn10': ceph_glance.store(b)}) as glance:
-            def check(store, **more):
+            def check(store, backend='', **more):
                 lines = ['[libvirt]', 'images_type = rbd', 'images_rbd_glance_store_name = %s' % store,
                          'images_rbd_ceph_conf = %s' % a.conf, 'rbd_user = %s' % a.user,
                          'images_rbd_pool = vms']
                 lines += ['[multistore_hooks]'] + ['%s = %s' % pair for pair in more.items()]
-                nova = self.file('nova.conf', '\n'.join(lines))
+                files = ['--nova-conf', self.file('nova.conf', '\n'.join(lines))]
+                if backend:
+                    files += ['--cinder-conf', self.file('cinder.conf', backend % (a.conf, a.user))]
                 environ = dict(os.environ, OS_AUTH_TYPE='admin_token', OS_ENDPOINT=glance.url,
                                OS_TOKEN=ADMIN,
                                PYTHONPATH=os.pathsep.join([bindings, paths.CHECKOUT]))
                 done = subprocess.run(
                     [sys.executable, '-m', 'multistore_hooks.status.command', 'upgrade', 'check', '--json',
-                     '--nova-conf', nova], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                     *files], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
                 return Checked(done.returncode, json.loads(done.stdout.decode())['checks'])
 
             name = 'Ceph cluster of this compute'
@@ -689,7 +701,7 @@ class CephTest(StatusCase):
             self.assert_mended(check('dcn1'), name)
             self.assert_found("keeps its images in the pool 'images'",
                               check('dcn1', glance_rbd_pool='glance'), name)
-            self.pools(a, glance, lambda: check('dcn1'))
+            self.pools(a, glance, lambda **more: check('dcn1', **more))
 
     def pools(self, cluster, glance, check):
         """The rights of the user, and what the pool holds, broken and mended."""
@@ -698,7 +710,10 @@ class CephTest(StatusCase):
         cluster.refuse_writes('images')
         self.assert_found("cannot write the pool images", check(), 'Ceph users', 1)
         self.assertIn('snapshots inside the cluster fail', check()['Ceph users'])
+        uploads = 'uploads inside the cluster fail, and are sent through Glance'
+        self.assertIn(uploads, check(backend=BACKEND)['Ceph users'])
         cluster.refuse_writes('vms')
+        self.assertNotIn(uploads, check(backend=BACKEND)['Ceph users'])
         self.assert_found('cannot write the pool vms', check(), 'Ceph users')
         cluster.allow_writes()
         self.assert_mended(check(), 'Ceph users')

@@ -56,7 +56,8 @@ def decide(need: Need, rights: pools.Rights) -> finding.Findings:
         return [finding.failure(
             'the Ceph user %s cannot read the pool %s (%s): %s'
             % (need.user, need.pool, rights.read, need.without_read), need.where,
-            caps % ('rbd' if need.without_write else 'rbd-read-only', need.pool))]
+            caps % ('rbd' if need.without_write and not need.write_is_optional else 'rbd-read-only',
+                    need.pool))]
     if need.without_write and rights.write:
         say = finding.warning if need.write_is_optional else finding.failure
         return [say('the Ceph user %s cannot write the pool %s (%s): %s'
@@ -110,7 +111,8 @@ def needs_of_cinder(cinder: Optional[config_files.ServiceConf]) -> List[Need]:
         if backend.store:
             user = user_of_backend(backend)
             needs.append(Need(backend.where('rbd_glance_pool'), user, backend.get('rbd_glance_pool'),
-                              'no image can be cloned, and each volume is a download'))
+                              'no image can be cloned, and each volume is a download',
+                              'uploads inside the cluster fail, and are sent through Glance', True))
             needs.append(Need(backend.where('rbd_pool'), user, backend.get('rbd_pool'),
                               'no volume can be made', 'no volume can be made'))
     return needs

@@ -75,7 +75,8 @@ class DirectUploadTestCase(base.TestCase):
                 ('image_client.privileged_images_for',
                  lambda context: image_client.CinderImages(self.as_service, self.as_service,
                                                            clock=self.clock)),
-                ('direct_upload._Upload.clock', self.clock), ('direct_upload._slots', slots.Slots())):
+                ('direct_upload._Upload.clock', self.clock), ('direct_upload._slots', slots.Slots()),
+                ('direct_upload._refused', set())):
             self.useFixture(fixtures.MonkeyPatch('multistore_hooks.cinder.' + name, stub))
         self.useFixture(fixtures.MonkeyPatch(
             'multistore_hooks.ceph.cluster.Cluster.call_across',
@@ -425,6 +426,29 @@ class FailureTest(DirectUploadTestCase):
         self.ceph.denied.add('images')
         self.assert_streamed(self.upload())
         self.assertEqual(1, self.log.count('WARNING'))
+        self.assertIn('[ceph] rbd_user: the Ceph user cinder may not write into the pool images', self.log)
+
+    def test_a_pool_that_was_refused_is_not_tried_again_by_its_user(self):
+        self.ceph.denied.add('images')
+        self.upload()
+        steps = self.to_ceph.count
+        del self.glance.log[:]
+        self.to_ceph.count = 0
+        self.assert_streamed(self.upload())
+        self.assertEqual((1, 1), (self.to_ceph.count, self.log.count('WARNING')))
+        self.assertLess(1, steps)
+        self.assertIn('the Ceph user cinder was refused the pool images before', self.log)
+        # Of another user, and of another pool, nothing is known.
+        self.ceph.denied.clear()
+        del self.glance.log[:]
+        self.assert_direct(self.upload(loaded=self.load(rbd_user='other')))
+
+    def test_an_outage_is_no_refusal(self):
+        self.upload()
+        for number in range(1, self.to_ceph.count + 1):
+            self.to_ceph.fail(number, False, cluster.ClusterError('away'))
+            self.upload()
+        self.assertEqual(set(), direct_upload._refused)
 
     def test_a_cluster_that_stays_away_is_no_obstacle_and_a_restart_removes_what_is_left(self):
         self.upload()

@@ -67,11 +67,15 @@ class UsersTest(CephCase):
         self.assertIn('cannot write the pool %s (error on remove of xattr): %s' % (pool, effect),
                       self.texts(self.check(), worst))
 
-    def test_nova_without_the_right_to_write_glances_pool_still_has_a_way_for_snapshots(self):
+    def test_without_the_right_to_write_glances_pool_snapshots_and_uploads_still_have_a_way(self):
         self.ceph.read_only.add('images')
         nova = self.facts(nova=self.nova(NOVA))
         self.assertIn('snapshots inside the cluster fail, and are uploaded',
                       self.texts(ceph_users.check_users(nova), 1))
+        cinder = self.facts(cinder=self.cinder(CINDER))
+        self.assertIn('[a] rbd_glance_pool: the Ceph user client.cinder cannot write the pool images (error on '
+                      'remove of xattr): uploads inside the cluster fail, and are sent through Glance',
+                      self.texts(ceph_users.check_users(cinder), 1))
         glance = self.facts(glance=self.glance(GLANCE))
         self.assertIn('takes no images and no copies', self.texts(ceph_users.check_users(glance), 2))
 
