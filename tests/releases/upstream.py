@@ -38,6 +38,7 @@ NOVA = (
 )
 CINDER = tuple(Module(('cinder.tests.unit.' + name,)) for name in (
     'image.test_glance', 'test_image_utils', 'volume.test_image', 'volume.drivers.test_rbd',
+    'volume.flows.test_create_volume_flow', 'volume.test_volume', 'volume.test_driver',
     'test_volume_utils', 'test_volume_glance_metadata', 'api.contrib.test_volume_actions',
     'api.contrib.test_types_extra_specs', 'api.contrib.test_types_manage'))
 
