@@ -5,8 +5,6 @@ As Nova does it since Victoria; for backends whose section of cinder.conf has ``
 others, and all images that cannot be cloned wherever they are, take Cinder's own way.
 """
 
-import contextlib
-import threading
 import time
 from typing import Any
 from typing import Callable
@@ -26,6 +24,7 @@ from multistore_hooks.cinder import image_client
 from multistore_hooks.copy import limits
 from multistore_hooks.copy import request
 from multistore_hooks.copy import single_flight
+from multistore_hooks.copy import slots
 from multistore_hooks.copy import waiter
 from multistore_hooks import exceptions
 from multistore_hooks import options
@@ -53,27 +52,8 @@ class VolumeDeleted(exceptions.MultistoreError):
     requester_specific = True
 
 
-class Waits:
-    """The volumes of this process that wait: each keeps a thread of the RPC server from other work."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.count = 0
-
-    @contextlib.contextmanager
-    def one_more(self, most: int) -> Iterator[bool]:
-        """Count one for the duration of a ``with`` block; it gets False if there are too many already."""
-        with self._lock:
-            admitted = self.count < most
-            self.count += admitted
-        try:
-            yield admitted
-        finally:
-            with self._lock:
-                self.count -= admitted
-
-
-_waits = Waits()
+#: The volumes of this process that wait: each keeps a thread of the RPC server from other work.
+_waits = slots.Slots()
 
 
 def is_rbd(driver: Any) -> bool:
@@ -248,7 +228,7 @@ class _Clone:
         :raises VolumeDeleted: it is not needed for this volume any more.
         """
         most = getattr(CONF, 'executor_thread_pool_size', None) or WORKERS
-        with _waits.one_more(most // 2) as admitted:
+        with _waits.take(most // 2) as admitted:
             if not admitted:
                 raise exceptions.CopyFailed(
                     image_id=self._image_id, store=store,

@@ -38,9 +38,10 @@ NOVA = (
 )
 CINDER = tuple(Module(('cinder.tests.unit.' + name,)) for name in (
     'image.test_glance', 'test_image_utils', 'volume.test_image', 'volume.drivers.test_rbd',
-    'volume.flows.test_create_volume_flow', 'volume.test_volume', 'volume.test_driver',
+    'volume.flows.test_create_volume_flow', 'volume.test_driver',
     'test_volume_utils', 'test_volume_glance_metadata', 'api.contrib.test_volume_actions',
-    'api.contrib.test_types_extra_specs', 'api.contrib.test_types_manage'))
+    'api.contrib.test_types_extra_specs', 'api.contrib.test_types_manage')) + (
+        Module(('cinder.tests.unit.volume.test_volume',), r'(?i)image'),)
 
 # Which test modules get which imports bound to ours.
 REBOUND = ('nova.tests.unit.image.test_glance', 'nova.tests.unit.virt.libvirt.test_imagebackend',

@@ -15,6 +15,7 @@ from multistore_hooks.cinder import driver
 from multistore_hooks.cinder import image_clones
 from multistore_hooks.copy import coordinator
 from multistore_hooks.copy import single_flight
+from multistore_hooks.copy import slots
 from tests import clock
 from tests import contract
 from tests import fake_ceph
@@ -60,7 +61,7 @@ class ClonesTestCase(base.TestCase):
         del Coordinator.made[:], Coordinator.sites[:]
         privileged = self.images(contract.ADMIN)
         for name, stub in (('coordinator.CephCoordinator', Coordinator), ('CONF', self.conf_values),
-                           ('_Clone.clock', self.clock), ('_waits', image_clones.Waits()),
+                           ('_Clone.clock', self.clock), ('_waits', slots.Slots()),
                            ('_flights', single_flight.SingleFlight(self.clock)),
                            ('image_client.privileged_images_for', lambda *arguments: privileged),
                            ('image_client.images_for', lambda *arguments: self.cinder_images),
@@ -290,13 +291,13 @@ class FallbackTest(ClonesTestCase):
 
     def test_at_most_half_of_the_threads_wait(self):
         image = self.base('fast')
-        image_clones._waits.count = 4
+        image_clones._waits._taken = 4
         self.assert_cinders_way(image, 'half of the 8 threads of this service wait for copies already')
-        self.assertEqual((0, 4), (self.copies(), image_clones._waits.count))
-        image_clones._waits.count = 3
+        self.assertEqual((0, 4), (self.copies(), image_clones._waits._taken))
+        image_clones._waits._taken = 3
         self.driver.present.add(self.url(image))
         self.assertTrue(self.clone(image, 'file:///x')[1])
-        self.assertEqual(3, image_clones._waits.count)
+        self.assertEqual(3, image_clones._waits._taken)
 
     def test_while_other_copies_hold_the_image_a_volume_waits_for_its_turn_no_longer_than_a_minute(self):
         image = self.base('fast')
@@ -304,6 +305,92 @@ class FallbackTest(ClonesTestCase):
         self.glance.faults.append(fake_glance.Fault('POST', '/import$', 409, times=999))
         self.assert_cinders_way(image, 'it did not get its turn within 60 seconds')
         self.assertLess(self.clock.now, 70)
+
+
+class Sleepers:
+    """A clock on which every sleep lasts until ``wake``; ``threads`` are those that sleep, or have slept."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.threads, self._changed, self._awake = set(), threading.Condition(), threading.Event()
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        with self._changed:
+            self.threads.add(threading.current_thread())
+            self._changed.notify_all()
+        self._awake.wait()
+        self.now += seconds
+
+    def wait_for(self, count):
+        """Return when so many threads sleep."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self.threads) >= count)
+
+    def wake(self):
+        self._awake.set()
+
+
+class ManyTest(ClonesTestCase):
+    """200 volumes of one backend and of one cold image, while its copy does not end."""
+
+    VOLUMES = 200
+
+    def begin(self, workers, waiting):
+        """Create them, each in a thread; return when so many of them wait and the others are done."""
+        self.conf_values.executor_thread_pool_size = workers
+        self.results, self.leader, self.followers = [], Sleepers(), Sleepers()
+        self.addCleanup(self.followers.wake)
+        self.addCleanup(self.leader.wake)
+        for name, stub in (('_Clone.clock', self.leader),
+                           ('_flights', single_flight.SingleFlight(self.followers))):
+            self.useFixture(fixtures.MonkeyPatch('multistore_hooks.cinder.image_clones.' + name, stub))
+        self.image, self.glance.copies_at_once = self.base('fast'), False
+        self.driver.present.add(self.url(self.image))
+        self.threads = [threading.Thread(target=lambda: self.results.append(
+            self.clone(self.image, 'file:///x')[1]), daemon=True) for _number in range(self.VOLUMES)]
+        for thread in self.threads:
+            thread.start()
+        self.leader.wait_for(1)
+        self.followers.wait_for(waiting - 1)
+        for thread in set(self.threads) - self.leader.threads - self.followers.threads:
+            thread.join()
+
+    def end(self):
+        """Let the copy end, and wait for all."""
+        self.glance.finish_copies()
+        self.leader.wake()
+        for thread in self.leader.threads:
+            thread.join()
+        self.followers.wake()
+        for thread in self.threads:
+            thread.join()
+
+    def test_with_enough_workers_all_wait_for_one_copy_and_hold_nothing_but_a_worker(self):
+        self.begin(workers=2 * self.VOLUMES, waiting=self.VOLUMES)
+        self.assertEqual([], self.results)
+        self.assertEqual((1, 1), (self.copies(), len(Coordinator.made)))
+        requests = len(self.glance.log)
+        # Whatever else the service does finds the locks of the wait free.
+        for lock in (image_clones._waits._lock, image_clones._flights._lock):
+            self.assertTrue(lock.acquire(blocking=False))
+            lock.release()
+        self.end()
+        self.assertEqual([True] * self.VOLUMES, self.results)
+        self.assertEqual((1, 1), (self.copies(), len(Coordinator.made)))
+        # Only the one that leads polls Glance; each clones by itself, which takes no more than these.
+        polls = [entry for entry in self.glance.log[requests:] if entry[0] == 'GET']
+        self.assertLessEqual(len(polls), 2 * self.VOLUMES + 2)
+
+    def test_with_the_default_half_of_the_workers_wait_and_the_other_volumes_do_not_at_all(self):
+        self.begin(workers=64, waiting=32)
+        self.assertEqual([False] * (self.VOLUMES - 32), self.results)
+        self.assertEqual(32, image_clones._waits._taken)
+        self.end()
+        self.assertEqual(32, self.results.count(True))
+        self.assertEqual(0, image_clones._waits._taken)
 
 
 class DeletedTest(ClonesTestCase):
@@ -324,7 +411,7 @@ class DeletedTest(ClonesTestCase):
             self.assertLess(self.clock.now - began, 30)
             self.assertIn('INFO Volume the volume was deleted while it waited for image %s' % self.image,
                           self.log)
-            self.assertEqual(0, image_clones._waits.count)
+            self.assertEqual(0, image_clones._waits._taken)
 
     def test_a_volume_that_is_deleted_at_the_last_moment_is_not_cloned(self):
         self.clock.at(3, lambda: (self.glance.finish_copies(), setattr(self.volume, 'status', 'deleting')))
