@@ -73,8 +73,8 @@ class UsersTest(CephCase):
         self.assertIn('snapshots inside the cluster fail, and are uploaded',
                       self.texts(ceph_users.check_users(nova), 1))
         cinder = self.facts(cinder=self.cinder(CINDER))
-        self.assertIn('[a] rbd_glance_pool: the Ceph user client.cinder cannot write the pool images (error on '
-                      'remove of xattr): uploads inside the cluster fail, and are sent through Glance',
+        self.assertIn('[a] rbd_glance_pool: the Ceph user client.cinder cannot write the pool images (error '
+                      'on remove of xattr): uploads inside the cluster fail, and are sent through Glance',
                       self.texts(ceph_users.check_users(cinder), 1))
         glance = self.facts(glance=self.glance(GLANCE))
         self.assertIn('takes no images and no copies', self.texts(ceph_users.check_users(glance), 2))
