@@ -12,6 +12,7 @@ import typing
 from lab import checkout
 from lab.gate import config
 from lab.gate import processes
+from lab.gate import sites
 
 #: Command that runs its arguments in the machine's own network: pip must reach its index.
 OUTSIDE = 'GATE_OUTSIDE'
@@ -26,6 +27,8 @@ CINDER: config.Conf = {
         'volume_api_class': 'multistore_hooks.cinder.api.API',
         'osapi_volume_extension': ['cinder.api.contrib.standard_extensions',
                                    'multistore_hooks.cinder.extra_specs.StoreValidation']},
+    **{site.name: {'rbd_glance_store_name': site.name, 'rbd_glance_pool': config.IMAGES}
+       for site in sites.SITES},
 }
 FILTER = '''
 [filter:base_image]

@@ -17,6 +17,7 @@ from lab.gate import releases
 from lab.gate import servers
 from lab.gate import snapshots
 from lab.gate import tempest
+from lab.gate import volume_sites
 from lab.gate import volume_store
 from lab.gate import volumes
 from lab.poll import LabError
@@ -37,6 +38,7 @@ SCENARIOS: typing.Dict[int, typing.Tuple[typing.Sequence[Mode], typing.Sequence[
                          faults.compute_killed]),
     8: ((HOOKS,), [tempest.plugin]),
     9: ((HOOKS,), [commands.check, commands.of_images]),
+    10: ((STOCK, HOOKS), [volume_sites.boots, volume_sites.upload]),
 }
 SHORT = (1, 2, 4)
 

@@ -72,8 +72,9 @@ RELEASES = (
     Release('cinder', '23.5.0', MID),
     Release('cinder', '24.5.0', MID),
     Release('cinder', '25.3.1', MID),
-    Release('cinder', '26.3.0', MID, (), 'joint-mid, not joint-new: its remotefs driver imports md5 of '
-                                         'oslo.utils, which is gone there'),
+    Release('cinder', '26.3.0', MID, ('os-brick==6.11.0',),
+            'joint-mid, not joint-new: its remotefs driver imports md5 of oslo.utils, which is gone there; '
+            'with os-brick 6.11.0, whose storpool_utils its StorPool driver imports'),
     Release('cinder', '27.0.0', NEW),
     Release('cinder', '28.0.0', NEW),
     Release('cinder', '29.0.0', NEW),
