@@ -88,7 +88,7 @@ class ContentsTest(testtools.TestCase):
                     for name in built()['files'] if name.startswith(('patches/', 'etc/multistore-hooks/'))}
         self.assertEqual(expected, {name.partition('.data/data/')[2] for name in data})
         modules = {name for name in built()['files']
-                   if name.startswith(('multistore_hooks/', 'multistore_tempest_plugin/'))}
+                   if name.startswith('multistore_hooks/')}
         self.assertEqual(modules, {name for name in names
                                    if '.data/' not in name and '.dist-info/' not in name})
         self.assertIn('multistore_hooks/py.typed', modules)

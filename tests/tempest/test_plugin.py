@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real tempest loads the plugin, lists its tests, and skips each with a reason."""
 
+import importlib.metadata
 import os
 import re
 import shutil
@@ -75,6 +76,12 @@ class PluginTest(testtools.TestCase):
         self.assertEqual(TESTS, len(names), listed)
         ids = re.findall(r'id-([0-9a-f-]+)', listed)
         self.assertEqual(TESTS, len(set(ids)), listed)
+
+    def test_the_plugin_brings_tempest_alone_and_nothing_of_the_library(self):
+        plugin = importlib.metadata.distribution('multistore-hooks-tempest-plugin')
+        self.assertEqual(['tempest'], [re.match('[a-z]+', line).group() for line in plugin.requires])
+        for name in ('multistore-hooks', 'rados', 'python-glanceclient'):
+            self.assertRaises(importlib.metadata.PackageNotFoundError, importlib.metadata.distribution, name)
 
     def test_a_cloud_of_one_store_skips_all_and_says_why(self):
         self.configure('[multistore]\nstores = only\n')

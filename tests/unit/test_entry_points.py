@@ -9,8 +9,7 @@ import testtools
 
 SETUP = os.path.join(os.path.dirname(__file__), '..', '..', 'setup.cfg')
 # Needs the service that it is for; loaded by the functional tests.
-SERVICES = ('multistore_hooks.nova', 'multistore_hooks.cinder', 'multistore_hooks.volume_store',
-            'multistore_tempest_plugin')
+SERVICES = ('multistore_hooks.nova', 'multistore_hooks.cinder', 'multistore_hooks.volume_store')
 
 
 def entry_points():
