@@ -75,6 +75,10 @@ class ImageGone(CopyFailed):
     requester_specific = True
 
 
+class ComesAnotherWay(CopyFailed):
+    """No copy was requested, since another host brings the image to this site in a way of its own."""
+
+
 class WaitEnded(CopyFailed):
     """The requester's own time to wait is up; others may have more of it left."""
 

@@ -17,6 +17,7 @@ class State(enum.Enum):
     COPYING = 'has a copy under way'
     DONE = 'has the image in the store'
     FAILED = 'failed'
+    ANOTHER_WAY = 'leaves it to a host with another way'
     #: Concerns only requesters with the same rights: see Status.requester.
     REFUSED = 'was refused'
 

@@ -162,7 +162,7 @@ class Leader:
         if self._is_obstructed() or not self._coordinator.try_lead():
             return
         if not self._coordinator.claim():
-            raise self._request.failed('another host of this site makes a site image of it')
+            raise self._request.comes_another_way()
         if not self._busy:
             LOG.info('Asking Glance to copy image %(image)s to the store %(store)s.',
                      {'image': self._job.image_id, 'store': self._job.store})

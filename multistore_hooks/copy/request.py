@@ -161,6 +161,11 @@ class CopyRequest:
         """Return the error for whatever concerns every requester."""
         return exceptions.CopyFailed(image_id=self._job.image_id, store=self._job.store, why=why)
 
+    def comes_another_way(self) -> exceptions.ComesAnotherWay:
+        """Return the error for every requester of a site that needs no copy."""
+        return exceptions.ComesAnotherWay(image_id=self._job.image_id, store=self._job.store,
+                                          why='another host of this site makes a site image of it')
+
     def not_allowed(self, why: str) -> exceptions.NotAllowed:
         """Return the error for this requester alone, whose token has expired, say."""
         return exceptions.NotAllowed(image_id=self._job.image_id, store=self._job.store, why=why)

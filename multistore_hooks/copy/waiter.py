@@ -92,6 +92,9 @@ class CopyWaiter:
         except exceptions.CopyRefused as error:
             self._publish(coordination.State.REFUSED, error, self._job.requester)
             raise
+        except exceptions.ComesAnotherWay as error:
+            self._publish(coordination.State.ANOTHER_WAY, error)
+            raise
         except exceptions.CopyFailed as error:
             if not error.requester_specific:
                 self._publish(coordination.State.FAILED, error)
@@ -111,10 +114,12 @@ class CopyWaiter:
     def _ended_well(self, status: Optional[coordination.Status]) -> bool:
         """Take in what the leader published; return whether the image is there.
 
-        :raises CopyFailed: the leader failed, or was refused with the same rights.
+        :raises CopyFailed: the leader failed, was refused with the same rights, or found another way.
         """
         if status is None:
             return False
+        if status.state is coordination.State.ANOTHER_WAY:
+            raise self._request.comes_another_way()
         if status.state is coordination.State.FAILED:
             raise self._request.failed(status.reason)
         if status.state is coordination.State.REFUSED and status.requester == self._job.requester:

@@ -61,6 +61,9 @@ def ensure_in_store(context: Any, image_id: str, store: str, driver: Any, fallba
             return _flights.run((image_id, store, wait), made.run, wait.turn + 2 * wait.copy)
     except exceptions.ImageGone as error:
         raise exception.ImageNotFound(image_id=image_id) from error
+    except exceptions.ComesAnotherWay as error:
+        LOG.info('%s', error)
+        raise exception.ImageUnacceptable(image_id=image_id, reason=str(error)) from error
     except exceptions.CopyFailed as error:
         # Nova itself logs nothing when it downloads instead of cloning.
         LOG.warning('%s', error)

@@ -95,7 +95,7 @@ class CoordinatorTest(test_site_lock.CephTestCase):
         host.step_down()
 
     def test_outcome_is_for_those_that_waited(self):
-        for state in (State.DONE, State.FAILED):
+        for state in (State.DONE, State.FAILED, State.ANOTHER_WAY):
             leader, follower = self.host(), self.host()
             leader.try_lead()
             follower.try_lead()
