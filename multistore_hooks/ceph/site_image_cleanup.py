@@ -11,6 +11,9 @@ from multistore_hooks.ceph import cluster
 from multistore_hooks.ceph import site_image_record
 from multistore_hooks.ceph import site_images
 
+#: Seconds between two runs of the hosts of a site: each host's periodic task comes to one.
+EVERY = 600
+
 
 class Removal(NamedTuple):
     """What one run of :func:`clean_up` did, by names."""

@@ -293,7 +293,10 @@ class Site:
 
 
 def clean_up(driver: Any, clock: Any = time) -> None:
-    """Remove the site images that nobody uses; for Nova's periodic task. It never raises."""
+    """Remove the site images that nobody uses; for Nova's periodic task. It never raises.
+
+    Of the hosts of a site one does so, every ``site_image_cleanup.EVERY`` seconds at most.
+    """
     cache = getattr(CONF, 'image_cache', CONF)  # Train has its options in [DEFAULT]
     if not is_on() or not cache.remove_unused_base_images:
         return
@@ -302,8 +305,12 @@ def clean_up(driver: Any, clock: Any = time) -> None:
         try:
             if not lock.acquire():
                 return
+            last = lock.read()
+            if last is not None and abs(clock.time() - last.at) < site_image_cleanup.EVERY:
+                return  # another host has done it
             done = site_image_cleanup.clean_up(site.images, clock.time(),
                                                cache.remove_unused_original_minimum_age_seconds)
+            lock.write({})
         except (cluster.ClusterError, cluster.Missing, cluster.Busy) as error:
             LOG.warning('Unused site images could not be removed: %s', error)
         else:

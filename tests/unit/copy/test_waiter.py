@@ -388,7 +388,8 @@ class CopyTest(CopyTestCase):
             else:
                 error = self.assertRaises(expected, self.copy, site=site)
                 self.assertIs(expected, type(error))
-                self.assertIn('makes a site image' if state is State.ANOTHER_WAY else 'it is full', str(error))
+                reason = 'makes a site image' if state is State.ANOTHER_WAY else 'it is full'
+                self.assertIn(reason, str(error))
             self.assertTrue(10 <= self.clock.now - began <= 10.6, self.clock.now)
             self.assertEqual([], self.glance.log)
             self.assertTrue(site.resigned)

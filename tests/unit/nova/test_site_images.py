@@ -432,6 +432,28 @@ class LifeTest(SiteTestCase):
             self.set('site_images', 'only')
         self.assertEqual({made.name}, self.names())
 
+    def test_hosts_of_a_site_that_come_to_it_at_about_the_same_time_leave_it_to_one(self):
+        made = self.boot()
+        self.ceph.rbd.images['vms', made.name].children.clear()
+        self.clock.now += 2 * 86400
+        runs = self.useFixture(fixtures.MockPatchObject(
+            self.module.site_image_cleanup, 'clean_up', wraps=self.module.site_image_cleanup.clean_up)).mock
+        for _ in range(40):
+            self.clock.now += 30
+            self.module.clean_up(self.driver, self.clock)
+        self.assertEqual(2, runs.call_count)
+
+    def test_run_that_failed_is_not_the_last_one_for_others(self):
+        self.boot()
+        clean_up = self.module.site_image_cleanup.clean_up
+        runs = self.useFixture(fixtures.MockPatchObject(
+            self.module.site_image_cleanup, 'clean_up',
+            side_effect=self.module.cluster.ClusterError('no route to host'))).mock
+        self.module.clean_up(self.driver, self.clock)
+        runs.side_effect = clean_up
+        self.module.clean_up(self.driver, self.clock)
+        self.assertEqual(2, runs.call_count)
+
     def test_cluster_that_is_away_is_a_warning(self):
         self.ceph.away = True
         self.module.clean_up(self.driver, self.clock)

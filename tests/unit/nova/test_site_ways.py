@@ -101,7 +101,7 @@ class OneWayTest(WaysTestCase):
         self.clock.at(39, lambda: self.make_elsewhere())
         self.assertEqual(('a clone of a site image', 0), (self.clone(), self.asks()))
         self.assertEqual(1, self.crossings())
-        self.assertIn('INFO Image %s is not in the store dcn1: another host of this site makes a site image of it'
+        self.assertIn('INFO Image %s is not in the store dcn1: another host of this site makes a site image'
                       % self.image, self.log)
         self.assertNotIn('WARNING', self.log)
 
