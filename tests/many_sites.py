@@ -55,9 +55,13 @@ class Glance:
         #: The processes of each site that sent requests.
         self.askers = collections.defaultdict(set)
 
-    def client(self, site):
-        """Return an ImageApi for the computes of a site."""
-        return _Client(self, site)
+    @property
+    def now(self):
+        return self._sim.now
+
+    def client(self, site, token=None):
+        """Return an ImageApi for a boot at a site, and how long its token is valid."""
+        return _Client(self, site, self._sim.now, token)
 
     def serve(self, verb, site, function):
         """Answer a request after its latency."""
@@ -133,10 +137,18 @@ class Glance:
 
 
 class _Client(api.ImageApi):
-    def __init__(self, glance, site):
+    """Of one boot.
+
+    :param token: seconds for which the boot's token is valid; None: without a limit, or it is renewed.
+    """
+
+    def __init__(self, glance, site, now, token):
         self._glance, self._site = glance, site
+        self._expires = None if token is None else now + token
 
     def _ask(self, verb, function):
+        if self._expires is not None and self._glance.now >= self._expires:
+            raise api.error_for(401, 'The token has expired')
         return self._glance.serve(verb, self._site, function)
 
     def image(self, image_id):
@@ -194,15 +206,17 @@ class Cloud:
     :param turn, copy, interval: the operator's limits, in seconds.
     :param spread: seconds within which the boots begin.
     :param site_image: seconds in which a host makes a site image; None: it downloads for itself alone.
+    :param token: seconds for which a user's token is valid, where the hosts have no credentials of their own.
     """
 
     def __init__(self, sites, computes, seconds, turn=60, copy=600, interval=15, seed=0, spread=2,
-                 site_image=None, **glance):
+                 site_image=None, token=None, **glance):
         random.seed(seed)
         self.sim = simulation.Simulation()
         self.names = ['site%02d' % number for number in range(sites)]
         self.glance = Glance(self.sim, self.names, seconds / 2, seconds / 2, **glance)
         self.seconds, self._computes, self._spread, self.site_image = seconds, computes, spread, site_image
+        self._token = token
         self._limits = limits.Limits(copy=copy or limits.A_DAY, turn=turn, interval=interval)
         self.sites = {name: SiteCeph(self.sim) for name in self.names}
         self.glance.pools = self.sites
@@ -222,7 +236,7 @@ class Cloud:
 
     def waiter(self, site, requester='p1 member'):
         """Return what a boot at a site waits with."""
-        glance = self.glance.client(site)
+        glance = self.glance.client(site, self._token)
         claim = self.claim(site) if self.site_image is not None else None
         return waiter.CopyWaiter(
             glance, glance, request.Job(IMAGE, site, 'the test', requester), self._limits,
@@ -272,11 +286,19 @@ class Cloud:
         return max(counted.values() or [0]) / window
 
     def crossings(self):
-        """Return the most times that the image crossed the WAN to a site: copies and downloads."""
-        crossed = collections.Counter(boot.site for boot in self.boots if boot.how == 'download')
-        crossed.update(site for site in self.glance.stores if site != CENTRAL)
-        crossed.update({name: ceph.site_images for name, ceph in self.sites.items()})
-        return max(crossed.values() or [0])
+        """Return the most times that the image crossed the WAN to a site."""
+        return max(self.crossings_to(site) for site in self.names)
+
+    def crossings_to(self, site):
+        """Return how often the image crossed the WAN to a site: copies, site images and downloads."""
+        return (len([boot for boot in self.boots if (boot.site, boot.how) == (site, 'download')])
+                + self.glance.stores.count(site) + self.sites[site].site_images)
+
+    def remove_unfinished(self):
+        """Do what the message about an unfinished RBD image says, at every site."""
+        for ceph in self.sites.values():
+            if not ceph.images.get(('images', IMAGE), {'snap'}):
+                del ceph.images['images', IMAGE]
 
 
 class Boot:

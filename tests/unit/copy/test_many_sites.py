@@ -91,6 +91,21 @@ class ManySitesTest(base.TestCase):
             if boot.site == first[0]:
                 self.assertIn('holds an unfinished RBD image', boot.why)
 
+    def test_glance_that_is_killed_while_writing_serves_all_once_its_unfinished_image_is_removed(self):
+        cloud = self.cloud()
+        cloud.sim.at(45, cloud.glance.kill)
+        cloud.sim.at(600, cloud.remove_unfinished)
+        cloud.run()
+        self.assertAllClones(cloud)
+        self.assertTrue(cloud.last() < HOUR + 4 * 60 + 120, cloud.last())
+
+    def test_with_site_images_glance_that_is_killed_while_writing_leaves_no_site_without_a_clone(self):
+        cloud = self.cloud(site_image=60)
+        cloud.sim.at(45, cloud.glance.kill)
+        cloud.run()
+        self.assertAllClones(cloud)
+        self.assertEqual(1, cloud.crossings())
+
     def test_leader_that_is_killed_is_followed_within_half_a_minute(self):
         for moment in (0.5, 3, 40, 100, 170):
             cloud = self.cloud(computes=4, spread=0.1)
@@ -142,9 +157,17 @@ class ManySitesTest(base.TestCase):
         compute = many_sites.Compute(cloud, 'site00', download=10)
         for _unused in range(20):
             compute.boot(1)
-        warm = [compute.boot(1) for _unused in range(5)]
+        warm = [compute.boot(1, warm=True) for _unused in range(5)]
         cloud.sim.run()
+        self.assertEqual({'warm'}, {boot.how for boot in warm})
         self.assertTrue(max(boot.ended for boot in warm) < 60, [boot.ended for boot in warm])
+
+    def test_token_of_an_hour_ends_the_waits_of_its_boots_alone(self):
+        for token, clones in ((None, 12), (HOUR, 9)):
+            cloud = self.cloud(seconds=1100, token=token)
+            cloud.run()
+            self.assertEqual(clones, cloud.clones())
+            self.assertTrue(cloud.longest_without() < HOUR + 60, cloud.longest_without())
 
 
 def name_of(cloud, ceph):
