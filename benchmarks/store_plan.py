@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A plan over many images: 1,000 and 10,000 images, 40 stores, 20 rules; requests, seconds, memory.
 
-Glance is one in memory, behind HTTP's own shapes: how long it takes to answer is measured apart from what the
-plan costs. Each size is measured in a process of its own, so that the memory is its own.
+First of a Glance in memory, behind HTTP's own shapes; then of a real Glance with forty file stores, by the
+command itself (``image place --rules FILE -f json``). How long Glance takes to answer is measured apart from
+what the plan costs. Each size is measured in a process of its own, so that the memory is its own.
 """
 
 import json
@@ -12,8 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 
 from benchmarks import report
+from lab import glance as lab
 from multistore_hooks.glance_api import api
 from multistore_hooks.stores import inventory
 from multistore_hooks.stores import plan as plans
@@ -42,20 +45,28 @@ class Timed:
             self.requests += 1
 
 
+def records(count):
+    """Yield so many images: builds of families, snapshots, in one store or in some."""
+    for number in range(count):
+        stores = {'site%d' % ((number * step) % STORES) for step in range(1, 2 + number % 3)}
+        properties = {'os_distro': 'linux%d' % (number % 5)}
+        if number % 5 == 0:
+            properties['image_type'] = 'snapshot'
+        yield sorted(stores), properties, {
+            'name': 'family%d-%d' % (number % 200, number),
+            'visibility': 'public' if number % 4 else 'private',
+            'tags': ['keep'] if number % 7 == 0 else [], 'size': (number % 40 + 1) << 30,
+            'created_at': '2026-01-%02dT00:00:00Z' % (number % 28 + 1)}
+
+
 def glance_with(count):
-    """Return a Glance with so many images: builds of families, snapshots, in one store or in some."""
+    """Return a Glance in memory with so many images."""
     glance = fake_glance.FakeGlance({'site%d' % number: fake_glance.FILE for number in range(STORES)},
                                     'site0')
-    for number in range(count):
-        stores = ['site%d' % ((number * step) % STORES) for step in range(1, 2 + number % 3)]
-        image = glance.add_image(
-            sorted(set(stores)), name='family%d-%d' % (number % 200, number),
-            os_distro='linux%d' % (number % 5),
-            visibility='public' if number % 4 else 'private', tags=['keep'] if number % 7 == 0 else [])
-        glance.images[image].update(
-            size=(number % 40 + 1) << 30, created_at='2026-01-%02dT00:00:00Z' % (number % 28 + 1))
-        if number % 5 == 0:
-            glance.images[image]['image_type'] = 'snapshot'
+    for stores, properties, record in records(count):
+        image = glance.add_image(stores, name=record['name'], visibility=record['visibility'],
+                                 tags=record['tags'], **properties)
+        glance.images[image].update(size=record['size'], created_at=record['created_at'])
     return glance
 
 
@@ -97,6 +108,63 @@ def measure(count):
             'copies': sum(len(copy.stores) for copy in plan.copies), 'evictions': len(plan.evictions)}
 
 
+def count_and_run(words):
+    """Run multistore-hooks; print how many requests it sent, and for how long it waited for them."""
+    import requests
+
+    from multistore_hooks.cli import main as command_line
+    send, figures = requests.Session.send, {'requests': 0, 'glance_seconds': 0.0}
+
+    def timed(session, request, **options):
+        started = time.perf_counter()
+        try:
+            return send(session, request, **options)
+        finally:
+            figures['glance_seconds'] += time.perf_counter() - started
+            figures['requests'] += 1
+
+    requests.Session.send = timed
+    code = command_line.main(words)
+    figures['mib'] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(figures), file=sys.stderr)
+    sys.exit(code)
+
+
+def record_of(glance, stores, properties, record):
+    """Return a record as benchmarks._records takes it."""
+    image_id = str(uuid.uuid4())
+    return dict(record, id=image_id, disk_format='raw', container_format='bare', status='active',
+                owner='admin', properties=properties,
+                urls={store: 'file://%s/%s' % (glance.dir(store), image_id) for store in stores})
+
+
+def command_on_real_glance(count):
+    """Return the figures of the command with a real Glance that has so many images."""
+    with tempfile.TemporaryDirectory() as folder:
+        with lab.Glance(os.path.join(folder, 'glance'),
+                        {'site%d' % number: 'file' for number in range(STORES)}, 'site0') as glance:
+            written = [record_of(glance, *one) for one in records(count)]
+            subprocess.run([sys.executable, '-m', 'benchmarks._records',
+                            os.path.join(glance.root, 'glance.sqlite')],
+                           input=json.dumps(written).encode('utf-8'), check=True)
+            path = os.path.join(folder, 'rules.yaml')
+            with open(path, 'w', encoding='utf-8') as stream:
+                json.dump(written_rules(), stream)
+            started = time.perf_counter()
+            done = subprocess.run(
+                [sys.executable, '-m', 'benchmarks.store_plan', '--words', 'image', 'place', '--rules', path,
+                 '-f', 'json'], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env=dict(os.environ, PYTHONWARNINGS='ignore',
+                         HOME=folder, XDG_CONFIG_HOME=folder, OS_AUTH_TYPE='admin_token',
+                         OS_ENDPOINT=glance.url, OS_TOKEN=lab.ADMIN))
+            seconds = time.perf_counter() - started
+    if done.returncode != 1:  # which says that there is something to do
+        raise RuntimeError(done.stderr.decode('utf-8'))
+    steps = [row['Action'] for row in json.loads(done.stdout.decode('utf-8'))]
+    figures = json.loads(done.stderr.decode('utf-8').splitlines()[-1])
+    return dict(figures, seconds=seconds, copies=steps.count('copy'), evictions=steps.count('evict'))
+
+
 def measured(count):
     """Return the figures of a process of their own."""
     done = subprocess.run([sys.executable, '-m', 'benchmarks.store_plan', '--one', str(count)],
@@ -104,11 +172,26 @@ def measured(count):
     return json.loads(done.stdout.decode('utf-8'))
 
 
+def add_command(results, count, found):
+    """Add the figures of the command with a real Glance."""
+    largest, title = count == SIZES[-1], '%d records of a real Glance, the command: ' % count
+    results.add(title + 'beside Glance', 's', [], [one['seconds'] - one['glance_seconds'] for one in found],
+                'under %d s' % MOST_SECONDS if largest else None)
+    results.add(title + "Glance's responses", 's', [], [one['glance_seconds'] for one in found])
+    results.add(title + 'requests', '', [], [one['requests'] for one in found], 'one for each page of 500')
+    results.add(title + 'memory', 'MiB', [], [one['mib'] for one in found],
+                'under %d MiB' % MOST_MIB if largest else None)
+    results.add(title + 'planned copies', '', [], [one['copies'] for one in found])
+    results.add(title + 'planned evictions', '', [], [one['evictions'] for one in found])
+
+
 def main():
     """Run it."""
     if '--one' in sys.argv:
         print(json.dumps(measure(int(sys.argv[-1]))))
         return
+    if '--words' in sys.argv:
+        count_and_run(sys.argv[sys.argv.index('--words') + 1:])
     given = report.arguments(__doc__.splitlines()[0], times=1)
     results = report.Report('store_plan', times=given.times, stores=STORES, rules=RULES)
     for count in SIZES:
@@ -125,6 +208,8 @@ def main():
                     'under %d MiB' % MOST_MIB if largest else None)
         results.add('%d images: planned copies' % count, '', [], [one['copies'] for one in found])
         results.add('%d images: planned evictions' % count, '', [], [one['evictions'] for one in found])
+    for count in SIZES:
+        add_command(results, count, [command_on_real_glance(count) for _unused in range(given.times)])
     results.finish(given.json)
 
 

@@ -52,7 +52,8 @@ class Place(upkeep.UpkeepCommand):
             subjects = world.subjects()
             used = image_list.read_usage(arguments, world, subjects) if wanted.needs_usage else {}
             space = inventory.with_capacity(world.space(), wanted.capacity, subjects)
-            limits = plans.Limits(world.stores, space, most_bytes=self.bytes_left(arguments, applier))
+            limits = plans.Limits(world.stores, space, most_bytes=self.bytes_left(arguments, applier),
+                                  failed=applier.failed)
             return plans.by_rules(wanted, subjects, limits, used, time.time())
 
         if not arguments.apply:
@@ -68,6 +69,7 @@ class Place(upkeep.UpkeepCommand):
         for note in plan.notes:
             self.print_error(note)
         if arguments.prometheus:
+            applier.failed.clear()  # what is left to do includes what failed
             self._write(arguments, world, make_plan(), sum(outcome.failed for outcome in applier.outcomes),
                         time.time() if self._code == command.OK else None)
         return self.outcomes(applier)

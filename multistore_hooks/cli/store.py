@@ -130,7 +130,7 @@ class Drain(upkeep.UpkeepCommand):
 
         def make_plan() -> plans.Plan:
             limits = plans.Limits(world.stores, world.space(),
-                                  most_bytes=self.bytes_left(arguments, applier))
+                                  most_bytes=self.bytes_left(arguments, applier), failed=applier.failed)
             return plans.by_drain(store, to, world.subjects(), limits)
 
         if arguments.dry_run:

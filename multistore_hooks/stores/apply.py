@@ -13,6 +13,7 @@ from typing import Dict
 from typing import List
 from typing import NamedTuple
 from typing import Optional
+from typing import Set
 from typing import Tuple
 
 from oslo_log import log as logging
@@ -81,6 +82,8 @@ class Applier:
         #: What came of each step so far.
         self.outcomes: List[Outcome] = []
         self._running: List[_Import] = []
+        #: Ids of images of which a copy failed that was requested here.
+        self.failed: Set[str] = set()
 
     def run(self, plan: plans.Plan) -> List[Outcome]:
         """Carry a plan out; return what came of each step.
@@ -151,6 +154,9 @@ class Applier:
         now = self._clock.monotonic()
         try:
             image = self._images.image(running.copy.image.id)
+            if running.may_be_stale(image):
+                # A copy that failed between two polls. Every Glance that shows its tasks shows its locks.
+                running.has_locks = self._images.newest_task(image.id) is not None
             wanted = running.observe(image, now)
             if wanted:
                 running.request(self._images, wanted, now)
@@ -167,6 +173,8 @@ class Applier:
                 self._limits.timeout, running.why_waiting()))
         for store, state, why in running.take_ended():
             self._add(Outcome(running.copy.image, store, '+', state, why))
+            if state == FAILED and running.may_request:
+                self.failed.add(running.copy.image.id)
         if running.pending:
             running.poll_at = self._clock.monotonic() + backoff.poll_interval(
                 now - running.started, self._limits.interval)
@@ -181,9 +189,16 @@ class _Import:
         self.copy, self.started, self.poll_at = copy, now, now
         self.pending: Dict[str, decision.PollState] = {store: decision.PollState() for store in stores}
         self.trouble = ''
-        self._may_request = request
+        #: Whether this Glance shows its lock for as long as an import runs; None: not yet known.
+        self.has_locks: Optional[bool] = None
+        self.may_request = request
         self._task: Optional[str] = None
         self._ended: List[Tuple[str, str, str]] = []
+
+    def may_be_stale(self, image: api.Image) -> bool:
+        """Return whether it is to be found out if nothing copies what the record says is being copied."""
+        return self.has_locks is None and any(
+            decision.is_stale_import(image, store) for store in self.pending)
 
     def observe(self, image: api.Image, now: float) -> List[str]:
         """Take one poll in; return the stores to request."""
@@ -192,14 +207,15 @@ class _Import:
             self.fail_all('its status is %s' % image.status)
         wanted = []
         for store in list(self.pending):
-            state = self.pending[store] = decision.observe(self.pending[store], image, store)
+            state = decision.observe(self.pending[store], image, store)
+            state = self.pending[store] = state._replace(has_locks=state.has_locks or bool(self.has_locks))
             step = decision.decide(image, store, state, now)
             if step is decision.Step.DONE:
                 self._end(store, COPIED, '')
             elif step is decision.Step.FAILED:
                 self._end(store, FAILED, 'the copy failed; the log of glance-api says why')
             elif step is decision.Step.REQUEST:
-                if not self._may_request:
+                if not self.may_request:
                     self._end(store, FAILED, 'the copy that went on came to nothing')
                 elif state.requests >= MOST_REQUESTS:
                     self._end(store, FAILED, 'the copy was requested %d times%s' % (
@@ -251,14 +267,20 @@ class _Import:
         return ': the task %s holds the image' % self._task if self._task else ''
 
 
-def converge(make_plan: Callable[[], plans.Plan], applier: Applier, most: int = 3) -> plans.Plan:
-    """Plan and carry out until nothing is left that waited for copies that went on; return the last plan.
+def converge(make_plan: Callable[[], plans.Plan], applier: Applier, most: int = 10) -> plans.Plan:
+    """Plan and carry out until nothing waits for another's copies, or for room; return the last plan.
 
+    The room of a copy that failed is for images that had none: otherwise an image that can never be copied,
+    as its data is lost, would keep others out in this run and in all that follow.
+
+    :param make_plan: leaves the images in ``applier.failed`` alone
     :param most: how many plans at most
     """
     while True:
+        failed = len(applier.failed)
         plan = make_plan()
         applier.run(plan)
         most -= 1
-        if not plan.waits or not most:
+        room_came_back = plan.unmet and len(applier.failed) > failed
+        if not (plan.waits or room_came_back) or not most:
             return plan

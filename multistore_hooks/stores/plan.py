@@ -5,6 +5,7 @@ A plan is in rounds: the copies of a round come before its evictions, and what a
 by the copies of the next. A plan that was carried out leaves nothing for a second one.
 """
 
+from typing import AbstractSet
 from typing import Dict
 from typing import Iterable
 from typing import List
@@ -96,6 +97,8 @@ class Limits(NamedTuple):
     reserve: Mapping[str, Tuple[float, int]] = {}
     #: How many bytes the copies of the plan may write in all; None: any number.
     most_bytes: Optional[int] = None
+    #: Ids of images of which a copy failed in this run: what was kept for them is for others.
+    failed: AbstractSet[str] = frozenset()
 
 
 def by_rules(wanted: rules.Rules, subjects: Sequence[inventory.Subject], limits: Limits,
@@ -167,7 +170,9 @@ class _Planner:
         tasks, unmet = [], []
         for image, demand in demanded:
             task = _Task(image, demand, self._stores)
-            if image.status != 'active' or not image.stores:
+            if image.id in self._limits.failed:
+                unmet.append(Unmet(image, '', 'a copy of it failed; the rest is left for the next run'))
+            elif image.status != 'active' or not image.stores:
                 # An image without data is nowhere; a server that boots from a volume leaves such snapshots.
                 if image.stores:
                     unmet.append(Unmet(image, '', 'its status is %s' % (image.status or 'unknown')))

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A release of Glance with our filter in its pipeline: uploads follow their base image."""
+"""A release of Glance: uploads follow their base image by our filter, our commands look after its stores."""
 
 import glob
+import json
 import os
 import tempfile
+from unittest import mock
 
 import testtools
 
+from lab.glance import ADMIN
 from lab.glance import BASE_IMAGE_FILTER
 from lab.glance import Glance
+from tests.functional import cli
 from tests.releases import under_test
 
 DATA = os.urandom(100000)
@@ -129,3 +133,80 @@ class WithoutCopyTest(GlanceTestCase):
         answer = self.glance.import_copy(image, ['fast'], wait=False)
         self.assertIn(answer.status, (400, 409))
         self.assertIsIn({'cheap'}, image)
+
+
+class StoresTest(GlanceTestCase):
+    """Each command that looks after stores; Ussuri's Glance is the oldest that can delete from one store."""
+
+    def setUp(self):
+        super().setUp()
+        if not COPIES:
+            self.skipTest('Train can neither copy nor delete from one store')
+        folder = tempfile.TemporaryDirectory(prefix='release-stores-')
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        for store in STORES:
+            for image in self.glance.files(store):
+                self.glance.request('DELETE', '/v2/images/' + image)
+
+    def run_words(self, words, reach=True):
+        """Run multistore-hooks; return its exit code and its rows."""
+        more = ['--reach=%s=%s' % (store, self.glance.dir(store)) for store in STORES] if reach else []
+        environ = cli.environ(self.folder, **cli.cloud_of(self.glance.url, ADMIN))
+        with mock.patch.dict(os.environ, environ, clear=True):
+            code, out, err = cli.run_here(words.split() + ['-f', 'json'] + more)
+        self.assertTrue(out, err)
+        return code, json.loads(out)
+
+    def test_images_and_stores_are_listed(self):
+        one, other = self.base('cheap'), self.base('cheap', 'fast')
+        _code, rows = self.run_words('store list', reach=False)
+        self.assertEqual({'cheap': 2, 'fast': 1, 'reliable': 0}, {row['ID']: row['Images'] for row in rows})
+        _code, rows = self.run_words('image list --store cheap --not-in fast', reach=False)
+        self.assertEqual([one], [row['ID'] for row in rows])
+        _code, rows = self.run_words('image stores ' + other, reach=False)
+        self.assertEqual([['cheap', 'fast']], [sorted(row['Stores']) for row in rows])
+        self.assertEqual((0, []), self.run_words('image watch', reach=False))
+
+    def test_copy_goes_and_the_last_one_stays(self):
+        image = self.base('cheap', 'fast')
+        code, rows = self.run_words('image evict %s --from cheap' % image)
+        self.assertEqual((0, ['freed']), (code, [row['Result'] for row in rows]))
+        self.assertIsFoundIn({'fast'}, image)
+        code, rows = self.run_words('image evict %s --from fast' % image)
+        self.assertEqual((1, ['refused']), (code, [row['Result'] for row in rows]))
+        self.assertIsFoundIn({'fast'}, image)
+
+    def test_store_is_emptied(self):
+        only, both = self.base('cheap'), self.base('cheap', 'fast')
+        code, _rows = self.run_words('store drain cheap --to reliable')
+        self.assertEqual((0, set()), (code, self.glance.files('cheap')))
+        self.assertIsFoundIn({'reliable'}, only)
+        self.assertIsFoundIn({'fast'}, both)
+        self.assertEqual((0, []), self.run_words('store drain cheap --to reliable'))
+
+    def test_rules_are_carried_out_and_a_second_run_plans_nothing(self):
+        everywhere, archive = self.base('cheap'), self.base('cheap', 'fast')
+        rules = os.path.join(self.folder, 'rules.yaml')
+        with open(rules, 'w', encoding='utf-8') as stream:
+            stream.write('rules: [{name: a, match: {id: %s}, in: all}, '
+                         '{name: b, match: {id: %s}, only: reliable}]' % (everywhere, archive))
+        self.assertEqual(0, self.run_words('image place --apply --rules ' + rules)[0])
+        self.assertIsFoundIn(set(STORES), everywhere)
+        self.assertIsFoundIn({'reliable'}, archive)
+        self.assertEqual((0, []), self.run_words('image place --rules ' + rules))
+
+    def test_record_without_data_is_mended(self):
+        image = self.base('cheap', 'fast')
+        self.base('cheap')  # which shows that the directory is the store's
+        os.unlink(os.path.join(self.glance.dir('cheap'), image))
+        code, rows = self.run_words('store check cheap --mend')
+        self.assertEqual((0, [(image, 'record without data', 'yes')]),
+                         (code, [(row['Name'], row['Finding'], row['Mended']) for row in rows]))
+        self.assertEqual({'fast'}, self.glance.stores_of(image))
+        self.assertEqual((0, []), self.run_words('store check cheap'))
+
+    def assertIsFoundIn(self, stores, image):
+        """Check what the record lists, and what the directories hold."""
+        self.assertEqual((stores, stores), (self.glance.stores_of(image), {
+            store for store in STORES if image in self.glance.files(store)}))

@@ -14,7 +14,7 @@ PATCH = ('multistore_hooks/patching', 'multistore_hooks/cli/patch.py', 'patches'
 STOCK = ('tests/releases/upstream.py', 'tests/releases/runner.py', 'lab/compat.py')
 OURS = STOCK + ('multistore_hooks', 'patches', 'tests/releases')
 HOOKS = ('multistore_hooks', 'patches', 'tests/releases', 'lab', 'tests/functional/shared.py',
-         'tests/functional/nova_runs.py', 'tests/constraints-services.txt')
+         'tests/functional/cli.py', 'tests/functional/nova_runs.py', 'tests/constraints-services.txt')
 LIBRARY = ('multistore_hooks', 'tests/unit', 'tests/contract.py')
 
 

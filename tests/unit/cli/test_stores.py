@@ -324,6 +324,22 @@ class PlaceTest(StoresTestCase):
         held = len(self.glance.where(one)) + len(self.glance.where(two))
         self.assertEqual(2 + len(written), held)
 
+    def test_image_whose_copy_fails_does_not_keep_others_out(self):
+        lost, whole = (self.add('fast', tags=['small'], created_at='2026-01-0%dT00:00:00Z' % day)
+                       for day in (2, 1))
+        self.glance.lose(lost, 'fast')
+        # What is waited for takes no time.
+        self.useFixture(fixtures.MonkeyPatch('multistore_hooks.cli.upkeep.time', clock.Clock()))
+        rules = self.write('small.yaml', """
+            capacity: {cheap: 4 B}
+            rules: [{name: small, match: {tag: small}, in: cheap}]
+            """)
+        # Its copy is planned first, as it is the newer one, and there is room for one.
+        for _unused in range(2):
+            code, _out, err = self.run_words('image place --apply --rules ' + rules)
+            self.assertEqual((1, ['cheap', 'fast'], []),
+                             (code, self.glance.where(whole), self.glance.where(lost)), err)
+
     def test_wrong_rules_do_nothing(self):
         self.add('fast', visibility='public')
         for text, why in (('{rules: [{name: a, in: nope}]}', "rules[1] -> in: Glance has no store 'nope'"),

@@ -109,6 +109,13 @@ class CopiesTest(ApplyTestCase):
                                fake_glance.Fault('POST', '/import', 503)]
         self.assertEqual(['+b copied'], self.run_rounds(([copy], ())))
 
+    def test_copy_that_failed_between_two_polls_is_not_waited_for(self):
+        one = self.glance.add_image(['a'])
+        copy = self.copy(one, 'b')
+        self.glance.lose(one, 'a')
+        self.assertEqual(['+b failed'], self.run_rounds(([copy], ())))
+        self.assertLess(self.clock.now, 60)
+
     def test_room_is_read_again_for_what_an_eviction_was_to_make(self):
         one, two = self.glance.add_image(['a']), self.glance.add_image(['a'])
         self.room = lambda store, size: store != 'b'

@@ -89,9 +89,11 @@ class World:
         kinds[READ_ONLY] = fake_glance.READ_ONLY
         self.glance = fake_glance.FakeGlance(kinds, default='a', copies_at_once=False)
         self.drawn = {}
-        for entry in drawn:
+        for number, entry in enumerate(drawn):
+            # Of two of one age the id decides which is newer: it has to be the same in each world.
             image_id = self.glance.add_image(entry['stores'], b'x' * SIZE, visibility=entry['visibility'],
-                                             tags=entry['tags'], name=entry['name'])
+                                             tags=entry['tags'], name=entry['name'],
+                                             id='00000000-0000-4000-8000-%012d' % number)
             made = NOW - entry['days'] * 86400
             self.glance.images[image_id]['created_at'] = _written(made)
             for store in entry['lost']:
@@ -137,8 +139,8 @@ class World:
         room = inventory.with_capacity({}, wanted.capacity, self.subjects())
         return plans.Limits(self.images().stores(), room)
 
-    def plan(self, wanted):
-        return plans.by_rules(wanted, self.subjects(), self.limits(wanted), {}, NOW)
+    def plan(self, wanted, failed=frozenset()):
+        return plans.by_rules(wanted, self.subjects(), self.limits(wanted)._replace(failed=failed), {}, NOW)
 
     def carry_out(self, wanted):
         """Do what rules want, while Glance ends its copies from time to time; return the plan."""
@@ -151,7 +153,7 @@ class World:
         time.at(20, finish)
         limits = apply.Limits(per_store=2, imports=3)
         applier = apply.Applier(self.images(), self.evictor(), limits, time)
-        return apply.converge(lambda: self.plan(wanted), applier)
+        return apply.converge(lambda: self.plan(wanted, applier.failed), applier)
 
     def load(self, written):
         """Return rules that were written."""
