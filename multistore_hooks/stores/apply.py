@@ -84,6 +84,8 @@ class Applier:
         self._running: List[_Import] = []
         #: Ids of images of which a copy failed that was requested here.
         self.failed: Set[str] = set()
+        #: Bytes by store that the plan counts on, and that failed evictions have not freed.
+        self._not_freed: 'collections.Counter[str]' = collections.Counter()
 
     def run(self, plan: plans.Plan) -> List[Outcome]:
         """Carry a plan out; return what came of each step.
@@ -92,6 +94,7 @@ class Applier:
         :raises KeyboardInterrupt: the user stopped it; :meth:`going_on` says what Glance goes on with
         """
         lock.sweep(self._images)
+        self._not_freed.clear()
         self._copy(plan.waits, request=False)
         for number, one in enumerate(plan.rounds):
             self._copy(one.copies, check_room=number > 0)
@@ -118,7 +121,17 @@ class Applier:
             came = self._evictor.evict(eviction.image.id, eviction.store)
         except api.GlanceError as error:
             came = evict.Outcome(evict.FAILED, 'Glance: %s' % error)
-        self._add(Outcome(eviction.image, eviction.store, '-', came.state, came.why))
+        outcome = Outcome(eviction.image, eviction.store, '-', came.state, came.why)
+        if outcome.failed:
+            self._not_freed[eviction.store] += eviction.image.size
+        self._add(outcome)
+
+    def _room_came(self, store: str, size: int) -> bool:
+        """Return whether the room for a copy of a later round came, by the evictions and by the store."""
+        if self._not_freed[store] > 0:
+            self._not_freed[store] -= size
+            return False
+        return self._has_room(store, size)
 
     def _copy(self, copies: Tuple[plans.Copy, ...], check_room: bool = False, request: bool = True) -> None:
         waiting: Deque[plans.Copy] = collections.deque(copies)
@@ -141,7 +154,7 @@ class Applier:
             if all(load[store] < self._limits.per_store for store in copy.stores):
                 waiting.remove(copy)
                 stores = tuple(store for store in copy.stores
-                               if not check_room or self._has_room(store, copy.image.size))
+                               if not check_room or self._room_came(store, copy.image.size))
                 for store in copy.stores:
                     if store not in stores:
                         self._add(Outcome(copy.image, store, '+', SKIPPED, 'the store has no room for it'))

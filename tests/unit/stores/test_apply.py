@@ -122,6 +122,12 @@ class CopiesTest(ApplyTestCase):
         self.assertEqual(['+b copied', '+b not begun', '+c copied'], self.run_rounds(
             ([self.copy(one, 'b')], ()), ([self.copy(two, 'b', 'c')], ())))
 
+    def test_room_that_an_eviction_did_not_free_is_not_used(self):
+        one, two, three = (self.glance.add_image(stores) for stores in (['a', 'b'], ['a'], ['a']))
+        self.glance.lose(one, 'a')  # so nothing proves that its copy may go
+        self.assertEqual(['-b refused', '+b not begun', '+b copied'], self.run_rounds(
+            ((), [self.evict_step(one, 'b')]), ([self.copy(two, 'b'), self.copy(three, 'b')], ())))
+
 
 class BoundsTest(ApplyTestCase):
 

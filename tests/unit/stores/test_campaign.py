@@ -276,9 +276,10 @@ class RulesCampaign(testtools.TestCase):
             self.assertEqual([], oracle.faults(image_id, lambda store: room[store] >= SIZE), image_id)
         for store in 'bc' if tight else '':
             self.assertTrue(room[store] >= 0 or self.used(world)[store] <= used[store], store)
-        again = world.plan(wanted)
-        self.assertEqual([],
-                         [step for step in again.copies + again.evictions if step.image.id in world.whole])
+        # Later rounds count on evictions; of images that lost data they may always be refused.
+        again = world.plan(wanted).rounds[:1]
+        self.assertEqual([], [step for one in again for step in one.copies + one.evictions
+                              if step.image.id in world.whole])
 
     @staticmethod
     def used(world):
