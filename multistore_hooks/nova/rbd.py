@@ -5,8 +5,10 @@ With ``[libvirt] images_rbd_glance_store_name`` unset it is Nova's own, in every
 """
 
 import contextlib
+import functools
 import inspect
 import os
+import time
 from typing import Any
 from typing import Callable
 from typing import Optional
@@ -19,6 +21,7 @@ from oslo_log import log as logging
 
 from multistore_hooks.nova import boot_needs
 from multistore_hooks.nova import clone_source
+from multistore_hooks.nova import direct_snapshot
 from multistore_hooks.nova import site_copy
 from multistore_hooks.nova import site_images
 from multistore_hooks.nova import snapshot_pool
@@ -47,6 +50,9 @@ class Rbd(imagebackend.Rbd):
     _refused: Optional[Exception] = None
     #: An earlier download has left the image on this compute.
     _has_base = False
+    #: With which it is waited for the cluster; a test's is another.
+    _clock: Any = time
+    driver: Any  # Nova's RBDDriver
 
     def __init__(self, instance: Any = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(instance, *args, **kwargs)
@@ -271,15 +277,20 @@ class Rbd(imagebackend.Rbd):
                         base_image_id: str) -> Any:
         """Snapshot inside the cluster, unless the operator named another store for snapshots.
 
+        If that fails, what was made in the cluster for this snapshot is removed.
+
         :raises NotImplementedError: Nova then uploads the snapshot.
         :raises nova.exception.ImageUnacceptable: the same, after Nova has logged why.
         """
         named = CONF.multistore_hooks.snapshot_store
         if named and named != CONF.libvirt.images_rbd_glance_store_name:
             raise NotImplementedError()
+        nova_driver = self.driver
+        self.driver = recorded = direct_snapshot.RecordingDriver(nova_driver)
         try:
             return super().direct_snapshot(context, snapshot_name, image_format, image_id, base_image_id)
         except Exception as error:
+            recorded.remove(self._clock)
             # By its name: Nova imports this module where python3-rados is not installed, too.
             if type(error).__name__ != 'ObjectNotFound':
                 raise
@@ -287,6 +298,23 @@ class Rbd(imagebackend.Rbd):
             raise exception.ImageUnacceptable(
                 image_id=image_id, reason='[multistore_hooks] glance_rbd_pool %s cannot be used: %s'
                                           % (CONF.multistore_hooks.glance_rbd_pool, error)) from error
+        finally:
+            self.driver = nova_driver
+
+    def cleanup_direct_snapshot(self, location: Any, also_destroy_volume: bool = False,
+                                ignore_errors: bool = False) -> None:
+        """Remove the disk's snapshot, or a direct snapshot's image that Glance did not take on.
+
+        :param also_destroy_volume: the image; nothing else will remove it, so this is tried for a while.
+        """
+        clean_up = functools.partial(super().cleanup_direct_snapshot, location,
+                                     also_destroy_volume=also_destroy_volume, ignore_errors=ignore_errors)
+        if not (location and also_destroy_volume):
+            clean_up()
+            return
+        errors = direct_snapshot.try_to_remove('the image %s' % location['url'], clean_up, self._clock)
+        if errors:
+            raise errors[0]
 
     def _get_parent_pool(self, context: Any, base_image_id: str, fsid: str) -> Any:
         """Return the pool for a direct snapshot.
