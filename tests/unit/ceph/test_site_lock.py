@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lock that the hosts of a site share, its records, and the connection to the cluster."""
 
+import sys
 import threading
+import types
+from unittest import mock
 
 import testtools
 
@@ -76,6 +79,15 @@ class ClusterTest(CephTestCase):
 
     def test_without_eventlet_a_call_is_direct(self):
         self.assertEqual(3, cluster.call_natively(max, 1, 3))
+
+    def test_on_eventlet_a_call_is_made_in_a_native_thread(self):
+        threads = []
+        tpool = types.SimpleNamespace(
+            execute=lambda function, *args: threads.append(function) or function(*args))
+        with mock.patch.object(cluster, 'on_eventlet', lambda: True), \
+                mock.patch.dict(sys.modules, {'eventlet': types.SimpleNamespace(tpool=tpool)}):
+            self.assertEqual(3, cluster.call_natively(max, 1, 3))
+        self.assertEqual([max], threads)
 
 
 class SiteLockTest(CephTestCase):

@@ -344,6 +344,8 @@ class LostCopyTest(RbdTestCase):
 
     def test_copy_that_is_listed_and_lost_is_reported_once_with_what_to_do(self):
         self.assertEqual(('flat', 0, 0), (self.boot(), self.asks(), self.clock.now))
+        # Of two attempts: the second one in case a copy had just ended. A third would find the same.
+        self.assertEqual(6, len(self.glance.requests('GET', '/v2/images/%s$' % self.image_id)))
         self.assertEqual(1, self.log.count('WARNING'))
         self.assertIn('the pool images of this compute\'s Ceph cluster does not hold it', self.log)
         self.assertIn('glance stores-delete --store dcn1 %s' % self.image_id, self.log)
