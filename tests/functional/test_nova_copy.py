@@ -170,6 +170,24 @@ class FailuresTest(copy_sites.SitesTestCase):
                            'does not exist')
         self.assertEqual([], self.asked())
 
+    def test_image_in_stores_of_another_glance_alone(self):
+        image = self.image()
+        self.change('UPDATE image_locations SET value = ?, meta_data = ? WHERE image_id = ?',
+                    'file:///elsewhere/' + image, '{"store": "far"}', image)
+        booted = self.boot(self.never(), image)
+        self.assertRefused(booted, 'it is in far, and this Glance has none of these stores, only')
+        self.assertEqual([], self.asked(image))
+
+    def test_quota_of_staging_is_named_after_one_request(self):
+        image = self.image()
+        # What Glance responds where image_stage_total is used up: that limit is Keystone's.
+        self.glance.fault('POST', '/import$', status=413, times=None, text='image_stage_total\nis over limit')
+        booted = self.boot(self.never(), image)
+        self.assertRefused(booted, 'a quota of the project that requested the copy is used up',
+                           'counts an image of that project twice')
+        self.assertEqual([413], self.asked(image))
+        self.assertLess(booted['error'].count('\n'), 1)
+
     def test_store_of_another_cluster(self):
         image = self.image('central')
         booted = self.boot(self.never('central'), image)
@@ -244,10 +262,13 @@ class FailuresTest(copy_sites.SitesTestCase):
         self.assertCloned(self.boot(self.never(), image), image, self.a)
 
     def age_tasks(self, image):
+        self.change("UPDATE tasks SET updated_at = '2020-01-01 00:00:00.000000' WHERE image_id = ?", image)
+
+    def change(self, statement, *arguments):
+        """Change Glance's database."""
         database = os.path.join(self.glance.root, 'glance.sqlite')
         with contextlib.closing(sqlite3.connect(database, timeout=60)) as connection, connection:
-            connection.execute("UPDATE tasks SET updated_at = '2020-01-01 00:00:00.000000' "
-                               'WHERE image_id = ?', (image,))
+            connection.execute(statement, arguments)
 
     def test_glance_that_is_away_for_a_while_is_waited_for(self):
         image = self.image(megabytes=LARGE)

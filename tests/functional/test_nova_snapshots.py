@@ -25,6 +25,7 @@ class SnapshotTestCase(testtools.TestCase):
     def setUp(self):
         super().setUp()
         self.glance = shared.glance(self.name, **self.options)
+        self.glance.clear_faults()
         self.disk = nova_runs.disk(DATA)
 
     def base(self, *stores):
@@ -154,6 +155,13 @@ class RefusingStoreTest(SnapshotTestCase):
         image_id, = self.snapshot(OURS, self.base('small'))
         self.assertIsIn({'fast'}, image_id)
         self.assertIn('was not accepted: the store small is full', ''.join(self.said))
+
+    def test_upload_that_ends_in_an_error_of_glances_own_is_sent_once(self):
+        base_image = self.base('small')
+        self.glance.fault('PUT', '/file$', status=500, times=None)
+        _error, image_id = self.fail(OURS, base_image)
+        self.assertEqual(1, len(self.glance.requests('PUT', image_id + '/file$')))
+        self.assertEqual(404, self.glance.request('GET', '/v2/images/' + image_id).status)
 
     def test_store_that_is_disabled_after_the_base_image_was_made_is_replaced_by_the_default(self):
         base_image = self.base('small')
