@@ -30,7 +30,7 @@ def session_client(url, token, adapter=None):
     """Return a glanceclient on a keystoneauth session, as Nova and Cinder have one."""
     http = requests.Session()
     if adapter is not None:
-        http.mount('http://', adapter)
+        mount(http, adapter)
     session = ks_session.Session(auth=token_endpoint.Token(url, token), session=http)
     return glanceclient.Client('2', session=session, endpoint_override=url)
 
@@ -39,8 +39,14 @@ def plain_client(url, token, adapter=None):
     """Return a glanceclient without keystone, as Cinder has one with auth_strategy=noauth."""
     made = glanceclient.Client('2', endpoint=url, token=token)
     if adapter is not None:
-        made.http_client.session.mount('http://', adapter)
+        mount(made.http_client.session, adapter)
     return made
+
+
+def mount(http, adapter):
+    """Have a requests session send all by an adapter; no proxy of the environment has a part in it."""
+    http.mount('http://', adapter)
+    http.trust_env = False
 
 
 def run_with(make_client, attempts=1):

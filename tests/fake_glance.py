@@ -651,6 +651,7 @@ class SocketlessAdapter(requests.adapters.BaseAdapter):
         body = io.BytesIO(b''.join(self._application(environ, start_response)))
         response.raw = urllib3.HTTPResponse(body, version=11, preload_content=False)
         response.url, response.request = request.url, request
+        response.encoding = requests.utils.get_encoding_from_headers(response.headers)
         return response
 
     def close(self) -> None:

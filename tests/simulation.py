@@ -114,11 +114,13 @@ class _Greenlets:
 
 
 class _Threads:
+    """Plain locks, each held by whoever waits its turn: a semaphore of threading takes several of them."""
+
     def __init__(self):
-        self._main, self._current = threading.Semaphore(0), None
+        self._main, self._current = _held(), None
 
     def make(self, process, body):
-        process.handle = threading.Semaphore(0)
+        process.handle = _held()
 
         def run():
             process.handle.acquire()
@@ -135,3 +137,9 @@ class _Threads:
         own = self._current
         self._main.release()
         own.acquire()
+
+
+def _held():
+    lock = threading.Lock()
+    lock.acquire()
+    return lock

@@ -2,6 +2,7 @@
 """README and documentation say how each example is tested, and know every warning and error of the code."""
 
 import ast
+import functools
 import glob
 import os
 import re
@@ -16,10 +17,15 @@ COMMANDS = os.path.join('multistore_hooks', 'cli')
 _PLACEHOLDER = re.compile(r'%(?:\([a-z_]+\))?[0-9.]*[a-z]')
 
 
+@functools.lru_cache(maxsize=None)
 def _modules():
+    """Return the path and the nodes of each module of the package."""
+    found = []
     for path in glob.glob(os.path.join(documentation.ROOT, 'multistore_hooks', '**', '*.py'), recursive=True):
         with open(path, encoding='utf-8') as stream:
-            yield os.path.relpath(path, documentation.ROOT), ast.parse(stream.read())
+            found.append((os.path.relpath(path, documentation.ROOT),
+                          list(ast.walk(ast.parse(stream.read())))))
+    return found
 
 
 def _text(node):
@@ -46,10 +52,10 @@ def _of_the_log(node):
 def warnings_of_the_code():
     """Return {text: place} of all warnings and errors that are logged, and reasons why a copy fails."""
     found = {}
-    for path, tree in _modules():
+    for path, nodes in _modules():
         if path.startswith(COMMANDS):
             continue
-        for node in ast.walk(tree):
+        for node in nodes:
             if not isinstance(node, ast.Call):
                 continue
             texts = []
@@ -63,11 +69,12 @@ def warnings_of_the_code():
     return found
 
 
+@functools.lru_cache(maxsize=None)
 def texts_of_the_code():
     """Return every text in the code, with '…' for what is put in."""
     found = set()
-    for _path, tree in _modules():
-        for node in ast.walk(tree):
+    for _path, nodes in _modules():
+        for node in nodes:
             text = _text(node) if not isinstance(node, ast.Call) else None
             if text:
                 found.add(' '.join(text.split()))
@@ -81,10 +88,9 @@ def entries():
             if re.match(r' *``.*``$', line) and below.startswith(' ' * (len(line) - len(line.lstrip()) + 1))]
 
 
-def says(entry, text):
-    """Tell whether a text of the code is what an entry stands for."""
-    pattern = '.*'.join(re.escape(piece) for piece in entry.split('…'))
-    return re.match(pattern, text, re.DOTALL) is not None
+def meant_by(entry):
+    """Return a function of a text of the code: whether it is what an entry stands for."""
+    return re.compile('.*'.join(re.escape(piece) for piece in entry.split('…')), re.DOTALL).match
 
 
 def _exists(name):
@@ -128,7 +134,9 @@ class LoggedTest(testtools.TestCase):
     """What a page shows of a log can be logged."""
 
     def test_log_lines_are_the_codes_own(self):
-        known = texts_of_the_code()
+        # What stands for a placeholder may be anything; what is the code's own has to be there.
+        patterns = [re.compile('.+'.join(re.escape(piece) for piece in text.split('…')) + r'\Z')
+                    for text in texts_of_the_code() if text.strip('…. ')]
         for block in documentation.all_blocks():
             if not block.mark or block.mark.verb != 'logged':
                 continue
@@ -136,10 +144,7 @@ class LoggedTest(testtools.TestCase):
                 logger, said = re.match(r'[A-Z]+ (multistore_hooks[a-z_.]*) (.*)', line).groups()
                 self.assertTrue(os.path.exists(os.path.join(
                     documentation.ROOT, logger.replace('.', os.sep) + '.py')), logger)
-                # What stands for a placeholder may be anything; what is the code's own has to be there.
-                patterns = ('.+'.join(re.escape(piece) for piece in text.split('…')) + r'\Z'
-                            for text in known if text.strip('…. '))
-                self.assertTrue(any(re.match(pattern, said) for pattern in patterns),
+                self.assertTrue(any(pattern.match(said) for pattern in patterns),
                                 '%s: nothing logs: %s' % (block.place, said))
 
 
@@ -147,14 +152,14 @@ class TroubleshootingTest(testtools.TestCase):
     """The page has every warning and error, and no other."""
 
     def test_every_warning_and_error_of_the_code_is_explained(self):
-        known = entries()
+        known = [meant_by(entry) for entry in entries()]
         missing = ['%s: %s' % (place, text) for text, place in sorted(warnings_of_the_code().items())
-                   if not any(says(entry, text) for entry in known)]
+                   if not any(is_meant(text) for is_meant in known)]
         self.assertEqual([], missing)
 
     def test_every_entry_is_a_text_of_the_code(self):
         texts = texts_of_the_code()
-        unknown = [entry for entry in entries() if not any(says(entry, text) for text in texts)]
+        unknown = [entry for entry in entries() if not any(map(meant_by(entry), texts))]
         self.assertEqual([], unknown)
 
     def test_the_page_has_entries(self):

@@ -38,7 +38,7 @@ class ListingGlance(fake_glance.FakeGlance):
 def connection(application, token=contract.ADMIN):
     """Return the commands' way to a Glance in memory."""
     http = requests.Session()
-    http.mount('http://', fake_glance.SocketlessAdapter(application))
+    contract.mount(http, fake_glance.SocketlessAdapter(application))
     made = ks_session.Session(auth=token_endpoint.Token('http://glance', token), session=http)
     return session.Connection(made, session.Endpoint(override='http://glance'), 'the test')
 

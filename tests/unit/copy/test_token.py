@@ -73,7 +73,7 @@ class TokenTest(base.FakeGlanceTestCase):
     def over(self, rights, renews):
         """Return an ImageApi on a session of keystoneauth, as the services have it."""
         http = requests.Session()
-        http.mount('http://', fake_glance.SocketlessAdapter(self.keystone))
+        contract.mount(http, fake_glance.SocketlessAdapter(self.keystone))
         session = ks_session.Session(auth=Credentials(self.keystone, rights, renews), session=http)
         return client.ClientImages(contract.run_with(
             lambda: glanceclient.Client('2', session=session, endpoint_override='http://glance')))
