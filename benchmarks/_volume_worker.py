@@ -42,7 +42,7 @@ class Worker(processes.Program):
         :raises LabError: it failed.
         """
         self.send(what)
-        return self.answer(seconds=3600)
+        return self.receive(seconds=3600)
 
 
 class Source:
@@ -139,7 +139,7 @@ class Stores:
         figures.stop()
         if size != mib * MIB:
             raise RuntimeError('%d bytes were stored, not %d' % (size, mib * MIB))
-        return dict(figures.told, location=location, multihash=multihash)
+        return dict(figures.reported, location=location, multihash=multihash)
 
     def get(self, store, location, multihash=None):
         """Read all of it, and return what it took; with a hash, compare it after the clock stopped."""
@@ -154,7 +154,7 @@ class Stores:
         figures.stop()
         if multihash and found.hexdigest() != multihash:
             raise RuntimeError('%s: what was read is not what was written' % location)
-        return dict(figures.told, bytes=size)
+        return dict(figures.reported, bytes=size)
 
     def delete(self, store, location):
         self._stores.delete(location, store, context=self._context)
@@ -171,11 +171,11 @@ class _Figures:
         with open('/proc/self/clear_refs', 'w', encoding='ascii') as stream:
             stream.write(RESET_PEAK)
         self._cpu, self._begun = _cpu(), time.monotonic()
-        self.told = {}
+        self.reported = {}
 
     def stop(self):
         seconds = time.monotonic() - self._begun
-        self.told = {'seconds': seconds, 'cpu': _cpu() - self._cpu, 'peak_mib': _peak() / 1024}
+        self.reported = {'seconds': seconds, 'cpu': _cpu() - self._cpu, 'peak_mib': _peak() / 1024}
 
 
 def _cpu():
@@ -190,18 +190,18 @@ def _peak():
 
 def main():
     """Do what standard input says, until it ends."""
-    # Nothing but answers there.
-    answers = os.fdopen(os.dup(1), 'w')
+    # Nothing but responses there.
+    responses = os.fdopen(os.dup(1), 'w')
     os.dup2(2, 1)
     stores = Stores(sys.argv[1])
     for line in sys.stdin:
         what = json.loads(line)
         try:
-            answer = getattr(stores, what.pop('do'))(**what)
+            response = getattr(stores, what.pop('do'))(**what)
         except Exception as error:
-            answer = {'error': '%s: %s' % (type(error).__name__, error)}
-        answers.write(json.dumps(answer) + '\n')
-        answers.flush()
+            response = {'error': '%s: %s' % (type(error).__name__, error)}
+        responses.write(json.dumps(response) + '\n')
+        responses.flush()
     # Not by way of threads that a store may have.
     os._exit(0)
 

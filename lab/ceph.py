@@ -162,7 +162,7 @@ class Ceph:
         ceph_conf.write(self.directory, self._auth, ports, self._size)
         self._make_monitor(ports.monitor)
         self._start_daemon('mon.a', 'ceph-mon')
-        self._wait('answer of the monitor', 'mon.a', self._ceph('mon', 'stat'))
+        self._wait('response of the monitor', 'mon.a', self._ceph('mon', 'stat'))
         self._make_osd()
         self._start_rest()
         for pool in self.pools:
@@ -188,7 +188,7 @@ class Ceph:
 
     def _wait_ready(self) -> None:
         # The map may say "up" of an OSD that was killed: only a real request shows.
-        self._wait('answer of the OSD', 'osd.0',
+        self._wait('response of the OSD', 'osd.0',
                    ['rbd', '--conf', self.conf, 'ls', self.pools[0]])
 
     def _start_daemon(self, name: str, program: str, *more: str) -> None:

@@ -30,7 +30,7 @@ DEFAULTS = {
     'status': 503,
     'headers': {},
     'text': 'injected by the lab',    # with 'status'
-    'drain': True,          # with 'status': read the rest of the body before answering
+    'drain': True,          # with 'status': read the rest of the body before responding
     'seconds': 60,          # with 'hang', unless the faults are cleared before
 }
 
@@ -151,13 +151,13 @@ def _headers(environ):
     return headers
 
 
-def _finish(answer):
+def _finish(response):
     try:
-        for _ in answer:
+        for _ in response:
             pass
     finally:
-        if hasattr(answer, 'close'):
-            answer.close()
+        if hasattr(response, 'close'):
+            response.close()
 
 
 def _read(stream, size):
@@ -174,11 +174,11 @@ def _fail(rule, environ, start_response):
             environ['lab.leave_the_body'] = True
         elif environ['REQUEST_METHOD'] in BODY_METHODS:
             _read(environ['wsgi.input'], 1 << 62)
-        return _answer(start_response, rule['status'], rule['text'], rule['headers'])
+        return _respond(start_response, rule['status'], rule['text'], rule['headers'])
     if rule['action'] == 'hang':
         LAB.released.wait(rule['seconds'])
         if rule['place'] == 'inner':
-            return _answer(start_response, 504, 'injected by the lab')
+            return _respond(start_response, 504, 'injected by the lab')
     return _reset(environ)
 
 
@@ -190,7 +190,7 @@ def _reset(environ):
     raise ConnectionResetError(errno.ECONNRESET, 'reset by the lab')
 
 
-def _answer(start_response, status, value, headers=None):
+def _respond(start_response, status, value, headers=None):
     if isinstance(value, str):  # a fault, in the shape of Glance's own errors
         body, kind = ('%d Lab\n\n%s\n' % (status, value)).encode(), 'text/plain'
     else:
@@ -212,20 +212,20 @@ def _notes(query):
 def _control(environ, start_response, what):
     method = environ['REQUEST_METHOD']
     if (method, what) == ('GET', 'requests'):
-        return _answer(start_response, 200, _notes(environ['QUERY_STRING']))
+        return _respond(start_response, 200, _notes(environ['QUERY_STRING']))
     if (method, what) == ('DELETE', 'requests'):
         LAB.requests.clear()
-        return _answer(start_response, 200, {})
+        return _respond(start_response, 200, {})
     if (method, what) == ('DELETE', 'faults'):
         LAB.clear()
-        return _answer(start_response, 200, {})
+        return _respond(start_response, 200, {})
     if (method, what) == ('POST', 'faults'):
         try:
             LAB.add(json.loads(environ['wsgi.input'].read().decode()))
         except (ValueError, re.error) as error:
-            return _answer(start_response, 400, {'error': str(error)})
-        return _answer(start_response, 200, {})
-    return _answer(start_response, 404, {'error': '%s %s' % (
+            return _respond(start_response, 400, {'error': str(error)})
+        return _respond(start_response, 200, {})
+    return _respond(start_response, 404, {'error': '%s %s' % (
         method, urllib.parse.quote(what))})
 
 

@@ -164,9 +164,9 @@ class Server:
               stderr: typing.Any = None, pass_fds: typing.Sequence[int] = (),
               start_new_session: bool = False) -> Process:
         """Let it fork a process."""
-        status, told = os.pipe()
+        status, reported = os.pipe()
         process = Process(module, status)
-        opened = [told]
+        opened = [reported]
         try:
             streams = []
             for number, wanted in enumerate((stdin, stdout, stderr)):
@@ -188,7 +188,7 @@ class Server:
                 streams.append(inner)
             request = {'module': module, 'arguments': arguments, 'env': env, 'pass_fds': list(pass_fds),
                        'cwd': os.fspath(cwd or os.getcwd()), 'session': start_new_session}
-            socket.send_fds(self._control, [json.dumps(request).encode()], [told, *streams, *pass_fds])
+            socket.send_fds(self._control, [json.dumps(request).encode()], [reported, *streams, *pass_fds])
         finally:
             for number in opened:
                 os.close(number)

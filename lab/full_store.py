@@ -3,7 +3,7 @@
 
 A file system cannot be made small without root. So this subclass lets the reading of the image
 fail with ENOSPC once the room is used up, inside the file system driver's own ``add``: what
-happens then (the partial file removed, StorageFull raised, Glance answering 413) is the
+happens then (the partial file removed, StorageFull raised, Glance responding with 413) is the
 driver's and Glance's own doing. The lab's Glance finds it as it finds any other driver, by an
 entry point of a distribution that the lab writes into its own configuration folder.
 """

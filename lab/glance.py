@@ -39,7 +39,7 @@ STORES = {'reliable': 'file', 'fast': 'file', 'cheap': 'file'}
 ADMIN = keystone.ADMIN
 
 
-class Answer:
+class Response:
     """What Glance responded with: status, headers (lower-case names), body, and json() of it."""
 
     def __init__(self, status, headers, body):
@@ -55,7 +55,7 @@ class Answer:
         return json.loads(self.text)
 
     def __repr__(self):
-        return '<Answer %d %s>' % (self.status, self.text[:300])
+        return '<Response %d %s>' % (self.status, self.text[:300])
 
 
 class Glance:
@@ -143,7 +143,7 @@ class Glance:
         self._process.logs.append(self.log)
         try:
             # The listener is there from the beginning: this waits for the application.
-            self._process.wait_until('answer of Glance', lambda: self.request(
+            self._process.wait_until('response of Glance', lambda: self.request(
                 'GET', '/healthcheck').status == 200)
         except BaseException:
             self.kill()
@@ -257,7 +257,7 @@ class Glance:
 
     def request(self, method, path, token=ADMIN, json_body=None, data=None, headers=None,
                 timeout=60):
-        """Send a request and return the `Answer`, with any status.
+        """Send a request and return the `Response`, with any status.
 
         :param token: user:project:role,role
         :param data: bytes, or a file to send in chunks
@@ -280,8 +280,8 @@ class Glance:
                 if connection.sock is None:
                     raise
             response = connection.getresponse()
-            return Answer(response.status, {name.lower(): value for name, value
-                                            in response.getheaders()}, response.read())
+            return Response(response.status, {name.lower(): value for name, value
+                                              in response.getheaders()}, response.read())
         finally:
             connection.close()
 
@@ -292,7 +292,7 @@ class Glance:
         return _expect(self.request('POST', '/v2/images', token, json_body=body), 201).json()
 
     def upload(self, image_id, data, store=None, headers=None, token=ADMIN):
-        """Send an image's data. Returns the `Answer`, which may be a refusal."""
+        """Send an image's data. Returns the `Response`, which may be a refusal."""
         headers = dict(headers or {})
         if store is not None:
             headers['x-image-meta-store'] = store
@@ -321,13 +321,13 @@ class Glance:
         return _expect(self.request('GET', '/v2/images/%s/file' % image_id, token), 200).body
 
     def import_copy(self, image_id, stores, token=ADMIN, wait=True, **options):
-        """Request copies of an image in more stores; returns the `Answer` without waiting."""
+        """Request copies of an image in more stores; returns the `Response` without waiting."""
         body = dict({'method': {'name': 'copy-image'}, 'stores': list(stores)}, **options)
-        answer = self.request('POST', '/v2/images/%s/import' % image_id, token, json_body=body)
+        response = self.request('POST', '/v2/images/%s/import' % image_id, token, json_body=body)
         if wait:
-            _expect(answer, 202)
+            _expect(response, 202)
             self.wait_for_import(image_id)
-        return answer
+        return response
 
     def wait_for_import(self, image_id):
         """Wait until no import holds the image's lock. Returns the image."""
@@ -380,11 +380,11 @@ def _place_for_empty_database():
     return os.path.join(sys.prefix, 'lab-glance-%s.sqlite' % version)
 
 
-def _expect(answer, status):
-    if answer.status != status:
+def _expect(response, status):
+    if response.status != status:
         raise LabError('Glance responded with %d, not %d: %s' % (
-            answer.status, status, answer.text[:1000]))
-    return answer
+            response.status, status, response.text[:1000]))
+    return response
 
 
 def _write(path, content, mode='w'):

@@ -8,7 +8,7 @@ import threading
 import typing
 
 # Status, document (bytes are sent as they are), and headers.
-Answer = typing.Tuple[int, typing.Any, typing.Mapping[str, str]]
+Response = typing.Tuple[int, typing.Any, typing.Mapping[str, str]]
 
 
 class Quiet(http.server.ThreadingHTTPServer):
@@ -36,7 +36,7 @@ class JsonServer:
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.url = '%s://127.0.0.1:%d' % (scheme, self._server.server_port)
 
-    def answer(self, method: str, path: str, headers: typing.Any, body: bytes) -> Answer:
+    def respond(self, method: str, path: str, headers: typing.Any, body: bytes) -> Response:
         """Return the response to a request."""
         raise NotImplementedError
 
@@ -49,7 +49,7 @@ class JsonServer:
         self._server.server_close()
 
     def _handler(self) -> typing.Any:
-        answer = self.answer
+        respond = self.respond
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = 'HTTP/1.1'
@@ -58,7 +58,7 @@ class JsonServer:
 
             def do_any(self) -> None:
                 body = self.rfile.read(int(self.headers.get('Content-Length') or 0))
-                status, document, headers = answer(self.command, self.path, self.headers, body)
+                status, document, headers = respond(self.command, self.path, self.headers, body)
                 data = document if isinstance(document, bytes) else json.dumps(document).encode()
                 self.send_response(status)
                 for header in {'Content-Type': 'application/json', **headers,

@@ -60,7 +60,7 @@ class Keystone(http_server.JsonServer):
         self.volume_root = ''
         self.auth_url = self.url + '/v3'
 
-    def answer(self, method: str, path: str, headers: typing.Any, body: bytes) -> http_server.Answer:
+    def respond(self, method: str, path: str, headers: typing.Any, body: bytes) -> http_server.Response:
         """Return the version document, or a token."""
         if method != 'POST':
             return 200, {'version': {'id': 'v3.14', 'status': 'stable', 'media-types': [],

@@ -2,7 +2,7 @@
 """The one way to start a process of the lab, to wait for it, and to end it with all its children.
 
     glance = Process([sys.executable, '-m', 'gunicorn', ...], log='/tmp/lab/server.log', warm='glance')
-    glance.wait_until('answer of Glance', lambda: glance_answers(9292))
+    glance.wait_until('response of Glance', lambda: glance_responds(9292))
     glance.stop()
 
 A process is in a group of its own, which is ended as one. Its output goes to a file, the end of which is in
@@ -149,7 +149,7 @@ class Program(Process):
         super().__init__(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
 
     def send(self, document: typing.Any) -> None:
-        """Send a document; ``answer`` waits for what comes of it.
+        """Send a document; ``receive`` waits for what comes of it.
 
         :raises LabError: the process has ended
         """
@@ -159,7 +159,7 @@ class Program(Process):
         except (BrokenPipeError, ValueError):     # the latter of a stream that _end has closed
             raise LabError('%s has ended: %s' % (self.name, self.last_words())) from None
 
-    def answer(self, seconds: float = RUN_SECONDS) -> Json:
+    def receive(self, seconds: float = RUN_SECONDS) -> Json:
         """Wait for the next response, and return it.
 
         :raises LabError: the process ended, took too long, or responded with nothing but an error
@@ -173,10 +173,10 @@ class Program(Process):
             timer.cancel()
         if not line:
             raise LabError('%s ended with %d: %s' % (self.name, self.wait(), self.last_words()))
-        answer: Json = json.loads(line.decode())
-        if set(answer) == {'error'}:
-            raise LabError('%s: %s' % (answer['error'], self.last_words()))
-        return answer
+        response: Json = json.loads(line.decode())
+        if set(response) == {'error'}:
+            raise LabError('%s: %s' % (response['error'], self.last_words()))
+        return response
 
 
 _lock = threading.Lock()
@@ -213,13 +213,13 @@ def run_json(command: typing.Sequence[str], document: Json, **options: typing.An
     """
     done = run(command, json.dumps(document), **options)
     try:
-        answer: Json = json.loads(done.output)
+        response: Json = json.loads(done.output)
     except ValueError:
-        answer = {}
-    if done.code or not answer:
-        raise LabError(str(answer.get('error') or done.errors.strip()[-TAIL_BYTES:]
+        response = {}
+    if done.code or not response:
+        raise LabError(str(response.get('error') or done.errors.strip()[-TAIL_BYTES:]
                            or '%s ended with %d' % (command[-1], done.code)))
-    return answer
+    return response
 
 
 def end_all() -> None:

@@ -173,7 +173,7 @@ def commands(text: str) -> List[Command]:
 
 
 def matches(expected: str, printed: str) -> bool:
-    """Tell whether what was printed is what a page shows; ``...`` and ``…`` are anything."""
+    """Return whether what was printed is what a page shows; ``...`` and ``…`` are anything."""
     pieces = re.split(r'\.\.\.|…', ' '.join(expected.split()))
     pattern = '.*'.join(re.escape(piece) for piece in pieces)
     return re.match(pattern + r'\Z', ' '.join(printed.split()), re.DOTALL) is not None

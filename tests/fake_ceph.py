@@ -132,7 +132,7 @@ class _Ioctx:
     def check(self):
         self._ceph.calls += 1
         if self._ceph.away:
-            raise self._ceph.rados.TimedOut('no answer')
+            raise self._ceph.rados.TimedOut('no response')
         if self.pool not in self._ceph.pools:
             raise self._ceph.rados.ObjectNotFound('no pool %s' % self.pool)
         if self.pool in self._ceph.denied:

@@ -578,7 +578,7 @@ class FakeGlance:
             return
         data = self._read(image_id)
         if data is None:
-            # Staging fails: the lock goes, and nothing else is told.
+            # Staging fails: the lock goes, and nothing else is reported.
             self._end_task(image, running['task'], 'Task failed due to Internal Error')
             return
         # A store's copy begins with the record as it is then, and ends by saving it like that.

@@ -17,7 +17,7 @@ class Image:
         #: Clones, as (pool, name), and those whose snapshot is in the trash (format 2).
         self.children, self.trash = [], False
         self.watchers = 0
-        #: When it was written last, in seconds since 1970; 0: librbd does not tell.
+        #: When it was written last, in seconds since 1970; 0: librbd does not report it.
         self.changed = 0
         self.id = ''
         #: The image that it is a clone of, and how that is named: (pool, name); None: it is flat.

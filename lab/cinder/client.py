@@ -21,10 +21,10 @@ class Refused(Exception):
     :ivar status: HTTP status
     """
 
-    def __init__(self, method: str, path: str, answer: requests.Response) -> None:
+    def __init__(self, method: str, path: str, response: requests.Response) -> None:
         super().__init__('%s %s: HTTP %d: %s'
-                         % (method, path, answer.status_code, answer.text.strip()))
-        self.status = answer.status_code
+                         % (method, path, response.status_code, response.text.strip()))
+        self.status = response.status_code
 
 
 class Client:
@@ -46,12 +46,12 @@ class Client:
         """
         if self._auth == 'noauth':
             token = ':'.join(token.split(':')[:2])
-        answer = requests.request(
+        response = requests.request(
             method, self.url + path, json=body, timeout=poll.SECONDS,
             headers={'X-Auth-Token': token, 'OpenStack-API-Version': MICROVERSION})
-        if answer.status_code >= 400:
-            raise Refused(method, path, answer)
-        return answer.json() if answer.content else {}
+        if response.status_code >= 400:
+            raise Refused(method, path, response)
+        return response.json() if response.content else {}
 
     def create_type(self, name: str, extra_specs: typing.Optional[Json] = None) -> str:
         """Create a public volume type with ``extra_specs`` in the same request; return its id."""
@@ -83,8 +83,8 @@ class Client:
         action = {'os-volume_upload_image': {
             'image_name': name, 'disk_format': disk_format,
             'container_format': container_format, 'force': force}}
-        answer = self.request('POST', '/volumes/%s/action' % volume_id, action)
-        return answer['os-volume_upload_image']['image_id']
+        response = self.request('POST', '/volumes/%s/action' % volume_id, action)
+        return response['os-volume_upload_image']['image_id']
 
     def volume(self, volume_id: str) -> Json:
         """Return the volume as the API shows it."""

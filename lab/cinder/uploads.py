@@ -87,8 +87,8 @@ class Lab:
         metadata = {'name': image.get('name') or made.display_name,
                     'disk_format': image.get('disk_format', 'raw'),
                     'container_format': image.get('container_format', 'bare')}
-        answer = self._api.copy_volume_to_image(self._context, made, metadata, False)
-        result.update(image_id=answer['image_id'], stage='manager')
+        response = self._api.copy_volume_to_image(self._context, made, metadata, False)
+        result.update(image_id=response['image_id'], stage='manager')
         arrived, volume_id, record = self._arrivals.get()
         began = time.monotonic()
         try:

@@ -61,9 +61,9 @@ def run(request: Json) -> Json:
     from lab.cinder import uploads
     lab = uploads.Lab(configured, request.get('token') or 'demo:demo:member,reader')
     results = [lab.upload(operation) for operation in request['operations']]
-    answer = uploads.versions()
-    answer.update(volume_manager=configured.volume_manager, qemu_img=qemu_img, results=results)
-    return answer
+    response = uploads.versions()
+    response.update(volume_manager=configured.volume_manager, qemu_img=qemu_img, results=results)
+    return response
 
 
 def _sections(request: Json, state_dir: str) -> ini.Sections:
@@ -74,17 +74,17 @@ def _sections(request: Json, state_dir: str) -> ini.Sections:
 
 def main() -> None:
     """Read the request, keep standard output for the response alone, and print it."""
-    answers = os.fdopen(os.dup(1), 'w', encoding='utf-8')
+    responses = os.fdopen(os.dup(1), 'w', encoding='utf-8')
     os.dup2(2, 1)
     try:
         request = json.load(sys.stdin)
-        answer = run(request)
+        response = run(request)
     except Exception as error:
         if os.environ.get('LAB_TRACE'):
             raise
         sys.exit('lab.cinder.volume: %s: %s' % (type(error).__name__, error))
-    answers.write(json.dumps(answer) + '\n')
-    answers.flush()
+    responses.write(json.dumps(response) + '\n')
+    responses.flush()
     # Timers and threads of Cinder's libraries would keep the process alive.
     os._exit(0)
 

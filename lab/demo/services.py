@@ -47,9 +47,9 @@ def _start(one: Glance) -> Site:
     one.start()
     bases = {name: one.add_image(os.urandom(MIB // 4), stores, TOKEN, name='base image ' + name)
              for name, stores in cases.BASES.items()}
-    answer = one.request('DELETE', '/v2/images/' + bases['deleted'])
-    if answer.status != 204:
-        raise LabError('the base image was not deleted: %r' % answer)
+    response = one.request('DELETE', '/v2/images/' + bases['deleted'])
+    if response.status != 204:
+        raise LabError('the base image was not deleted: %r' % response)
     return Site(one, bases)
 
 

@@ -97,7 +97,7 @@ def _run(work: str, venv: str, keep: bool, lock: int) -> int:
             raise
         finally:
             if keep and process.poll() is None:
-                _tell(process.pid, work)
+                _report(process.pid, work)
                 process.returncode = 0      # stays: do not wait for it
 
 
@@ -110,7 +110,7 @@ def _wait(process: 'subprocess.Popen[bytes]', report: str) -> int:
         return int(stream.read())
 
 
-def _tell(pid: int, work: str) -> None:
+def _report(pid: int, work: str) -> None:
     """Say how the cloud that stays is reached, and how it is taken down."""
     with open('/proc/%d/task/%d/children' % (pid, pid), encoding='utf-8') as stream:
         first = stream.read().strip()

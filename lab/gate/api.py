@@ -55,15 +55,15 @@ class Api:
             options['connect_retries'] = RETRIES
         try:
             self._authenticate()
-            answer = self._session.request(
+            response = self._session.request(
                 path, method, microversion=self._versions.get(service),
                 endpoint_filter={'service_type': service, 'interface': 'public'}, **options)
         except exceptions.HttpError as error:
             raise Refused(error.http_status, _message(error)) from error
         except exceptions.ClientException as error:
             raise LabError('%s %s: %s' % (method, path, error)) from error
-        if 'json' in answer.headers.get('Content-Type', '') and answer.content:
-            return answer.json()
+        if 'json' in response.headers.get('Content-Type', '') and response.content:
+            return response.json()
         return None
 
     def _authenticate(self) -> None:
@@ -108,10 +108,10 @@ class Api:
 
     def head_of(self, image_id: str, size: int) -> bytes:
         """Return the first bytes of an image's data."""
-        answer = self.raw(IMAGE, '/v2/images/%s/file' % image_id, stream=True)
-        with answer:
+        response = self.raw(IMAGE, '/v2/images/%s/file' % image_id, stream=True)
+        with response:
             data = b''
-            for piece in answer.iter_content(1 << 20):
+            for piece in response.iter_content(1 << 20):
                 data += piece
                 if len(data) >= size:
                     break

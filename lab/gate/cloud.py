@@ -118,7 +118,7 @@ class Cloud:
     def _reports(self) -> typing.Dict[str, int]:
         """Return how often each nova-compute and cinder-volume has reported since it is there.
 
-        They begin with it when all of them is up. The APIs tell of a service that was stopped that
+        They begin with it when all of them is up. The APIs list a service that was stopped that
         it is "up" for another minute, and of one that starts, that it has been "updated" when it
         does not take requests yet.
         """
@@ -178,8 +178,8 @@ class Cloud:
 
     def _check_filter(self, wanted: bool) -> None:
         """Check as an operator does whether the filter is at work."""
-        answer = self.user.raw(api.IMAGE, '/v2/info/stores')
-        if ('X-OpenStack-Multistore-Hooks' in answer.headers) != wanted:
+        response = self.user.raw(api.IMAGE, '/v2/info/stores')
+        if ('X-OpenStack-Multistore-Hooks' in response.headers) != wanted:
             raise LabError("the filter is%s in Glance's pipeline" % (' not' * wanted))
 
     def restart_computes(self, extra: config.Conf) -> None:

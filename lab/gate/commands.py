@@ -26,13 +26,13 @@ def check(cloud: typing.Any, sheet: typing.Any) -> None:
                           '--nova-conf', os.path.join(cloud.hosts.folder(host), 'nova.conf'),
                           '--cinder-conf', cloud.paths.in_work('etc', 'cinder', 'cinder.conf'),
                           '--glance-conf', cloud.paths.in_work('etc', 'glance', 'glance-api.conf'))
-        answers = json.loads(said)['checks'] if said.startswith('{') else []
-        results = [answer['result'] for answer in answers]
+        responses = json.loads(said)['checks'] if said.startswith('{') else []
+        results = [response['result'] for response in responses]
         row.result = ', '.join('%d %s' % (results.count(number), name)
                                for number, name in enumerate(NAMES) if number in results)
-        row.notes += ['%s: %s' % (answer['check'], answer['details'])
-                      for answer in answers if answer['result']]
-        row.expect(answers, 'exit code %d: %s' % (code, said[-300:]))
+        row.notes += ['%s: %s' % (response['check'], response['details'])
+                      for response in responses if response['result']]
+        row.expect(responses, 'exit code %d: %s' % (code, said[-300:]))
         row.expect(2 not in results and code < 2, 'a check of a site that is right has failed')
 
 

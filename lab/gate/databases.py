@@ -103,8 +103,8 @@ def fill_keystone(volume_endpoint: typing.Tuple[str, str]) -> None:
     admin = api.Api('admin', 'admin')
 
     def post(kind: str, **content: typing.Any) -> str:
-        answer = admin.call(api.IDENTITY, 'POST', '/%ss' % kind, {kind: content})
-        return str(answer[kind]['id'])
+        response = admin.call(api.IDENTITY, 'POST', '/%ss' % kind, {kind: content})
+        return str(response[kind]['id'])
 
     def role(name: str) -> str:
         found = admin.call(api.IDENTITY, 'GET', '/roles?name=' + name)['roles']

@@ -93,13 +93,13 @@ class Hosts:
         write(path, config.SECRET_XML % site.secret)
         virsh = self._inside(host, ['virsh', '-q', '-c', 'qemu:///system'])
 
-        def answers() -> bool:
+        def responds() -> bool:
             try:
                 self._running.run(virsh + ['secret-define', path], libvirtd(host) + '-secret')
             except LabError:
                 return False
             return True
-        self._running.wait_until('answer of libvirtd on ' + host, answers, libvirtd(host))
+        self._running.wait_until('response of libvirtd on ' + host, responds, libvirtd(host))
         key = cluster.ceph('auth', 'get-key', 'client.' + config.CINDER_USER).strip()
         self._running.run(virsh + ['secret-set-value', site.secret, '--base64', key],
                           libvirtd(host) + '-secret')

@@ -77,9 +77,9 @@ class Processes:
         """Wait until a process listens to a port of loopback."""
         self.wait_until('%s at port %d' % (name, port), lambda: _listens(port), name)
 
-    def wait_for_answer(self, name: str, port: int) -> None:
+    def wait_for_response(self, name: str, port: int) -> None:
         """Wait until a process responds to HTTP requests."""
-        self.wait_until('answer of %s at port %d' % (name, port), lambda: _answers(port), name)
+        self.wait_until('response of %s at port %d' % (name, port), lambda: _responds(port), name)
 
     def wait_until(self, what: str, holds: typing.Callable[[], typing.Any], name: str = '') -> typing.Any:
         """Wait until something holds, while the process of this name, if there is one, runs.
@@ -92,7 +92,7 @@ class Processes:
         return os.path.join(self._logs, name + '.out')
 
 
-def _answers(port: int) -> bool:
+def _responds(port: int) -> bool:
     connection = http.client.HTTPConnection('127.0.0.1', port, timeout=30)
     try:
         connection.request('GET', '/')

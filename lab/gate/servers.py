@@ -37,11 +37,11 @@ def boot_from(cloud: typing.Any, name: str, zone: str, count: int = 1, **more: t
               ) -> typing.List[str]:
     """Request servers with these properties."""
     # With a number to make Nova responds with the reservation's id, by which they are found.
-    answer = cloud.user.call(api.COMPUTE, 'POST', '/servers', {'server': {
+    response = cloud.user.call(api.COMPUTE, 'POST', '/servers', {'server': {
         'name': name, 'flavorRef': '1', 'networks': 'none', 'availability_zone': zone,
         'min_count': count, 'max_count': count, 'return_reservation_id': True, **more}})
     found = cloud.user.call(api.COMPUTE, 'GET',
-                            '/servers?reservation_id=' + answer['reservation_id'])['servers']
+                            '/servers?reservation_id=' + response['reservation_id'])['servers']
     return [one['id'] for one in found]
 
 

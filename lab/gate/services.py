@@ -27,7 +27,7 @@ class Services:
             self._start(name)
         for name in names:
             if name in sites.PORTS:
-                self._running.wait_for_answer(name, sites.PORTS[name])
+                self._running.wait_for_response(name, sites.PORTS[name])
 
     def restart(self, *names: str) -> None:
         """Stop services in good order, and start them again."""

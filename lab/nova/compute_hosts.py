@@ -103,7 +103,7 @@ class Host:
         :raises LabError: it does not start.
         """
         if self._greeting is None:
-            self._greeting = self._program.answer()
+            self._greeting = self._program.receive()
         return self._greeting
 
     def start(self, operations: typing.Sequence[Operation], parallel: int = 1) -> None:
@@ -118,7 +118,7 @@ class Host:
 
     def held(self) -> None:
         """Wait until the operations are prepared."""
-        self._program.answer()
+        self._program.receive()
 
     def go(self) -> None:
         """Start what is held; ``results`` waits for it."""
@@ -129,7 +129,7 @@ class Host:
 
         :raises LabError: the host died.
         """
-        return self._program.answer()
+        return self._program.receive()
 
     def run(self, *operations: Operation, parallel: int = 1) -> Result:
         """Run operations, so many at a time, and return what came of them."""

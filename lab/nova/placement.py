@@ -19,7 +19,7 @@ VERSIONS = {'versions': [{'id': 'v1.0', 'status': 'CURRENT', 'min_version': '1.0
 class Placement(http_server.JsonServer):
     """Responds to every request with the version document."""
 
-    def answer(self, *_request: typing.Any) -> http_server.Answer:
+    def respond(self, *_request: typing.Any) -> http_server.Response:
         return 200, VERSIONS, {}
 
 

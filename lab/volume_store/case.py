@@ -151,8 +151,8 @@ class Case(testtools.TestCase):
         token = properties.setdefault('token', ADMIN)
         image = self.glance.create_image(**properties)['id']
         self.addCleanup(self.forget, image)
-        answer = self.glance.upload(image, data, store, token=token)
-        self.assertEqual(204, answer.status, '%s\n%s' % (answer, self.said()[-6000:]))
+        response = self.glance.upload(image, data, store, token=token)
+        self.assertEqual(204, response.status, '%s\n%s' % (response, self.said()[-6000:]))
         return image
 
     def forget(self, image: str) -> None:
@@ -169,18 +169,18 @@ class Case(testtools.TestCase):
 
     def range(self, image: str, first: int, last: int) -> bytes:
         """Return the bytes of a range request."""
-        answer = self.glance.request('GET', '/v2/images/%s/file' % image,
-                                     headers={'Range': 'bytes=%d-%d' % (first, last)})
-        self.assertEqual(206, answer.status, answer)
-        return answer.body
+        response = self.glance.request('GET', '/v2/images/%s/file' % image,
+                                       headers={'Range': 'bytes=%d-%d' % (first, last)})
+        self.assertEqual(206, response.status, response)
+        return response.body
 
     def digest(self, image: str) -> typing.Tuple[int, str]:
         """Download an image piece by piece; return its length and its SHA-512."""
-        connection, answer = self.begin_download(image)
+        connection, response = self.begin_download(image)
         size, found = 0, hashlib.sha512()
         try:
             while True:
-                data = answer.read(MIB)
+                data = response.read(MIB)
                 if not data:
                     return size, found.hexdigest()
                 size += len(data)
@@ -192,9 +192,9 @@ class Case(testtools.TestCase):
         """Request an image's data, and read none of it."""
         connection = http.client.HTTPConnection('127.0.0.1', self.glance.port, timeout=poll.SECONDS)
         connection.request('GET', '/v2/images/%s/file' % image, headers={'X-Auth-Token': ADMIN})
-        answer = connection.getresponse()
-        self.assertEqual(200, answer.status)
-        return connection, answer
+        response = connection.getresponse()
+        self.assertEqual(200, response.status)
+        return connection, response
 
     def said(self) -> str:
         """Return what Glance has logged since the test began."""

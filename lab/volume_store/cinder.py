@@ -112,13 +112,13 @@ class Cinder(server.Cinder):
 
     def attach(self, volume_id: str) -> str:
         """Attach a volume to another host than Glance's; return the attachment's id."""
-        answer = requests.post(
+        response = requests.post(
             self.url + '/attachments', timeout=poll.SECONDS,
             headers={'X-Auth-Token': client.ADMIN, 'OpenStack-API-Version': 'volume 3.54'},
             json={'attachment': {'volume_uuid': volume_id, 'connector': ELSEWHERE}})
-        if answer.status_code >= 400:
-            raise client.Refused('POST', '/attachments', answer)
-        made = answer.json()['attachment']['id']
+        if response.status_code >= 400:
+            raise client.Refused('POST', '/attachments', response)
+        made = response.json()['attachment']['id']
         self.request('POST', '/attachments/%s/action' % made, {'os-complete': None}, client.ADMIN)
         return made
 

@@ -214,10 +214,10 @@ class Lab:
         found = []
         for name in self.ceph.rbd('ls', 'volumes').split():
             try:
-                told = json.loads(self.ceph.rbd('status', '--format', 'json', 'volumes/' + name))
+                reported = json.loads(self.ceph.rbd('status', '--format', 'json', 'volumes/' + name))
             except LabError:
                 continue  # it has gone in this moment
-            found += ['watcher of %s: %s' % (name, one['address']) for one in told.get('watchers', [])]
+            found += ['watcher of %s: %s' % (name, one['address']) for one in reported.get('watchers', [])]
         return found
 
     def bytes_of(self, volume: str, length: int) -> bytes:

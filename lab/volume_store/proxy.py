@@ -94,20 +94,21 @@ class Proxy:
     def _pass(self, handler: typing.Any, body: bytes) -> None:
         method, path = handler.command, handler.path
         rule = self._rules.rule_for('outer', method, path.partition('?')[0])
-        answer = None
+        response = None
         if rule is None or rule['at'] == 'after':
-            answer = self._ask(handler, body)
-        self.notes.append(Note(method, path, answer.status if answer else 0, rule and rule['action']))
+            response = self._ask(handler, body)
+        self.notes.append(Note(method, path, response.status if response else 0, rule and rule['action']))
         if rule is None:
-            _answer(handler, answer.status, answer.headers, answer.body)
+            _respond(handler, response.status, response.headers, response.body)
         elif rule['action'] == 'status':
-            _answer(handler, rule['status'], list(rule['headers'].items()), b'{"lab": "injected by the lab"}')
+            headers = list(rule['headers'].items())
+            _respond(handler, rule['status'], headers, b'{"lab": "injected by the lab"}')
         else:
             if rule['action'] == 'hang':
                 self._rules.released.wait(rule['seconds'])
             _reset(handler)
 
-    def _ask(self, handler: typing.Any, body: bytes) -> '_Answer':
+    def _ask(self, handler: typing.Any, body: bytes) -> '_Response':
         connection = http.client.HTTPConnection(self._target.hostname, self._target.port, timeout=TIMEOUT)
         try:
             # The Host stays, so that links in responses lead through here too.
@@ -117,21 +118,21 @@ class Proxy:
                 headers['Content-Length'] = str(len(body))
             connection.request(handler.command, handler.path, body=body or None, headers=headers)
             response = connection.getresponse()
-            return _Answer(response.status, response.getheaders(), response.read())
+            return _Response(response.status, response.getheaders(), response.read())
         except (OSError, http.client.HTTPException) as error:
-            return _Answer(502, [], str(error).encode())
+            return _Response(502, [], str(error).encode())
         finally:
             connection.close()
 
 
-class _Answer(typing.NamedTuple):
+class _Response(typing.NamedTuple):
     status: int
     headers: typing.List[typing.Tuple[str, str]]
     body: bytes
 
 
-def _answer(handler: typing.Any, status: int, headers: typing.Iterable[typing.Tuple[str, str]],
-            body: bytes) -> None:
+def _respond(handler: typing.Any, status: int, headers: typing.Iterable[typing.Tuple[str, str]],
+             body: bytes) -> None:
     handler.send_response_only(status)
     for name, value in headers:
         if name.lower() not in HOP:

@@ -123,11 +123,11 @@ def load(service, paths):
                          warm='options_of_' + service, cwd=CHECKOUT)
     if done.code:
         raise AssertionError('%s cannot read %s: %s' % (service, paths, done.errors[-3000:]))
-    answer = json.loads(done.output)
-    loaded = Section(answer['values'].pop('DEFAULT', {}))
-    for name, options in answer['values'].items():
+    response = json.loads(done.output)
+    loaded = Section(response['values'].pop('DEFAULT', {}))
+    for name, options in response['values'].items():
         loaded[name] = Section(options)
-    return loaded, answer['wrongs']
+    return loaded, response['wrongs']
 
 
 class StackedGlance(ceph_glance.Glance):
@@ -158,5 +158,5 @@ class StackedGlance(ceph_glance.Glance):
             shutil.copytree(os.path.join(source, 'policy.d'), os.path.join(etc, 'policy.d'))
 
     def listed(self, token=glance.ADMIN):
-        """Return what GET /v2/info/stores answers: [{'id': ..., ...}]."""
+        """Return what GET /v2/info/stores returns: [{'id': ..., ...}]."""
         return self.request('GET', '/v2/info/stores', token).json()['stores']

@@ -109,8 +109,8 @@ class CinderTestCase(testtools.TestCase):
 
     def images(self):
         """Return the ids of all images that Glance knows."""
-        answer = self.glance.request('GET', '/v2/images?limit=1000')
-        return {image['id'] for image in answer.json()['images']}
+        response = self.glance.request('GET', '/v2/images?limit=1000')
+        return {image['id'] for image in response.json()['images']}
 
     def volume_with_bytes(self, cinder, **options):
         """Create a volume with this test's bytes; return its id."""

@@ -37,7 +37,7 @@ class Stubs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     @staticmethod
     def _stands_in_cinder():
-        """Tell whether a driver imports it: other libraries have their own way without a module."""
+        """Return whether a driver imports it: other libraries have their own way without a module."""
         frame = sys._getframe(2)
         while frame is not None and 'importlib' in frame.f_code.co_filename:
             frame = frame.f_back
@@ -153,7 +153,7 @@ def verdict(loaded, driver):
 
 def main():
     warnings.simplefilter('ignore')
-    answers = os.fdopen(os.dup(1), 'w')
+    responses = os.fdopen(os.dup(1), 'w')
     os.dup2(2, 1)
     compat.restore_removed_names()
     sys.meta_path.append(Stubs())
@@ -164,8 +164,8 @@ def main():
     found, broken = paths()
     from oslo_config import cfg
     cfg.CONF([], project='cinder', default_config_files=[])
-    json.dump(dict({path: check(path) for path in found}, **broken), answers)
-    answers.flush()
+    json.dump(dict({path: check(path) for path in found}, **broken), responses)
+    responses.flush()
     os._exit(0)
 
 

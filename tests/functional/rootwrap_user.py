@@ -47,8 +47,8 @@ def unavailable():
         pwd.getpwnam(USER)
     except KeyError:
         return 'no user %s here' % USER
-    answer = _run({'what': 'nothing'})
-    return None if answer == {} else 'no mount namespace here: %s' % answer
+    response = _run({'what': 'nothing'})
+    return None if response == {} else 'no mount namespace here: %s' % response
 
 
 def enter(order):
@@ -59,10 +59,10 @@ def enter(order):
         command of its daemon; {'what': 'store', 'options': {option: value}, 'size': bytes, 'image': id}
         uploads to a volume store, reads, and deletes, and returns what came of it.
     """
-    answer = _run(order)
-    if not isinstance(answer, dict) or 'result' not in answer:
-        raise AssertionError('the user could not start: %s' % answer)
-    return answer['result']
+    response = _run(order)
+    if not isinstance(response, dict) or 'result' not in response:
+        raise AssertionError('the user could not start: %s' % response)
+    return response['result']
 
 
 def _run(order):
@@ -209,8 +209,8 @@ def _brick():
                   cfg.CONF)
     uid = rootwrap.execute('id', '-u', run_as_root=True)[0]
     # Whoever runs this is the daemon's child.
-    told = rootwrap.execute('sh', '-c', 'cat /proc/$PPID/cmdline', run_as_root=True)[0]
-    return {'uid': int(uid), 'command': told.split('\0')}
+    reported = rootwrap.execute('sh', '-c', 'cat /proc/$PPID/cmdline', run_as_root=True)[0]
+    return {'uid': int(uid), 'command': reported.split('\0')}
 
 
 def _register(home):
@@ -244,9 +244,9 @@ def _store(order, home):
     context = contexts.RequestContext(project_id='p' * 32)
     came = {'uid': os.geteuid()}
     try:
-        location, size, checksum, multihash, told = multi_backend.add_with_multihash(
+        location, size, checksum, multihash, reported = multi_backend.add_with_multihash(
             conf, order['image'], io.BytesIO(data), len(data), STORE, 'sha512', context=context)
-        came.update(location=location, size=size, told=told, right=(
+        came.update(location=location, size=size, reported=reported, right=(
             checksum == hashlib.md5(data).hexdigest(), multihash == hashlib.sha512(data).hexdigest()))
         chunks, _size = multi_backend.get(location, STORE, context=context)
         came['read'] = b''.join(chunks) == data

@@ -82,7 +82,7 @@ class ApiTest(cinder_base.CinderTestCase):
         self.assertEqual(before, self.images())
         self.assertEqual('available', self.cinder.volume(volume)['status'])
 
-    def test_every_typing_mistake_gets_one_readable_answer_wherever_the_spec_is_written(self):
+    def test_every_typing_mistake_gets_one_readable_error_wherever_the_spec_is_written(self):
         there_are = 'The stores are: reliable, fast (default), cheap, web (read-only), off, full.'
         mistakes = {
             'nowhere': 'which does not exist. ', 'web': 'which is read-only. ',
@@ -122,7 +122,7 @@ class ApiTest(cinder_base.CinderTestCase):
         for body in ([], {'volume_type': 'x'}, {'volume_type': {'name': 'z', 'extra_specs': 'x'}}):
             self.refused(400, self.cinder.request, 'POST', '/types', body, client.ADMIN)
 
-    def test_without_an_answer_of_glance_no_store_is_accepted(self):
+    def test_without_a_response_of_glance_no_store_is_accepted(self):
         self.glance.fault('GET', '/info/stores', status=500)
         said = self.refused(503, self.cinder.create_type, 'x', {KEY: 'cheap'})
         self.assertIn("is not accepted, because Glance's stores are not known", said)

@@ -68,7 +68,7 @@ class CloneTestCase(cinder_base.CinderTestCase):
         return (found.json() if found.status == 200 else None), self.clones_of(image)
 
     def is_settled(self, image):
-        """Tell whether an image is active or gone, and no volume is being deleted."""
+        """Return whether an image is active or gone, and no volume is being deleted."""
         found = self.glance.request('GET', '/v2/images/' + image)
         return (found.status == 404 or found.json()['status'] == 'active') and not [
             one for one in self.cinder.request('GET', '/volumes/detail')['volumes']
@@ -125,7 +125,7 @@ class CloneTest(CloneTestCase):
         self.assert_clone('silver', self.upload('silver'))
         self.assert_uploaded('fast', self.upload())
         self.assert_uploaded('cheap', self.upload('files', {KEY: 'cheap'}))
-        # Glance tells the kinds of its stores to services: no clone was tried.
+        # Glance shows the kinds of its stores to services: no clone was tried.
         self.assertEqual([], self.glance.requests('POST', '/locations$'))
         self.assertIn('the store cheap does not keep images on volumes', self.cinder.log)
 
@@ -145,7 +145,7 @@ class CloneTest(CloneTestCase):
         # A named store comes first.
         self.assert_clone('gold', self.upload('gold', {KEY: 'gold'}, base=cheap))
 
-    def test_a_store_that_is_not_there_is_told_before_a_clone_is_made(self):
+    def test_a_store_that_is_not_there_is_reported_before_a_clone_is_made(self):
         self.start(True, client.MEMBER, multistore_hooks={'upload_store': 'nowhere'},
                    DEFAULT={'volume_api_class': 'cinder.volume.api.API'})
         image, clones = self.upload()
@@ -166,7 +166,7 @@ class CloneTest(CloneTestCase):
 
 
 class LostAnswerTest(CloneTestCase):
-    """Glance took the clone, or may have, and its answer did not arrive."""
+    """Glance took the clone, or may have, and its response did not arrive."""
 
     def start(self, show, token, timeout=poll.SECONDS):
         super().start(show, token, DEFAULT={'glance_num_retries': '0', 'glance_request_timeout': timeout})
@@ -176,13 +176,13 @@ class LostAnswerTest(CloneTestCase):
         self.glance.fault('PATCH', '/v2/images/', at='after', action='reset')
         self.assert_clone('gold', self.upload('gold', {KEY: 'gold'}))
 
-    def test_without_an_answer_image_and_clone_go_and_the_error_says_why(self):
+    def test_without_a_response_image_and_clone_go_and_the_error_says_why(self):
         self.start(True, client.MEMBER, timeout=5)
         self.glance.fault('PATCH', '/v2/images/', action='hang', seconds=600)
         self.assertEqual((None, []), self.upload('gold', {KEY: 'gold'}))
         self.assertIn('Connection to glance failed', self.cinder.log)
 
-    def test_a_clone_stays_when_glance_can_neither_tell_nor_delete(self):
+    def test_a_clone_stays_when_glance_can_neither_report_nor_delete(self):
         self.start(True, client.MEMBER)
         self.glance.fault('PATCH', '/v2/images/', at='after', action='reset')
         self.glance.fault('GET', '/v2/images/[0-9a-f-]+$', status=500, times=None)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Glance fails at every request of an upload in turn: nothing is lost, left behind, or not told.
+"""Glance fails at every request of an upload in turn: nothing is lost, left behind, or not reported.
 
 After each case the volume is as before; there is one whole image, or none; no clone is left; and what went
-wrong stands in the answer or in the log. A part of the cases; all of them with CINDER_FAULTS=all, which takes
+wrong stands in the response or in the log. A part of the cases; all with CINDER_FAULTS=all, which takes
 some minutes.
 """
 
@@ -98,16 +98,16 @@ class FaultTest(test_cinder_clone.CloneTestCase):
         finally:
             self.glance.clear_faults()
         new = self.settled(before)
-        told = said + self.cinder.log[logged:]
+        reported = said + self.cinder.log[logged:]
         left = set(self.clones().values()) - before - new
         self.assertEqual(set(), left, name)
         if not new:
-            self.assertTrue(re.search(signs(fault), told), '%s:\n%s' % (name, told[-3000:]))
+            self.assertTrue(re.search(signs(fault), reported), '%s:\n%s' % (name, reported[-3000:]))
             return 1
         image = self.glance.image(new.pop())
-        self.assertEqual((set(), 'active'), (new, image['status']), '%s:\n%s' % (name, told[-3000:]))
+        self.assertEqual((set(), 'active'), (new, image['status']), '%s:\n%s' % (name, reported[-3000:]))
         self.assert_whole(image, name)
-        # An image that is there was not told to have failed.
+        # An image that is there was not reported as failed.
         self.assertEqual(messages, len(self.cinder.messages()), name)
         return 0
 

@@ -82,7 +82,7 @@ class UploadTest(cinder_base.CinderTestCase):
         self.assertIsNone(result['error'])
         self.assertEqual(b'QFI\xfb', self.glance.data('cheap', result['image_id'])[:4])
 
-    def test_a_named_store_that_cannot_be_used_fails_before_a_byte_moves_where_glance_tells(self):
+    def test_a_named_store_that_cannot_be_used_fails_before_a_byte_moves_where_glance_reports(self):
         self.start_glance(faults=True)
         results = self.assert_placed([None] * 4, [
             self.operation(typed(store)) for store in ('nowhere', 'web', 'off', 'full')])
@@ -94,7 +94,7 @@ class UploadTest(cinder_base.CinderTestCase):
                  "Volume type 'type of %s' (image_service:store_id) names the Glance store 'off', which "
                  'takes no images', "named by volume type 'type of %s' (image_service:store_id)"), results):
             self.assertIn(expected % store, result['error'])
-        # Nobody tells that a store is disabled, or full, but an upload.
+        # Nobody reports that a store is disabled, or full, but an upload.
         self.assertEqual(2, len(self.glance.requests('PUT', '/file$')))
 
     def test_without_api_class_the_volume_service_refuses_before_a_byte_moves(self):

@@ -27,7 +27,7 @@ GONE = 'c0ffee00-0000-4000-8000-000000000000'
 
 
 class CommandTestCase(testtools.TestCase):
-    """One real Glance for all; two images in an answer to a list, so that there are pages."""
+    """One real Glance for all; two images in a response to a list, so that there are pages."""
 
     def setUp(self):
         super().setUp()
@@ -103,7 +103,7 @@ class ImagesTest(CommandTestCase):
         for image_id in ids:
             self.assertIn(image_id, err)
 
-    def test_failing_store_is_told_and_the_other_gets_the_image(self):
+    def test_failing_store_is_reported_and_the_other_gets_the_image(self):
         one = self.add('fast')
         code, rows, err = self.json('copy', one, '--to', 'off,cheap', '--wait')
         self.assertEqual((1, ['failed', 'copied']), (code, [row['Result'] for row in rows]))
@@ -192,10 +192,10 @@ class ProgramTest(CommandTestCase):
         """Make an image that is where an HTTP server has it."""
         one = self.glance.create_image(name=name)['id']
         where = {'url': source.url, 'metadata': {'store': 'web'}}
-        answer = self.glance.request(
+        response = self.glance.request(
             'PATCH', '/v2/images/%s' % one, json_body=[{'op': 'add', 'path': '/locations/-', 'value': where}],
             headers={'Content-Type': 'application/openstack-images-v2.1-json-patch'})
-        self.assertEqual(200, answer.status, answer)
+        self.assertEqual(200, response.status, response)
         return one
 
     def started(self, argv):
@@ -226,7 +226,7 @@ class ProgramTest(CommandTestCase):
             self.assertEqual((0, 'copied\n'), (again.returncode, out), err)
         self.assertEqual(1, len(self.glance.requests('POST', '/import$')))
 
-    def test_ctrl_c_while_glance_does_not_answer(self):
+    def test_ctrl_c_while_glance_does_not_respond(self):
         one = self.add('fast')
         self.glance.fault('GET', '/v2/images/%s$' % one, action='hang', skip=1)
         process = self.started(
@@ -289,7 +289,7 @@ class OpenstackTest(CommandTestCase):
 
 
 def _default_sigint():
-    # As at a terminal: what is started in the background is told to ignore Ctrl-C.
+    # As at a terminal: what is started in the background ignores Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

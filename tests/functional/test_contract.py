@@ -101,5 +101,5 @@ class SingleStoreTest(RealTestCase):
         super().setUp()
         self.glance = shared.glance('single', stores={'only': 'file'}, multistore=False)
 
-    def test_discovery_tells_no_stores(self):
+    def test_discovery_lists_no_stores(self):
         self.assertEqual((), self.images().stores().stores)

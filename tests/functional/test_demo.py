@@ -73,7 +73,7 @@ class Run:
             [sys.executable, *python, '-m', 'lab.demo'], cwd=CHECKOUT, env=environ,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             universal_newlines=True,
-            # As at a terminal: what is started in the background is told to ignore Ctrl-C.
+            # As at a terminal: what is started in the background ignores Ctrl-C.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
 
     def finish(self, timeout=300):
@@ -131,7 +131,7 @@ class DemoTest(testtools.TestCase):
         self.assertEqual(1, said.count("[multistore_hooks] snapshot_store names the Glance store 'gold', "
                                        'which does not exist. The stores are: reliable, fast '
                                        '(default), cheap.'))
-        # Whoever uploads a volume is not told more than that.
+        # Whoever uploads a volume learns no more than that.
         self.assertEqual(1, said.count("Volume type 'with gold' names a Glance store that does not exist."))
         self.assertEqual(2, said.count("hooks: uploads in Glance's request log: 0; records left "
                                        'in Glance: 0; files left: 0'))
@@ -174,7 +174,7 @@ class InterruptedTest(testtools.TestCase):
 
 
 class OneLineTest(testtools.TestCase):
-    """What keeps the demo from running is told in one line."""
+    """What keeps the demo from running is reported in one line."""
 
     def fail(self, python=(), **environ):
         folder = self.useFixture(fixtures.TempDir()).path

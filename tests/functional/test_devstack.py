@@ -169,7 +169,7 @@ class FilesTest(GateTestCase):
         self.ran(gate, 'unstack')
         self.assertEqual(TRAIN_PASTE, gate.text(PASTE))
 
-    def test_locations_stay_as_devstack_has_them_unless_told(self):
+    def test_locations_stay_as_devstack_has_them_unless_configured(self):
         gate = self.gate()
         self.ran(gate, 'stack')
         self.assertFalse(self.loaded(gate, 'glance', GLANCE).show_multiple_locations)
@@ -318,7 +318,7 @@ class VolumeStoresTest(GateTestCase):
         self.assertEqual(['cinder'], self.loaded(gate, 'cinder', CINDER).allowed_direct_url_schemes)
         self.assertIn('setup_develop %s cinder-store' % gates.CHECKOUT, gate.calls())
 
-    def test_without_such_a_store_root_is_asked_for_nothing(self):
+    def test_without_such_a_store_root_is_requested_nothing(self):
         gate = self.gate()
         self.ran(gate, 'stack')
         self.assertFalse(os.path.exists(gate.path('etc/multistore-hooks')))

@@ -100,29 +100,29 @@ class FileStoresTest(StackedTestCase):
         with open(os.path.join(self.folder('cheap'), image), 'rb') as stream:
             self.assertEqual(DATA, stream.read())
         # The filter says that it is there, and does what it says.
-        answer = glance.request('GET', '/v2/info/stores')
-        self.assertEqual('base-image-ref', answer.headers['x-openstack-multistore-hooks'])
+        response = glance.request('GET', '/v2/info/stores')
+        self.assertEqual('base-image-ref', response.headers['x-openstack-multistore-hooks'])
         snapshot = glance.create_image()['id']
         glance.upload(snapshot, DATA, headers={'X-OpenStack-Base-Image-Ref': image})
         self.assertEqual({'cheap'}, glance.stores_of(snapshot))
         # The policy lets a member copy an image of somebody else.
         public = glance.add_image(DATA, ['cheap'], visibility='public')
-        answer = glance.import_copy(public, ['other-one'], token=MEMBER, wait=False)
-        self.assertEqual(202, answer.status, answer.text)
+        response = glance.import_copy(public, ['other-one'], token=MEMBER, wait=False)
+        self.assertEqual(202, response.status, response.text)
         glance.wait_for_import(public)
         self.assertEqual({'cheap', 'other-one'}, glance.stores_of(public))
 
     def test_staging_is_a_folder_of_its_own(self):
         glance = self.lab
         image = glance.create_image()['id']
-        answer = glance.request('PUT', '/v2/images/%s/stage' % image, data=DATA)
-        self.assertEqual(204, answer.status, answer.text)
+        response = glance.request('PUT', '/v2/images/%s/stage' % image, data=DATA)
+        self.assertEqual(204, response.status, response.text)
         self.assertEqual([image], os.listdir(self.stacked.path('data/multistore_hooks/staging')))
         for store in ('cheap', 'fast', 'other-one'):
             self.assertEqual([], os.listdir(self.folder(store)))
-        answer = glance.request('POST', '/v2/images/%s/import' % image, json_body={
+        response = glance.request('POST', '/v2/images/%s/import' % image, json_body={
             'method': {'name': 'glance-direct'}, 'stores': ['cheap']})
-        self.assertEqual(202, answer.status, answer.text)
+        self.assertEqual(202, response.status, response.text)
         glance.wait_for_import(image)
         self.assertEqual({'cheap'}, glance.stores_of(image))
         self.assertEqual(DATA, glance.download(image))
@@ -135,8 +135,8 @@ class PolicyTest(StackedTestCase):
     def test_a_member_may_not_copy(self):
         glance = self.glance(self.gate(MULTISTORE_COPY_IMAGE_POLICY='none'))
         public = glance.add_image(DATA, ['cheap'], visibility='public')
-        answer = glance.import_copy(public, ['reliable'], token=MEMBER, wait=False)
-        self.assertEqual(403, answer.status)
+        response = glance.import_copy(public, ['reliable'], token=MEMBER, wait=False)
+        self.assertEqual(403, response.status)
 
 
 @unittest.skipIf(MISSING, REASON)
@@ -168,7 +168,7 @@ class UpgradeTest(StackedTestCase):
 class VolumeStoreTest(StackedTestCase):
     """A store on volumes of a real Cinder, with the section and the files for root that were written."""
 
-    def test_images_are_volumes_that_root_is_asked_for_by_the_installed_files(self):
+    def test_images_are_volumes_that_root_is_requested_by_the_installed_files(self):
         lab = Lab(shared.folder('gate-cinder'), {'other': ours('loop')})
         self.addCleanup(lab.stop)
         lab.start()

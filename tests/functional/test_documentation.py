@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What README and documentation tell an operator to type, is typed; what they show of files, is read.
+"""What README and documentation show an operator to type, is typed; what they show of files, is read.
 
 ``tests/documentation.py`` describes the comments by which a page says how a block is tested. The labs:
 
@@ -340,8 +340,8 @@ class FilesTest(testtools.TestCase):
                 pieces['composite:api'] = self.pipeline()
             self.assertIn('paste.filter_factory = ' + FACTORY, pieces['filter:base_image'])
             with PastedGlance(os.path.join(self.folder, str(len(seen))), pieces) as glance:
-                answer = glance.request('GET', '/v2/info/stores')
-                self.assertEqual('base-image-ref', answer.headers.get('x-openstack-multistore-hooks'),
+                response = glance.request('GET', '/v2/info/stores')
+                self.assertEqual('base-image-ref', response.headers.get('x-openstack-multistore-hooks'),
                                  block.place)
                 base = glance.add_image(b'base', ['reliable', 'cheap'], visibility='public')
                 image = glance.create_image(token='user:project:member,reader')['id']

@@ -68,13 +68,13 @@ class ForksTest(testtools.TestCase):
         self.assertEqual((started.code, started.errors), (forked.code, forked.errors))
         expected, found = json.loads(started.output), json.loads(forked.output)
         # python -m puts the current directory first, and an editable install adds the checkout.
-        for told in (expected, found):
-            told['path'] = [path for path in dict.fromkeys(told['path']) if path != paths.CHECKOUT]
-            told['environ'].pop('LC_CTYPE', None)
-            told['open'] = [number for number in told['open'] if number < 3]
+        for reported in (expected, found):
+            reported['path'] = [path for path in dict.fromkeys(reported['path']) if path != paths.CHECKOUT]
+            reported['environ'].pop('LC_CTYPE', None)
+            reported['open'] = [number for number in reported['open'] if number < 3]
         self.assertEqual(expected, found)
 
-    def test_it_is_told_how_it_ended(self):
+    def test_it_learns_how_it_ended(self):
         self.assertEqual(0, self.run_one('0').code)
         self.assertEqual(7, self.run_one('7').code)
         process = self.popen('wait')

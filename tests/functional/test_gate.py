@@ -38,7 +38,7 @@ class GuestTest(base.BaseTestCase):
         with open(self.path, 'rb') as stream:
             self.disk = stream.read()
 
-    def test_disk_is_bootable_and_as_big_as_asked_for(self):
+    def test_disk_is_bootable_and_as_big_as_requested(self):
         self.assertEqual(1 << 20, len(self.disk))
         self.assertEqual(b'\x55\xaa', self.disk[510:512])
         self.assertIsNone(guest.written(self.disk))
@@ -94,12 +94,12 @@ class ConfigurationTest(base.BaseTestCase):
 
 class ReleasesTest(base.BaseTestCase):
 
-    def test_newest_is_what_nobody_asks_for_and_oldest_is_another(self):
+    def test_newest_is_what_nobody_requests_and_oldest_is_another(self):
         self.assertIs(releases.NEWEST, releases.find(''))
         self.assertIsNot(releases.NEWEST, releases.find('oldest'))
         self.assertIs(releases.find('oldest'), releases.find(releases.find('oldest').name))
 
-    def test_unknown_release_is_told_with_those_there_are(self):
+    def test_unknown_release_is_reported_with_those_there_are(self):
         error = self.assertRaises(releases.Unknown, releases.find, 'essex')
         self.assertIn('essex', str(error))
         for name in (*releases.RELEASES, 'oldest'):
@@ -112,7 +112,7 @@ class ReleasesTest(base.BaseTestCase):
             self.assertEqual(set(releases.NEWEST.apis), set(release.apis))
             self.assertFalse(set(release.without) - set(scenarios.SCENARIOS))
 
-    def test_what_a_release_cannot_have_is_not_run_and_is_told(self):
+    def test_what_a_release_cannot_have_is_not_run_and_is_reported(self):
         odd = releases.NEWEST._replace(name='odd', without={1: 'for a reason'}, not_stock={2: 'no stock'})
         ran = {(number, mode.name) for number in (1, 2, 3)
                for mode in (scenarios.STOCK, scenarios.FILTER, scenarios.HOOKS)
@@ -159,7 +159,7 @@ class TableTest(base.BaseTestCase):
         self.assertIn('7 / 7', line)
         self.assertTrue(line.endswith('  ok'), line)
 
-    def test_what_stock_does_wrong_is_told_and_does_not_count(self):
+    def test_what_stock_does_wrong_is_reported_and_does_not_count(self):
         sheet = table.Sheet(None)
         sheet.rows = [self.row('stock', '2 flat', 'no clone'), self.row('hooks', '2 clones')]
         self.assertEqual(0, sheet.exit_code())
@@ -171,7 +171,7 @@ class TableTest(base.BaseTestCase):
         self.assertEqual(1, sheet.exit_code())
         self.assertIn('WRONG', table.render(sheet.rows))
 
-    def test_scenario_that_is_not_run_is_told_without_any_row(self):
+    def test_scenario_that_is_not_run_is_reported_without_any_row(self):
         sheet = table.Sheet(None)
         sheet.remarks.append('6 not of odd: for a reason')
         printed = io.StringIO()

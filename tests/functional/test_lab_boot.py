@@ -194,7 +194,7 @@ class StockLifeTest(BootTestCase):
         taken = ran['results'][1]
         self.assertIsNone(taken['error'])
         snapshot = taken['image_id']
-        # Glance takes a location on after its answer (2024.2 and later).
+        # Glance takes a location on after its response (2024.2 and later).
         stores = poll.until('store of the snapshot', lambda: self.glance.stores_of(snapshot))
         self.assertEqual({'dcn1'}, stores)
         self.assertEqual(self.data, self.a.read('images/%s@snap' % snapshot, len(self.data)))
@@ -246,7 +246,7 @@ class HostTest(testtools.TestCase):
             failed = self.assertRaises(LabError, host.ready)
         self.assertIn('nowhere', str(failed))
 
-    def test_a_host_that_was_killed_is_told_from_one_that_is_busy(self):
+    def test_a_host_that_was_killed_is_distinguished_from_one_that_is_busy(self):
         cluster, _ = ceph.sites()
         with compute_hosts.Host(compute_hosts.document(cluster, 'http://127.0.0.1:9')) as host:
             host.ready()

@@ -81,7 +81,7 @@ class LabCephTest(testtools.TestCase):
         self.assertEqual(data, self.a.read('images/read-me', len(data)))
         self.assertEqual(data[:100], self.a.read('images/read-me', 100))
 
-    def test_a_client_that_may_not_write_is_told_so_until_it_may_again(self):
+    def test_a_client_that_may_not_write_is_refused_until_it_may_again(self):
         write = ('--id', self.a.user, 'create', 'images/refused', '--size', '8M')
         self.a.refuse_writes('images')
         try:
@@ -178,7 +178,7 @@ class UnavailableTest(testtools.TestCase):
         self.assertIn('apt-get install', reason)
 
     @unittest.skipIf(UNAVAILABLE, UNAVAILABLE)
-    def test_an_interpreter_of_another_abi_is_told_apart(self):
+    def test_an_interpreter_of_another_abi_is_recognised(self):
         other = os.path.join(self.folder(), 'python')
         with open(other, 'w') as script:
             # It knows no module, and has an ABI of its own.

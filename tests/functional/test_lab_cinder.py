@@ -74,9 +74,9 @@ class VolumeProgramTest(LabTestCase):
         """Run the operations and return their results."""
         request.update(glance_url=self.glance.url, operations=list(operations),
                        cache_dir=self.cache_dir)
-        answer = run.run(request)
-        self.assertEqual('cinder.volume.manager.VolumeManager', answer['volume_manager'])
-        return answer['results']
+        response = run.run(request)
+        self.assertEqual('cinder.volume.manager.VolumeManager', response['volume_manager'])
+        return response['results']
 
     def volume(self, **more):
         """Return the description of a volume with this test's bytes."""
@@ -132,11 +132,11 @@ class VolumeProgramTest(LabTestCase):
 
     def test_without_qemu_img_a_raw_volume_is_uploaded_by_the_stand_in(self):
         self.useFixture(fixtures.EnvironmentVariable('PATH', self.path_without_qemu_img()))
-        answer = run.run({'glance_url': self.glance.url, 'cache_dir': self.cache_dir,
-                          'operations': [_upload(self.volume()),
-                                         _upload(self.volume(), disk_format='qcow2')]})
-        self.assertEqual('stand-in for raw', answer['qemu_img'])
-        raw, qcow2 = answer['results']
+        response = run.run({'glance_url': self.glance.url, 'cache_dir': self.cache_dir,
+                           'operations': [_upload(self.volume()),
+                                          _upload(self.volume(), disk_format='qcow2')]})
+        self.assertEqual('stand-in for raw', response['qemu_img'])
+        raw, qcow2 = response['results']
         self.assertIsNone(raw['error'])
         self.assertEqual({'fast': True}, self.in_stores(raw['image_id']))
         self.assertIn('cannot handle format qcow2; install qemu-img', qcow2['error'])
@@ -152,7 +152,7 @@ class VolumeProgramTest(LabTestCase):
                     os.symlink(os.path.join(folder, name), link)
         return programs
 
-    def test_a_manager_that_is_not_there_is_told_in_one_line(self):
+    def test_a_manager_that_is_not_there_is_reported_in_one_line(self):
         failure = self.assertRaises(
             LabError, run.run,
             {'glance_url': self.glance.url, 'operations': [], 'cache_dir': self.cache_dir,
@@ -196,7 +196,7 @@ class ServerTest(LabTestCase):
         image = cinder.upload(volume)
         cinder.wait_volume(volume)
         self.assertTrue(self.is_gone(image))
-        self.assertEqual([volume], [told['resource_uuid'] for told in cinder.messages()])
+        self.assertEqual([volume], [reported['resource_uuid'] for reported in cinder.messages()])
 
     def test_noauth_drops_the_store_that_the_type_names(self):
         cinder = self.start(auth='noauth')
@@ -225,7 +225,7 @@ class StandInTest(testtools.TestCase):
         """Run it and return what it printed."""
         return subprocess.check_output([STAND_IN] + list(words), stderr=subprocess.STDOUT).decode()
 
-    def test_a_raw_file_is_told_of_grown_and_copied(self):
+    def test_a_raw_file_is_described_grown_and_copied(self):
         content = b'a' * 4096 + bytes(3 << 20) + b'z' * 100 + bytes(2 << 20)
         with open(self.path, 'wb') as disk:
             disk.write(content)
@@ -234,9 +234,9 @@ class StandInTest(testtools.TestCase):
         with open(self.path + '2', 'rb') as copy:
             self.assertEqual(content, copy.read())
         self.run_program('resize', '-f', 'raw', self.path + '2', '1G')
-        told = json.loads(self.run_program('info', '--output=json', self.path + '2'))
-        self.assertEqual(('raw', 1 << 30), (told['format'], told['virtual-size']))
-        self.assertLess(told['actual-size'], 3 << 20)
+        reported = json.loads(self.run_program('info', '--output=json', self.path + '2'))
+        self.assertEqual(('raw', 1 << 30), (reported['format'], reported['virtual-size']))
+        self.assertLess(reported['actual-size'], 3 << 20)
         self.assertIn('file format: raw', self.run_program('info', self.path))
 
     def test_another_format_is_refused(self):

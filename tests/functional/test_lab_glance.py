@@ -108,15 +108,15 @@ class StoresTest(SharedGlance):
         self.assertEqual(404, self.glance.request('GET', path, token=MEMBER).status)
         own = self.glance.add_image(b'data', ['fast'], token=MEMBER)
         self.assertEqual('other', self.glance.image(own, token=MEMBER)['owner'])
-        answer = self.glance.import_copy(own, ['cheap'], token=MEMBER, wait=False)
-        self.assertEqual(403, answer.status)
+        response = self.glance.import_copy(own, ['cheap'], token=MEMBER, wait=False)
+        self.assertEqual(403, response.status)
 
     def test_faults_need_the_filter(self):
         self.assertRaisesRegex(LabError, 'faults=True', self.glance.requests)
 
 
 class FaultsTest(SharedGlance):
-    """What the fault filter does, and that it does it no more often than it was told."""
+    """What the fault filter does, and that it does it no more often than it was configured to."""
 
     options = {'stores': {'fast': 'file'}, 'faults': True}
 
@@ -125,7 +125,7 @@ class FaultsTest(SharedGlance):
         self.image_id = self.glance.create_image()['id']
         self.glance.forget_requests()
 
-    def test_requests_are_noted(self):
+    def test_requests_are_recorded(self):
         self.glance.upload(self.image_id, b'12345', headers={'X-Custom': 'yes'})
         self.glance.image(self.image_id)
         put, = self.glance.requests('PUT', '/file$')
@@ -191,10 +191,10 @@ class FaultsTest(SharedGlance):
         self.glance.fault('GET', '/v2/images/', place='inner', status=500, times=None,
                           headers={'X-Fault': 'yes'})
         for _ in range(3):
-            answer = self.glance.request('GET', '/v2/images/%s' % self.image_id)
-            self.assertEqual((500, 'yes'), (answer.status, answer.headers['x-fault']))
+            response = self.glance.request('GET', '/v2/images/%s' % self.image_id)
+            self.assertEqual((500, 'yes'), (response.status, response.headers['x-fault']))
 
-    def test_mistakes_in_a_fault_are_told(self):
+    def test_mistakes_in_a_fault_are_reported(self):
         self.assertRaisesRegex(LabError, 'no such part of a fault: stauts',
                                self.glance.fault, 'GET', stauts=500)
         self.assertRaisesRegex(LabError, 'only an outer fault',
@@ -273,7 +273,7 @@ class LifeTest(testtools.TestCase):
         self.assertIn("No module named 'no'", str(error))
         self.assertIsNone(glance.pid)
 
-    def test_taken_port_is_told_in_one_line(self):
+    def test_taken_port_is_reported_in_one_line(self):
         with socket.socket() as taken:
             taken.bind(('127.0.0.1', 0))
             taken.listen(1)
@@ -283,7 +283,7 @@ class LifeTest(testtools.TestCase):
         self.assertEqual('port %d on 127.0.0.1 cannot be used: Address already in use' % port,
                          str(error))
 
-    def test_mistakes_in_stores_are_told(self):
+    def test_mistakes_in_stores_are_reported(self):
         self.assertRaisesRegex(LabError, 'default store b is none of a',
                                Glance, self.root, {'a': 'file'}, default='b')
         self.assertRaisesRegex(ValueError, 'store a: no such kind of store: tape',

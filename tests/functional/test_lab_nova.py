@@ -130,7 +130,7 @@ class LabNovaTest(testtools.TestCase):
                       result['log'])
         self.assertFalse(os.path.exists(os.path.join(installed, 'virt', 'multistore_lab.py')))
 
-    def test_a_driver_that_is_not_there_is_told(self):
+    def test_a_driver_that_is_not_there_is_reported(self):
         error = self.assertRaises(LabError, compute_hosts.run, self.document(
             self.operation('snapshot'), compute_driver='nothere.LibvirtDriver'))
         self.assertIn('nothere', str(error))

@@ -45,7 +45,7 @@ ctypes.CDLL(None).syscall({'x86_64': 60, 'aarch64': 93}[platform.machine()], 0)
 
 
 def lives(pid):
-    """Tell whether a process runs; a zombie does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         with open('/proc/%d/stat' % pid, encoding='utf-8') as stream:
             return stream.read().rpartition(')')[2].split()[0] != 'Z'
@@ -103,14 +103,14 @@ class ProcessesTest(testtools.TestCase):
 
     def test_one_that_does_not_come_up_says_why(self):
         process = self.start('import sys; print("the reason", file=sys.stderr); sys.exit(3)')
-        error = self.assertRaises(LabError, process.wait_until, 'answer', lambda: False)
+        error = self.assertRaises(LabError, process.wait_until, 'response', lambda: False)
         self.assertIn('ended with 3', str(error))
         self.assertIn('the reason', str(error))
 
     def test_one_that_is_waited_for_in_vain_is_an_error(self):
         process = self.start('import time; time.sleep(600)')
-        error = self.assertRaises(LabError, process.wait_until, 'answer', lambda: open('/nowhere'), seconds=0)
-        self.assertIn('no answer in 0 seconds: [Errno 2]', str(error))
+        error = self.assertRaises(LabError, process.wait_until, 'reply', lambda: open('/nowhere'), seconds=0)
+        self.assertIn('no reply in 0 seconds: [Errno 2]', str(error))
         self.assertRaises(LabError, process.wait, 0)
 
     def test_a_program_that_is_not_there_is_an_error(self):
@@ -123,15 +123,15 @@ class ProcessesTest(testtools.TestCase):
         self.assertRaisesRegex(LabError, 'took longer', processes.run, [
             sys.executable, '-c', 'import time; time.sleep(600)'], seconds=0)
 
-    def test_a_program_answers_line_by_line_and_its_end_is_told(self):
+    def test_a_program_responds_line_by_line_and_its_end_is_reported(self):
         program = processes.Program([sys.executable, '-c', ECHO], log=self.log)
         self.addCleanup(program.kill)
         for document in ({'a': 1}, {'b': [2]}):
             program.send(document)
-            self.assertEqual(document, program.answer())
+            self.assertEqual(document, program.receive())
         program.send({'error': 'the reason'})
-        self.assertRaisesRegex(LabError, 'the reason', program.answer)
+        self.assertRaisesRegex(LabError, 'the reason', program.receive)
         program.kill()
         self.assertRaisesRegex(LabError, 'has ended', program.send, {})
-        self.assertRaisesRegex(LabError, 'ended with -9', program.answer)
+        self.assertRaisesRegex(LabError, 'ended with -9', program.receive)
         self.assertEqual(-signal.SIGKILL, program.wait())

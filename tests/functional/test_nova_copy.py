@@ -35,7 +35,7 @@ class RowsTest(copy_sites.SitesTestCase):
         self.assertEqual([], self.downloads())
         self.assertEqual([], [name for name in self.ran['base_files'] if name == base_file(image)])
 
-    def test_image_that_is_here_is_cloned_and_nothing_is_asked_for(self):
+    def test_image_that_is_here_is_cloned_and_nothing_is_requested(self):
         image = self.image('dcn1')
         self.assertCloned(self.boot(self.host(), image), image, self.a)
         self.assertEqual([], self.asked())
@@ -70,7 +70,7 @@ class RowsTest(copy_sites.SitesTestCase):
         self.assertCloned(self.boot(self.host(), image), image, self.a, LARGE)
         self.assertEqual(1, len(self.glance.copies(image)))
 
-    def test_host_that_cannot_ask_lets_another_host_of_the_site_ask(self):
+    def test_host_that_cannot_request_lets_another_host_of_the_site_request(self):
         image = self.image()
         sick = self.host(allowed=False, timeout=NEVER_ENDS, multistore_hooks={
             'auth_type': 'password', 'auth_url': 'http://127.0.0.1:9/v3', 'username': 'u', 'password': 'p',
@@ -115,7 +115,7 @@ class FailuresTest(copy_sites.SitesTestCase):
         self.a.refuse_writes('images')
         self.addCleanup(self.a.allow_writes)
 
-    def test_failed_copy_is_noticed_at_the_next_look_and_a_later_boot_asks_again(self):
+    def test_failed_copy_is_noticed_at_the_next_poll_and_a_later_boot_asks_again(self):
         image = self.image()
         host = self.never(timeout=NEVER_ENDS)
         host.ready()
@@ -130,7 +130,7 @@ class FailuresTest(copy_sites.SitesTestCase):
         self.a.allow_writes()
         self.assertCloned(self.boot(host, image), image, self.a)
 
-    def test_failed_copy_that_several_hosts_wait_for_is_asked_for_once(self):
+    def test_failed_copy_that_several_hosts_wait_for_is_requested_once(self):
         image = self.image()
         hosts = [self.never(), self.never(number=1)]
         for host in hosts:
@@ -140,7 +140,7 @@ class FailuresTest(copy_sites.SitesTestCase):
             self.assertRefused(one['results'][0], 'see the glance-api log for the cause')
         self.assertEqual([202], self.asked(image))
 
-    def test_keystone_that_never_answers_does_not_keep_a_boot_beyond_its_time(self):
+    def test_keystone_that_never_responds_does_not_keep_a_boot_beyond_its_time(self):
         keystone = socket.socket()
         self.addCleanup(keystone.close)
         keystone.bind(('127.0.0.1', 0))
@@ -206,7 +206,7 @@ class FailuresTest(copy_sites.SitesTestCase):
         self.assertRefused(booted, 'see the glance-api log for the cause', 'its task')
 
     def test_wrong_credentials_end_the_wait_at_once(self):
-        # No Keystone is here; what answers on this path answers as Keystone to a wrong password.
+        # No Keystone is here; what responds on this path responds as Keystone to a wrong password.
         self.glance.fault('POST', '/v3/auth/tokens', status=401, times=None)
         host = self.never(allowed=False, timeout=NEVER_ENDS, multistore_hooks={
             'auth_type': 'v3password', 'auth_url': self.glance.url + '/v3', 'username': 'nova',

@@ -53,7 +53,7 @@ class ImagesTest(copy_sites.SitesTestCase):
             self.assertFlat(self.boot(host, image))
         self.assertEqual([], self.downloads())
 
-    def test_cached_image_is_in_the_store_and_the_next_boot_asks_for_nothing(self):
+    def test_cached_image_is_in_the_store_and_the_next_boot_requests_nothing(self):
         image = self.image()
         ran = self.host().run(cache(image), cache(image))
         self.assertEqual(['cached', 'existing'], [one['outcome'] for one in ran['results']])
@@ -177,7 +177,7 @@ class ServersTest(copy_sites.SitesTestCase):
 
 
 class LocationTest(copy_sites.SitesTestCase):
-    """Glance answers to the location of a direct snapshot, and takes it on, or not, after that."""
+    """Glance responds to the location of a direct snapshot, and takes it on, or not, after that."""
 
     name, options = 'quota', {'conf': {'DEFAULT': {'user_storage_quota': '10MB'}}}
 
@@ -206,7 +206,7 @@ class LocationTest(copy_sites.SitesTestCase):
         self.assertEqual({'dcn1'}, self.glance.stores_of(image))
         self.assertBytes(self.glance.download(image))
 
-    def test_location_whose_answer_was_lost_is_no_failure(self):
+    def test_location_whose_response_was_lost_is_no_failure(self):
         for kind, action in (('snapshot', 'status'), ('shelve', 'reset')):
             self.glance.fault('POST', '/locations$', at='after', action=action)
             error, image = self.take(kind)
@@ -219,7 +219,7 @@ class LocationTest(copy_sites.SitesTestCase):
         self.glance.fault('PATCH', '/v2/images/', skip=1, **fault)
         return self.take('shelve', ADMIN)
 
-    def test_location_whose_answer_was_lost_is_no_failure_on_glances_old_api(self):
+    def test_location_whose_response_was_lost_is_no_failure_on_glances_old_api(self):
         self.assertTaken(*self.old_api(at='after'))
 
     def test_location_that_is_a_bad_request_leads_to_an_upload(self):

@@ -205,7 +205,7 @@ class WithFilterTest(SnapshotTestCase):
 
 
 class RetryTest(SnapshotTestCase):
-    """Glance answers 503 once, in the middle of an upload."""
+    """Glance responds with 503 once, in the middle of an upload."""
 
     def setUp(self):
         super().setUp()
@@ -236,7 +236,7 @@ class RetryTest(SnapshotTestCase):
 
 
 class LostAnswerTest(SnapshotTestCase):
-    """Glance has the whole image, and its answer is lost."""
+    """Glance has the whole image, and its response is lost."""
 
     def test_upload_that_arrived_is_no_failure(self):
         base_image = self.base('rbd')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tools/releases.py tells what is wrong, and its stand-ins take the place of what upstream's tests import."""
+"""tools/releases.py reports what is wrong, and its stand-ins stand for what upstream's tests import."""
 
 import importlib
 import os
@@ -60,7 +60,7 @@ class CompareTest(ToolTestCase):
 
 class FingerprintTest(ToolTestCase):
 
-    def test_it_tells_content_mode_time_and_what_there_is(self):
+    def test_it_shows_content_mode_time_and_what_there_is(self):
         path = self.write('file', 'text')
         os.utime(path, (1, 1))
         before = self.sources.fingerprint(self.folder)

@@ -162,7 +162,7 @@ class AttacksTest(FilesTestCase):
         self.assertIn(REFUSED[code], output)
         self.assertNotIn('got through', output)
 
-    def test_the_words_are_told_apart_from_a_refusal_by_chance(self):
+    def test_the_words_are_distinguished_from_a_refusal_by_chance(self):
         # Each of these differs from an attack in what makes it one.
         code, output = self.rootwrap(CHOWN + [NOT_THERE])
         self.assertEqual(1, code, output)

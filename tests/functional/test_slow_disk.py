@@ -64,7 +64,7 @@ class SlowDiskTest(testtools.TestCase):
             self.assertEqual(0, _slow_disk.libc.fallocate(file.fileno(), 3, MIB, 23000 * MIB))
             self.assertLess(time.monotonic() - begun, 600)
 
-    def test_bytes_share_the_line_and_answers_come_together(self):
+    def test_bytes_share_the_line_and_responses_come_together(self):
         begun = time.monotonic()
         self.write('one', DATA)
         took = time.monotonic() - begun

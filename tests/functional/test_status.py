@@ -594,14 +594,14 @@ class ReachTest(WithGlance):
             taken.bind(('127.0.0.1', 0))
             return 'http://127.0.0.1:%d' % taken.getsockname()[1]
 
-    def test_glance_that_does_not_answer(self):
+    def test_glance_that_does_not_respond(self):
         checked = self.check('--os-endpoint', self.unreachable())
         self.assert_found('Glance cannot be reached with the credentials of the command line', checked,
                           'Glance responds')
         self.assertIn('Skipped: Glance was not queried', checked['Glance has several stores'])
         self.assert_mended(self.check(), 'Glance responds')
 
-    def test_something_else_answers(self):
+    def test_something_else_responds(self):
         # The health check's page.
         checked = self.check('--os-endpoint', self.glance.url + '/healthcheck')
         self.assert_found("is not Glance's API", checked, 'Glance responds')
@@ -671,7 +671,7 @@ class ReachTest(WithGlance):
 
 @unittest.skipIf(NO_CEPH, NO_CEPH)
 class CephTest(StatusCase):
-    """Two real clusters; the check asks one, and Glance tells the other."""
+    """Two real clusters; the check asks one, and Glance names the other."""
 
     def test_store_in_the_cluster_of_another_site(self):
         a, b = ceph.sites()
@@ -736,13 +736,13 @@ class CephTest(StatusCase):
 
 
 class _Volumes(http_server.JsonServer):
-    """Answers Cinder's list of volume types, with one that names a store."""
+    """Responds with Cinder's list of volume types, with one that names a store."""
 
     def __init__(self, store):
         super().__init__()
         self.store = store
 
-    def answer(self, _method, path, *_request):
+    def respond(self, _method, path, *_request):
         if '/types' not in path:
             return 404, {}, {}
         return 200, {'volume_types': [{'name': 'gold', 'extra_specs': {

@@ -226,8 +226,8 @@ class DrainTest(StoresTestCase):
             self.assertEqual((0, ['b'], ['b']), (code, self.held(only), self.held(both)), number)
             number += 1
         self.assertGreater(number, 15)
-        code, answer = self.run_words('store list -f json')[:2]
-        self.assertEqual(0, {row['ID']: row['Images'] for row in json.loads(answer)}['c'])
+        code, response = self.run_words('store list -f json')[:2]
+        self.assertEqual(0, {row['ID']: row['Images'] for row in json.loads(response)}['c'])
         names = self.glance.request('GET', '/v2/metadefs/namespaces').json()['namespaces']
         self.assertEqual([], [name for name in names if 'evict' in name['namespace']])
 

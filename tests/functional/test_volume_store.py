@@ -81,8 +81,8 @@ class Basics:
         attachment = self.cinder.attach(volume)
         try:
             self.assertEqual('in-use', self.cinder.volumes()[volume]['status'])
-            answer = self.glance.request('DELETE', '/v2/images/' + image)
-            self.assertEqual(409, answer.status, answer)
+            response = self.glance.request('DELETE', '/v2/images/' + image)
+            self.assertEqual(409, response.status, response)
             self.assertEqual('active', self.glance.image(image)['status'])
             self.assertIn(volume, self.cinder.volumes())
         finally:
@@ -134,16 +134,16 @@ class Flows(Basics):
                           metadata['readonly']))
         self.assertEqual({}, self.cinder.attachments())
 
-    def test_ranges_are_the_bytes_asked_for(self):
+    def test_ranges_are_the_bytes_requested(self):
         data = picture()
         image = self.upload(self.store, data)
         for first, last in EDGES:
             self.assertEqual(data[first:last + 1], self.range(image, first, last), (first, last))
-        answer = self.glance.request('GET', '/v2/images/%s/file' % image,
-                                     headers={'Range': 'bytes=%d-' % MIB})
-        self.assertEqual((206, data[MIB:]), (answer.status, answer.body))
-        answer = self.glance.request('GET', '/v2/images/%s/file' % image, headers={'Range': 'bytes=-77'})
-        self.assertEqual((206, data[-77:]), (answer.status, answer.body))
+        response = self.glance.request('GET', '/v2/images/%s/file' % image,
+                                       headers={'Range': 'bytes=%d-' % MIB})
+        self.assertEqual((206, data[MIB:]), (response.status, response.body))
+        response = self.glance.request('GET', '/v2/images/%s/file' % image, headers={'Range': 'bytes=-77'})
+        self.assertEqual((206, data[-77:]), (response.status, response.body))
 
     def test_a_hundred_ranges_cost_one_attachment(self):
         data = picture()
@@ -207,8 +207,8 @@ class Flows(Basics):
 
     def test_a_download_that_the_client_breaks_off_is_detached(self):
         image = self.upload(self.store, os.urandom(64 * MIB))
-        connection, answer = self.begin_download(image)
-        answer.read(MIB)
+        connection, response = self.begin_download(image)
+        response.read(MIB)
         connection.close()
         self.settle_attachments()
 

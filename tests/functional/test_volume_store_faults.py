@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every call that an image on a volume needs fails in turn: nothing is left, and the error is told.
+"""Every call that an image on a volume needs fails in turn: nothing is left, and the error is reported.
 
 Each request to Cinder fails at a proxy before Cinder, each call of os-brick and each call of a device in a
 subclass of the driver: before it, after it took effect, or by hanging. Glance's record is right then, too.
@@ -67,7 +67,7 @@ class Tally:
     def line(self, what):
         """Return one line with the counts."""
         return ('%s: %d cases: %d went well, %d failed; %d left something behind, %d false successes, '
-                '%d wrong records, %d errors not told' % (
+                '%d wrong records, %d errors not reported' % (
                     what, self.cases, self.kept, self.failed, len(self.leaks), len(self.lies),
                     len(self.wrong), len(self.unsaid)))
 
@@ -92,19 +92,19 @@ class Matrix(test_volume_store.FlowCase):
         image = self.glance.create_image()['id']
         body = self.data if sized else case.Chunked(self.data)
         try:
-            answer = self.glance.upload(image, body, self.store)
+            response = self.glance.upload(image, body, self.store)
         except (OSError, http.client.HTTPException):
             return image, False
-        return image, answer.status == 204
+        return image, response.status == 204
 
     def try_download(self, image):
         """Return whether all bytes came; None if others did, and nobody said so."""
         try:
-            connection, answer = self.begin_download(image)
+            connection, response = self.begin_download(image)
         except (OSError, http.client.HTTPException, AssertionError):
             return False
         try:
-            found, promised = answer.read(), int(answer.headers['Content-Length'])
+            found, promised = response.read(), int(response.headers['Content-Length'])
         except (OSError, http.client.HTTPException):
             return False
         finally:
@@ -166,13 +166,13 @@ class Matrix(test_volume_store.FlowCase):
         if self.stock:
             left = self.settled(STOCK_SECONDS)
         else:
-            left = self.settled(enough=lambda found: all(self.told(line) for line in found))
-        if left and not all(self.told(line) for line in left):
+            left = self.settled(enough=lambda found: all(self.reported(line) for line in found))
+        if left and not all(self.reported(line) for line in left):
             self.tally.leaks.append('%s: %s' % (one.name, left))
         if left:
             self.tidy()
 
-    def told(self, line):
+    def reported(self, line):
         """Return whether the log names what is left by its id, as an error."""
         ids = IDS.findall(line)
         lines = [said for said in self.said().splitlines() if ' ERROR multistore_hooks' in said]
@@ -245,20 +245,20 @@ class Matrix(test_volume_store.FlowCase):
             self.assertTrue(accepted)
             volume = self.volume_of(image)
             self.inject(one)
-            answer = self.glance.request('DELETE', '/v2/images/' + image)
+            response = self.glance.request('DELETE', '/v2/images/' + image)
             self.heal()
             gone = volume not in self.cinder.volumes()
-            if not gone and answer.status == 204:
+            if not gone and response.status == 204:
                 with contextlib.suppress(LabError):
                     gone = poll.until('end of the volume', lambda: volume not in self.cinder.volumes())
-            if answer.status == 204 and not gone:
+            if response.status == 204 and not gone:
                 self.tally.lies.append('%s: deleted, and volume %s is there' % (one.name, volume))
             shown = self.glance.request('GET', '/v2/images/' + image)
             active = shown.status == 200 and shown.json()['status'] == 'active'
-            if answer.status != 204 and not gone and not active:
+            if response.status != 204 and not gone and not active:
                 self.tally.wrong.append('%s: HTTP %d, volume there, image %s' % (
-                    one.name, answer.status, shown))
-            self.after(one, answer.status == 204)
+                    one.name, response.status, shown))
+            self.after(one, response.status == 204)
             self.forget(image)
 
     def report(self, what):
@@ -270,7 +270,7 @@ class Matrix(test_volume_store.FlowCase):
                     sys.stderr.write('  %s: %s\n' % (name, line[:600]))
 
     def assertClean(self):
-        """Ours leaves nothing and tells everything."""
+        """Ours leaves nothing and reports everything."""
         tally = self.tally
         self.assertEqual(([], [], [], []), (tally.leaks, tally.lies, tally.wrong, tally.unsaid))
         self.assertLess(0, tally.failed)

@@ -34,16 +34,16 @@ class LossTest(test_volume_store.FlowCase):
     """One test for each way to lose data."""
 
     def upload_to(self, store, data):
-        """Return the image, and the answer to its upload."""
+        """Return the image, and the response to its upload."""
         image = self.glance.create_image()['id']
         self.addCleanup(self.forget, image)
         return image, self.glance.upload(image, data, store)
 
     def bytes_read(self, image):
         """Return what can be downloaded."""
-        connection, answer = self.begin_download(image)
+        connection, response = self.begin_download(image)
         try:
-            return answer.read()
+            return response.read()
         except http.client.IncompleteRead as error:
             return error.partial
         finally:
@@ -54,16 +54,16 @@ class LossTest(test_volume_store.FlowCase):
     def test_a_device_that_cannot_write_stock_says_success(self):
         self.addCleanup(self.sweep)
         data = os.urandom(40 * MIB)
-        image, answer = self.upload_to('stock-tiny', data)
-        self.assertEqual(204, answer.status, answer)
+        image, response = self.upload_to('stock-tiny', data)
+        self.assertEqual(204, response.status, response)
         shown = self.glance.image(image)
         self.assertEqual(('active', hashlib.sha512(data).hexdigest()),
                          (shown['status'], shown['os_hash_value']))
         self.assertNotEqual(data, self.lab.bytes_of(self.volume_of(image, 'stock-tiny'), len(data)))
 
     def test_a_device_that_cannot_write_is_an_error(self):
-        image, answer = self.upload_to('small', os.urandom(40 * MIB))
-        self.assertIn(answer.status, (413, 500, 503), answer)
+        image, response = self.upload_to('small', os.urandom(40 * MIB))
+        self.assertIn(response.status, (413, 500, 503), response)
         shown = self.glance.image(image)
         self.assertEqual(('queued', []), (shown['status'], shown['locations']))
         self.assertRegex(self.said(), 'ERROR multistore_hooks.*(Input/output error|No space left)')
@@ -79,8 +79,8 @@ class LossTest(test_volume_store.FlowCase):
         :param attached: the loop device is there before, and keeps its size: reading it then fails
         """
         data = os.urandom(24 * MIB)
-        uploaded, answer = self.upload_to(store, data)
-        self.assertEqual(204, answer.status)
+        uploaded, response = self.upload_to(store, data)
+        self.assertEqual(204, response.status)
         self.wait_for(lambda: not self.cinder.attachments())
         volume = self.volume_of(uploaded, store)
         path = self.cinder.path_of(volume)
@@ -90,9 +90,9 @@ class LossTest(test_volume_store.FlowCase):
         self.logged = len(self.glance.log_text())
         image = self.glance.create_image()['id']
         self.addCleanup(self.forget, image)
-        answer = self.glance.request('POST', '/v2/images/%s/locations' % image, json_body={
+        response = self.glance.request('POST', '/v2/images/%s/locations' % image, json_body={
             'url': 'cinder://%s/%s' % (store, volume)})
-        self.assertEqual(202, answer.status, answer)
+        self.assertEqual(202, response.status, response)
         return image, hashlib.sha512(data[:8 * MIB]).hexdigest()
 
     def stock_takes_it(self, attached):
@@ -127,16 +127,16 @@ class LossTest(test_volume_store.FlowCase):
     def fail_while_read(self, store):
         """Cut the file of a volume short while it is downloaded; return the image and what came."""
         data = os.urandom(96 * MIB)
-        image, answer = self.upload_to(store, data)
-        self.assertEqual(204, answer.status)
+        image, response = self.upload_to(store, data)
+        self.assertEqual(204, response.status)
         path = self.cinder.path_of(self.volume_of(image, store))
         self.logged = len(self.glance.log_text())
-        connection, answer = self.begin_download(image)
+        connection, response = self.begin_download(image)
         try:
-            found = answer.read(MIB)
+            found = response.read(MIB)
             os.truncate(path, 64 * MIB)
             try:
-                found += answer.read()
+                found += response.read()
             except http.client.IncompleteRead as error:
                 found += error.partial
             except ConnectionError:
@@ -147,7 +147,7 @@ class LossTest(test_volume_store.FlowCase):
         self.assertLess(len(found), len(data))
         return image
 
-    def test_an_error_in_the_middle_of_a_download_is_told(self):
+    def test_an_error_in_the_middle_of_a_download_is_reported(self):
         image = self.fail_while_read('gold')
         self.wait_for(lambda: 'ERROR' in self.said())
         self.assertRegex(self.said(),
@@ -162,8 +162,8 @@ class LossTest(test_volume_store.FlowCase):
         expected = hashlib.sha512()
         for _ in range(size // MIB):
             expected.update(piece)
-        image, answer = self.upload_to(store, Repeated(piece, size))
-        self.assertEqual(204, answer.status, self.said()[-3000:])
+        image, response = self.upload_to(store, Repeated(piece, size))
+        self.assertEqual(204, response.status, self.said()[-3000:])
         shown = self.glance.image(image)
         self.assertEqual((size, expected.hexdigest()), (shown['size'], shown['os_hash_value']))
         found = self.digest(image)
@@ -191,29 +191,29 @@ class LossTest(test_volume_store.FlowCase):
     def test_a_volume_on_a_share_keeps_its_size(self):
         sizes = {}
         for store in ('stock-nfs', 'paper'):
-            image, answer = self.upload_to(store, b'x' * MIB)
-            self.assertEqual(204, answer.status)
+            image, response = self.upload_to(store, b'x' * MIB)
+            self.assertEqual(204, response.status)
             sizes[store] = os.path.getsize(self.cinder.path_of(self.volume_of(image, store)))
         self.assertEqual({'stock-nfs': MIB, 'paper': GIB}, sizes)
 
     # -- an image deleted while it is read
 
     def delete_while_read(self, store):
-        """Delete an image in the middle of a download; return the answer, and whether all bytes came."""
+        """Delete an image in the middle of a download; return the response, and whether all bytes came."""
         data = os.urandom(64 * MIB)
-        image, answer = self.upload_to(store, data)
-        self.assertEqual(204, answer.status)
+        image, response = self.upload_to(store, data)
+        self.assertEqual(204, response.status)
         connection, download = self.begin_download(image)
         try:
             found = download.read(MIB)
-            answer = self.glance.request('DELETE', '/v2/images/' + image)
+            response = self.glance.request('DELETE', '/v2/images/' + image)
             try:
                 found += download.read()
             except http.client.IncompleteRead as error:
                 found += error.partial
         finally:
             connection.close()
-        return image, answer.status, found == data
+        return image, response.status, found == data
 
     def test_an_image_deleted_while_it_is_read_stock_fails(self):
         self.addCleanup(self.sweep)
@@ -233,8 +233,8 @@ class LossTest(test_volume_store.FlowCase):
     def test_zeros_are_zeros_on_a_device_that_held_something(self):
         size = 20 * MIB + 777
         data = test_volume_store.picture(size)
-        image, answer = self.upload_to('dirty', data)
-        self.assertEqual(204, answer.status, self.said()[-3000:])
+        image, response = self.upload_to('dirty', data)
+        self.assertEqual(204, response.status, self.said()[-3000:])
         self.assertEqual(data, self.glance.download(image))
         stored = self.lab.bytes_of(self.volume_of(image, 'dirty'), 60 * MIB)
         # Nobody who gets a clone reads there what was on the backend before.

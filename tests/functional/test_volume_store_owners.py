@@ -43,10 +43,10 @@ class ForeignTest(test_volume_store.FlowCase):
     def cinder_request(self, method, url, body, token):
         """Send a request to Cinder as a user of any project."""
         import requests
-        answer = requests.request(method, url, json=body, timeout=poll.SECONDS,
-                                  headers={'X-Auth-Token': token})
-        self.assertLess(answer.status_code, 400, answer.text)
-        return answer.json()
+        response = requests.request(method, url, json=body, timeout=poll.SECONDS,
+                                    headers={'X-Auth-Token': token})
+        self.assertLess(response.status_code, 400, response.text)
+        return response.json()
 
     def force_delete(self, volume):
         """Delete a volume if it is still there."""
@@ -82,10 +82,10 @@ class ForeignTest(test_volume_store.FlowCase):
         for what, volume in self.foreign():
             image, own = self.image_at('gold', volume)
             self.lab.proxy.clear()
-            answer = self.glance.request('GET', '/v2/images/%s/file' % image)
-            self.assertNotIn(SECRET[:10], answer.body, what)
-            self.assertNotIn(answer.status, (200, 204), what)
-            answer = self.glance.request('DELETE', '/v2/images/' + image)
+            response = self.glance.request('GET', '/v2/images/%s/file' % image)
+            self.assertNotIn(SECRET[:10], response.body, what)
+            self.assertNotIn(response.status, (200, 204), what)
+            response = self.glance.request('DELETE', '/v2/images/' + image)
             self.assertEqual(0, self.attached(), what)
             self.assertRegex(self.said(), 'olume %s is no image of the store gold' % volume)
             self.assertEqual(0, self.lab.proxy.count('DELETE', '/volumes/'), what)
@@ -109,7 +109,7 @@ class AddedTest(test_volume_store.FlowCase):
     """A Glance that lets users add locations, as this lab's does (show_multiple_locations)."""
 
     def add(self, image, volume, token):
-        """Add a volume of the store to an image; return Glance's answer."""
+        """Add a volume of the store to an image; return Glance's response."""
         return self.glance.request(
             'PATCH', '/v2/images/' + image, token,
             data=json.dumps([{'op': 'add', 'path': '/locations/-', 'value': {
@@ -121,8 +121,8 @@ class AddedTest(test_volume_store.FlowCase):
         volume = self.volume_of(image, 'gold')
         thief = self.glance.create_image(token=client.MEMBER)['id']
         self.addCleanup(self.forget, thief)
-        answer = self.add(thief, volume, client.MEMBER)
-        self.assertEqual(400, answer.status, answer)
+        response = self.add(thief, volume, client.MEMBER)
+        self.assertEqual(400, response.status, response)
         self.assertRegex(self.said(), 'olume %s is no image of the store gold' % volume)
         self.glance.request('DELETE', '/v2/images/' + thief, client.MEMBER)
         self.assertEqual(SECRET, self.glance.download(image))
@@ -131,8 +131,8 @@ class AddedTest(test_volume_store.FlowCase):
         for token in (client.MEMBER, ADMIN):
             image = self.upload('gold', SECRET, token=client.MEMBER)
             other = self.glance.create_image(token=token)['id']
-            answer = self.add(other, self.volume_of(image, 'gold'), token)
-            self.assertEqual(200, answer.status, answer)
+            response = self.add(other, self.volume_of(image, 'gold'), token)
+            self.assertEqual(200, response.status, response)
             self.assertEqual(SECRET, self.glance.download(other))
             self.settle_attachments()
             self.forget(other)
@@ -229,7 +229,7 @@ class KilledTest(test_volume_store.FlowCase):
     def test_in_an_upload(self):
         image = self.glance.create_image()['id']
         self.addCleanup(self.forget, image)
-        # The answer cannot come, and is not waited for.
+        # The response cannot come, and is not waited for.
         self.break_off_upload_by(self.kill, image)
         self.assertNotEqual({}, self.cinder.volumes())
         self.glance.start()
@@ -259,8 +259,8 @@ class KilledTest(test_volume_store.FlowCase):
     def test_in_a_download(self):
         data = os.urandom(64 * MIB)
         image = self.upload('gold', data)
-        connection, answer = self.begin_download(image)
-        answer.read(MIB)
+        connection, response = self.begin_download(image)
+        response.read(MIB)
         self.kill()
         connection.close()
         self.assertNotEqual({}, self.cinder.attachments())

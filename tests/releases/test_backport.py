@@ -88,7 +88,7 @@ class CopyTest(copy_sites.SitesTestCase):
 
     def check(self, port):
         self.nova_dir = nova_of(port)
-        # Hosts are kept by their arguments, which do not tell one tree from another.
+        # Hosts are kept by their arguments, which do not distinguish one tree from another.
         image = self.image()
         self.assertCloned(self.boot(self.host(number=port.__name__), image), image, self.a)
         self.assertEqual(([202], []), (self.asked(image), self.downloads()))

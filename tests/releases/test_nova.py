@@ -116,7 +116,7 @@ class CopyTest(copy_sites.SitesTestCase):
         self.assertEqual({'central', 'dcn1'}, self.glance.stores_of(image))
         self.assertEqual(([202], []), (self.asked(image), self.downloads()))
 
-    def test_image_that_is_here_is_cloned_and_nothing_is_asked_for(self):
+    def test_image_that_is_here_is_cloned_and_nothing_is_requested(self):
         image = self.image('dcn1')
         self.assertCloned(self.boot(self.host(), image), image, self.a)
         self.assertEqual([], self.asked(image))

@@ -27,5 +27,5 @@ def path(tree: str) -> str:
 
 
 def overlaid() -> fixtures.Fixture:
-    """Return a fixture: processes that are started find the overlays, if they are not told otherwise."""
+    """Return a fixture: processes that are started find the overlays, unless configured otherwise."""
     return fixtures.EnvironmentVariable('PYTHONPATH', OVERLAYS or None)

@@ -84,7 +84,7 @@ def load(modules: typing.Iterable[Module], only: typing.FrozenSet[str]) -> unitt
         name = next((name for name in module.names if _is_there(name)), None)
         if name is None:
             raise ImportError('there is no %s' % ' or '.join(module.names))
-        importlib.import_module(name)  # so that an error is told with its reason
+        importlib.import_module(name)  # so that an error is reported with its reason
         for test in runner.flat(unittest.defaultTestLoader.loadTestsFromName(name)):
             if re.search(module.pattern, test.id()[len(name):]) and (not only or test.id() in only):
                 suite.addTest(test)

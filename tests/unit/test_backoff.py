@@ -34,5 +34,5 @@ class PollsTest(testtools.TestCase):
         time, waited = clock.Clock(), []
         for seconds in backoff.polls(10, 5, clock=time):
             waited.append(seconds)
-            time.now += 4    # a slow answer
+            time.now += 4    # a slow response
         self.assertEqual([0.0, 4.75, 9.625], waited)

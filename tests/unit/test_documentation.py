@@ -43,7 +43,7 @@ def _called(node):
 
 
 def _of_the_log(node):
-    """Tell whether a call logs a warning or worse: LOG.warning(...), or log(...), which may be one."""
+    """Return whether a call logs a warning or worse: LOG.warning(...), or log(...), which may be one."""
     of_log = isinstance(node.func, ast.Attribute) and getattr(node.func.value, 'id', '') == 'LOG'
     return (of_log and node.func.attr in ('warning', 'error', 'exception', 'critical')
             or getattr(node.func, 'id', '') == 'log')
@@ -94,7 +94,7 @@ def meant_by(entry):
 
 
 def _exists(name):
-    """Tell whether there is a module of tests, and in it the class and the method, if they are named."""
+    """Return whether there is a module of tests, and in it the class and the method, if they are named."""
     words = name.split('.')
     for length in range(len(words), 0, -1):
         path = os.path.join(documentation.ROOT, *words[:length]) + '.py'

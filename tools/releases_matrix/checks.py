@@ -99,9 +99,9 @@ def apply_all(place: Place) -> None:
     :raises Failed: one does not apply
     """
     for name in _series(place.release.project):
-        answer, _seconds = _tool(place, 'apply', name)
-        if answer['exit_code'] and answer['reason'] != UNKNOWN_RELEASE:
-            raise sources.Failed('series %s: %s' % (name, answer['message']))
+        response, _seconds = _tool(place, 'apply', name)
+        if response['exit_code'] and response['reason'] != UNKNOWN_RELEASE:
+            raise sources.Failed('series %s: %s' % (name, response['message']))
 
 
 def _series(project: str) -> typing.List[str]:
@@ -110,9 +110,9 @@ def _series(project: str) -> typing.List[str]:
 
 
 def _must(place: Place, verb: str, series: str, state: str = '') -> float:
-    answer, seconds = _tool(place, verb, series)
-    if answer['exit_code'] or state not in ('', answer['state']):
-        raise sources.Failed('series %s: %s: %s' % (series, verb, answer['message']))
+    response, seconds = _tool(place, verb, series)
+    if response['exit_code'] or state not in ('', response['state']):
+        raise sources.Failed('series %s: %s: %s' % (series, verb, response['message']))
     return seconds
 
 
@@ -127,7 +127,7 @@ def _tool(place: Place, verb: str, series: str) -> typing.Tuple[typing.Dict[str,
     try:
         return dict(json.loads(done.stdout)), seconds
     except ValueError:
-        raise sources.Failed('series %s: %s ended with %d and no answer' % (series, verb, done.returncode))
+        raise sources.Failed('series %s: %s ended with %d and no response' % (series, verb, done.returncode))
 
 
 # ---- upstream's own tests ----------------------------------------------------------------------

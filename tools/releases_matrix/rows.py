@@ -32,7 +32,7 @@ class Recorder:
         row['checks'] = {}
 
     def is_known(self, name: str, digest: str) -> bool:
-        """Tell whether a check need not be run; then its result is in the row."""
+        """Return whether a check need not be run; then its result is in the row."""
         old = self._old.get(name, {})
         if old.get('inputs') != digest or old.get('state') != checks.OK:
             return False
@@ -40,7 +40,7 @@ class Recorder:
         return True
 
     def run(self, name: str, digest: str, check: Check) -> bool:
-        """Run a check and note what it found; tell whether it passed."""
+        """Run a check and note what it found; return whether it passed."""
         started = time.monotonic()
         found, state = checks.Found(), checks.OK
         try:

@@ -64,7 +64,7 @@ def overlays(release: catalogue.Release, shell: environments.Shell) -> typing.Li
 
 
 def _pip(shell: environments.Shell, command: typing.List[str], package: str) -> None:
-    # Once more, since a registry's answer can be lost.
+    # Once more, since a registry's response can be lost.
     for _ in range(2):
         code = shell.run(['python', '-m', 'pip', '--disable-pip-version-check'] + command + [
             '--no-deps', '--only-binary', ':all:', '-q', package])

@@ -57,14 +57,14 @@ class Recorder:
             statuses.append(status)
             return start(status, *arguments)
 
-        answer = self._application(environ, started)
+        response = self._application(environ, started)
         try:
-            for piece in answer:
+            for piece in response:
                 out += len(piece)
                 yield piece
         finally:
-            if hasattr(answer, 'close'):
-                answer.close()
+            if hasattr(response, 'close'):
+                response.close()
             self._record({'began': began, 'ended': time.time(), 'method': environ['REQUEST_METHOD'],
                           'path': environ.get('PATH_INFO', ''), 'status': int(statuses[-1][:3]),
                           'in': body.count, 'out': out,

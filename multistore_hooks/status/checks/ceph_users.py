@@ -41,7 +41,7 @@ def check_users(facts: gather.Facts) -> finding.Findings:
     for need in needs:
         try:
             found += decide(need, facts.pools.rights(need.user, need.pool))
-        except pools.CannotAsk as error:
+        except pools.Undetermined as error:
             found.append(finding.undetermined(
                 'what %s may do in the pool %s: %s' % (need.user, need.pool, error), need.where))
     return found or [finding.passed('; '.join(sorted({

@@ -29,7 +29,7 @@ def check_drivers(facts: gather.Facts) -> finding.Findings:
                                      facts.cinder.where('DEFAULT', 'enabled_backends'))]
     try:
         drivers = cinder_drivers.ask(service.interpreter.python, paths, service.pythonpath)
-    except host.CannotAsk as error:
+    except host.Undetermined as error:
         return [finding.undetermined('whether the drivers can carry the hook: %s' % error,
                                      facts.cinder.where('DEFAULT', 'enabled_backends'))]
     found = [one for backend in backends if backend.get('volume_driver') in drivers

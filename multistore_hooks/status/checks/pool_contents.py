@@ -56,7 +56,7 @@ def check_contents(facts: gather.Facts) -> finding.Findings:
         try:
             images = [api.Image.from_glance(record) for record in facts.cloud.images()]
             found += _compare(facts, facts.cloud, held, images)
-        except pools.CannotAsk as error:
+        except pools.Undetermined as error:
             found.append(finding.undetermined("what the pool of the store '%s' holds: %s"
                                               % (held.store, error), held.where))
     return found or [finding.passed('the pools hold what the records say: %s' % ', '.join(

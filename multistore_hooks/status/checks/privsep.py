@@ -90,7 +90,7 @@ def _check(facts: gather.Facts, start: Start) -> finding.Findings:
         return [finding.undetermined('which Python %s is run by' % helper.path, helper.where)]
     try:
         helpers = host.ask(python)
-    except host.CannotAsk as error:
+    except host.Undetermined as error:
         return [finding.failure('%s would be started, but %s' % (helper.path, error), helper.where,
                                 helper.change)]
     return decide(helper, helpers, service, start.service)

@@ -35,7 +35,7 @@ def check_site_images(facts: gather.Facts) -> finding.Findings:
         return [finding.passed('site images are in the pool %s, which is that of Glance' % pool, where)]
     try:
         names = facts.pools.names(ceph_users.user_of_nova(nova), pool)
-    except pools.CannotAsk as error:
+    except pools.Undetermined as error:
         return [finding.undetermined('what the pool %s holds: %s' % (pool, error), where)]
     strays = sorted(name for name in names if _IMAGE_ID.match(name))
     if strays:

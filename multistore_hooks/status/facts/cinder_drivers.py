@@ -63,11 +63,11 @@ class Driver(NamedTuple):
 def ask(python: str, paths: Sequence[str], pythonpath: str = '') -> Dict[str, Driver]:
     """Return for each class path whether it can carry the hook.
 
-    :raises host.CannotAsk: the interpreter does not say
+    :raises host.Undetermined: the interpreter does not say
     """
     try:
         report = host.run(python, pythonpath, _ASK, paths, _SECONDS)
         return {path: Driver(*report[path]) for path in paths}
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
-        raise host.CannotAsk('%s does not import them: %s' % (
+        raise host.Undetermined('%s does not import them: %s' % (
             python, ' '.join(str(error).split()))) from error

@@ -115,5 +115,5 @@ def _service(name: str, python: Optional[str], files: List[str]) -> Service:
                        'interpreter with --%s-python' % (host.PROGRAMS[name][0], name))
     try:
         return Service(running, host.ask(python, pythonpath), how, pythonpath)
-    except host.CannotAsk as error:
+    except host.Undetermined as error:
         return Service(running, None, str(error))

@@ -85,7 +85,7 @@ class Interpreter(NamedTuple):
             return None
 
 
-class CannotAsk(Exception):
+class Undetermined(Exception):
     """An interpreter did not report what it would import. One line."""
 
 
@@ -111,14 +111,14 @@ def processes(service: str, proc: str = '/proc') -> List[Process]:
 def ask(python: str, pythonpath: str = '') -> Interpreter:
     """Return what an interpreter would import.
 
-    :raises CannotAsk: it cannot be run, or does not respond
+    :raises Undetermined: it cannot be run, or does not respond
     """
     try:
         report = run(python, pythonpath, _ASK, _PACKAGES)
         return Interpreter(python, report['prefix'], report['version'], tuple(report['path']),
                            report['packages'])
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
-        raise CannotAsk('%s does not report what it would import: %s' % (
+        raise Undetermined('%s does not report what it would import: %s' % (
             python, ' '.join(str(error).split()))) from error
 
 

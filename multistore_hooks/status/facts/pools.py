@@ -39,7 +39,7 @@ class Rights(NamedTuple):
     write: str
 
 
-class CannotAsk(Exception):
+class Undetermined(Exception):
     """The cluster was not reached, or not with this user. One line."""
 
 
@@ -52,7 +52,7 @@ class Pools:
     def __init__(self, modules: Optional[Tuple[Any, Any]] = None) -> None:
         self._modules = modules or _installed()
         self._clusters: Dict[User, cluster.Cluster] = {}
-        self._failed: Dict[User, CannotAsk] = {}
+        self._failed: Dict[User, Undetermined] = {}
 
     @property
     def reachable(self) -> bool:
@@ -62,7 +62,7 @@ class Pools:
     def rights(self, user: User, pool: str) -> Rights:
         """Return what a user may do in a pool.
 
-        :raises CannotAsk: it cannot be determined
+        :raises Undetermined: it cannot be determined
         """
         def read(ioctx: Any) -> None:
             self._rbd.RBD().list(ioctx)
@@ -76,7 +76,7 @@ class Pools:
              ) -> Tuple[places.Pool, Dict[str, places.Found]]:
         """Return a pool as a place of images, and what it holds of some images.
 
-        :raises CannotAsk: it cannot be determined
+        :raises Undetermined: it cannot be determined
         """
         def look(site: cluster.Cluster) -> Tuple[places.Pool, Dict[str, places.Found]]:
             place = places.Pool(site, self._rbd, pool, site.fsid(pool))
@@ -88,7 +88,7 @@ class Pools:
     def names(self, user: User, pool: str) -> Tuple[str, ...]:
         """Return the names of all RBD images of a pool.
 
-        :raises CannotAsk: it cannot be determined
+        :raises Undetermined: it cannot be determined
         """
         return tuple(self._ask(user, lambda site: site.call(pool, self._rbd.RBD().list)))
 
@@ -121,7 +121,7 @@ class Pools:
         try:
             return function(self._site(user))
         except (cluster.ClusterError, cluster.Missing, places.PlaceError) as error:
-            failed = CannotAsk('%s of %s: %s' % (user, user.conf_file, ' '.join(str(error).split())))
+            failed = Undetermined('%s of %s: %s' % (user, user.conf_file, ' '.join(str(error).split())))
             if not isinstance(error, cluster.PoolUnusable):
                 self._failed[user] = failed
             raise failed from error

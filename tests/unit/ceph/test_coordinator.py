@@ -149,7 +149,7 @@ class CoordinatorTest(test_site_lock.CephTestCase):
         self.ceph.images['images', 'i'].add('snap')
         self.assertEqual((True, ''), (host.image_present(), host.obstacle()))
 
-    def test_pool_that_cannot_be_read_is_looked_at_again_later(self):
+    def test_pool_that_cannot_be_read_is_read_again_later(self):
         host = self.host()
         self.ceph.images['images', 'i'] = {'snap'}
         self.ceph.away = True

@@ -97,7 +97,7 @@ class UploadTest(base.TestCase):
         self.assertEqual(([image], [image]), (self.records.made, self.casts.casts))
         self.assertEqual([], self.keys.deleted)
 
-    def test_a_member_is_told_that_the_store_is_wrong_and_not_what_administrators_wrote(self):
+    def test_a_member_learns_that_the_store_is_wrong_and_not_what_administrators_wrote(self):
         for store, why in (('web', 'is read-only'), ('secret', 'does not exist')):
             error = self.assertRaises(exceptions.StoreNotUsable, self.upload, base.Volume.naming(store))
             self.assertEqual("Volume type 'gold' names a Glance store that %s. Ask an administrator to "
@@ -106,7 +106,7 @@ class UploadTest(base.TestCase):
                           % store, self.log)
             self.assert_nothing_done()
 
-    def test_an_administrator_is_told_all(self):
+    def test_an_administrator_gets_the_whole_reason(self):
         error = self.assertRaises(exceptions.StoreNotUsable, self.upload, base.Volume.naming('web'), True)
         self.assertEqual("Volume type 'gold' (image_service:store_id) names the Glance store 'web', which is "
                          'read-only. The stores are: fast (default), web (read-only).', str(error))

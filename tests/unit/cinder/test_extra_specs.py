@@ -18,7 +18,7 @@ class CheckTest(base.TestCase):
     def check(self, specs):
         extra_specs.check(None, specs)
 
-    def test_glance_is_not_asked_for_what_names_no_store(self):
+    def test_glance_is_not_requested_what_names_no_store(self):
         for specs in (None, 'x', [KEY], {}, {'a': 'b', 'image_service:other': 'x'}):
             self.check(specs)
         self.assertEqual([], self.glance.log)
@@ -26,7 +26,7 @@ class CheckTest(base.TestCase):
     def test_a_store_that_is_there_is_right(self):
         self.check({KEY: 'reliable'})
 
-    def test_everything_wrong_is_told_at_once(self):
+    def test_everything_wrong_is_reported_at_once(self):
         error = self.assertRaises(webob.exc.HTTPBadRequest, self.check, {
             KEY: 'Fast', 'Image_Service:store-ids': 'fast'})
         self.assertEqual(
@@ -45,7 +45,7 @@ class CheckTest(base.TestCase):
         error = self.assertRaises(webob.exc.HTTPBadRequest, self.check, {KEY: 'fast'})
         self.assertIn('this Glance does not have several stores', error.explanation)
 
-    def test_no_answer_is_no_consent(self):
+    def test_no_response_is_no_consent(self):
         self.glance.faults.append(fake_glance.Fault('GET', '/v2/info/stores', 500))
         self.assertRaises(webob.exc.HTTPServiceUnavailable, self.check, {KEY: 'fast'})
 
@@ -63,7 +63,7 @@ class Request:
 
 @testtools.skipIf(base.REAL, "Cinder's own controllers need its API")
 class ControllerTest(base.TestCase):
-    """Cinder's own refusal comes first: whoever may not write a type is not told about stores."""
+    """Cinder's own refusal comes first: whoever may not write a type learns nothing about stores."""
 
     def controllers(self):
         descriptor = extra_specs.StoreValidation(None)

@@ -119,7 +119,7 @@ class CloneTest(PlacingTestCase):
         self.volume_stores = {'cheap': None}
         self.assertTrue(self.takes_clone(base.Volume.naming('cheap', name='other')))
 
-    def test_where_glance_does_not_tell_it_is_tried(self):
+    def test_where_glance_does_not_report_it_is_tried(self):
         self.volume_stores = None
         self.assertTrue(self.takes_clone(base.Volume.naming('fast')))
 

@@ -138,7 +138,7 @@ class WrongInputTest(image_base.ImageTestCase):
         one = self.add('fast')
         self.check("'nobody'", 'copy', one, 'nobody', '--to', 'cheap')
 
-    def test_wrong_column_is_told_before_anything_is_done(self):
+    def test_wrong_column_is_reported_before_anything_is_done(self):
         one = self.add('fast')
         self.check("There is no column 'Sotres'. The columns are: ID, Name, Store, Result, Reason.",
                    'copy', one, '--to', 'cheap', '-c', 'Sotres')
@@ -185,7 +185,7 @@ class CopyTest(image_base.ImageTestCase):
         self.results(self.add('fast'), '--to', 'reliable', '--to', 'cheap', '--wait')
         self.assertEqual(1, self.imports())
 
-    def test_without_wait_it_is_asked_for(self):
+    def test_without_wait_it_is_requested(self):
         self.glance.copies_at_once = False
         one = self.add('fast')
         self.assertEqual((0, [(one, 'reliable', 'requested'), (one, 'cheap', 'requested')]),
@@ -194,7 +194,7 @@ class CopyTest(image_base.ImageTestCase):
         self.glance.finish_copies()
         self.assertEqual(['cheap', 'fast', 'reliable'], self.glance.where(one))
 
-    def test_what_glance_has_taken_on_is_not_asked_for_again_before_it_shows(self):
+    def test_what_glance_has_taken_on_is_not_requested_again_before_it_shows(self):
         self.glance.copies_at_once = False
         one, real = self.add('fast'), self.glance._show
 
@@ -214,13 +214,13 @@ class CopyTest(image_base.ImageTestCase):
         run = image_base.connection(self.glance).run
         images = image_copies._OneImage(run, image_copies.Wanted(None, ()), image.progress.NullProgress())
         record, shown = images.image(one), []
-        for store, told in (('reliable', 0), ('reliable', 7), ('reliable', 9), ('cheap', 9), ('cheap', 9),
-                            ('cheap', 2), ('cheap', 9)):
-            self.glance.tasks[one][-1]['message'] = 'Copied %d MiB' % told
+        for store, reported in (('reliable', 0), ('reliable', 7), ('reliable', 9), ('cheap', 9), ('cheap', 9),
+                                ('cheap', 2), ('cheap', 9)):
+            self.glance.tasks[one][-1]['message'] = 'Copied %d MiB' % reported
             shown.append(images._copied(record, store))
         self.assertEqual([0, 7, 9, 0, 0, 2, 9], shown)
 
-    def test_again_while_it_goes_on_asks_for_nothing(self):
+    def test_again_while_it_goes_on_requests_nothing(self):
         self.glance.copies_at_once = False
         one = self.add('fast')
         self.results(one, '--to', 'cheap')
@@ -230,7 +230,7 @@ class CopyTest(image_base.ImageTestCase):
         self.assertEqual((0, [(one, 'cheap', 'present')]), self.results(one, '--to', 'cheap', '--wait'))
         self.assertEqual(1, self.imports())
 
-    def test_lock_of_another_import_is_told_without_wait_and_waited_for_with_it(self):
+    def test_lock_of_another_import_is_reported_without_wait_and_waited_for_with_it(self):
         self.glance.copies_at_once = False
         one = self.add('fast')
         self.results(one, '--to', 'cheap')
@@ -241,7 +241,7 @@ class CopyTest(image_base.ImageTestCase):
         self.glance.looks = 2
         self.assertEqual((0, [(one, 'reliable', 'copied')]), self.results(one, '--to', 'reliable', '--wait'))
 
-    def test_failed_copy_is_told_and_the_others_go_on(self):
+    def test_failed_copy_is_reported_and_the_others_go_on(self):
         self.glance.stores['bad'] = fake_glance.FAILING
         one = self.add('fast', name='one')
         code, out, err = self.run_command('copy', one, '--to', 'bad,cheap', '--wait', '-f', 'json')
@@ -250,7 +250,7 @@ class CopyTest(image_base.ImageTestCase):
         self.assertIn('"Reason": "Image %s' % one, out)
         self.assertEqual(['cheap', 'fast'], self.glance.where(one))
 
-    def test_two_failing_stores_are_asked_for_once(self):
+    def test_two_failing_stores_are_requested_once(self):
         self.glance.stores.update(bad=fake_glance.FAILING, worse=fake_glance.FAILING)
         self.glance.copies_at_once, self.glance.looks = False, 3
         one = self.add('fast')
@@ -296,7 +296,7 @@ class CopyTest(image_base.ImageTestCase):
         self.assertEqual(1, code)
         self.assertIn('the status of the image is queued', err)
 
-    def test_no_more_at_once_than_told(self):
+    def test_no_more_at_once_than_requested(self):
         running, most = [], []
         real = image_copies._copy_image
 

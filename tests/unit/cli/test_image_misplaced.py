@@ -71,7 +71,7 @@ class MisplacedTest(image_base.ImageTestCase):
         self.glance.images[odd]['base_image_ref'] = odd
         self.assertEqual((0, {}), self.found())
 
-    def test_base_image_that_is_gone_is_told(self):
+    def test_base_image_that_is_gone_is_reported(self):
         one = self.snapshot(GONE, 'fast')
         code, out, err = self.run_command('misplaced', '-f', 'json')
         self.assertEqual((0, '[]'), (code, out.strip()))

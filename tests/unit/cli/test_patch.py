@@ -114,7 +114,7 @@ class TestPatch(base.TreeTestCase):
                          [file['state'] for file in shown['files']])
         self.assertEqual(0, self.patch('check')[0])
 
-    def test_an_unknown_project_is_told_with_those_there_are(self):
+    def test_an_unknown_project_is_reported_with_those_there_are(self):
         code, _, err = run('patch', 'status', 'glance')
         self.assertEqual(2, code)
         self.assertIn('there are some for: nova', err)

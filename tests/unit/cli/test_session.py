@@ -32,18 +32,18 @@ class ExplainTest(base.TestCase):
               (OSError('invalid path to a TLS CA certificate bundle'), session.TlsFailed))
     @ddt.unpack
     def test_kind_of_error(self, error, expected):
-        told = session.explain(error, 'here', 'Glance')
-        self.assertIs(expected, type(told))
-        self.assertNotIn('\n', str(told))
+        reported = session.explain(error, 'here', 'Glance')
+        self.assertIs(expected, type(reported))
+        self.assertNotIn('\n', str(reported))
 
     def test_reason_is_dug_out_of_the_layers(self):
-        told = session.explain(ksa.ConnectFailure(
+        reported = session.explain(ksa.ConnectFailure(
             "Unable to establish connection to http://k/v3: HTTPConnectionPool(host='k', port=1): Max "
             "retries exceeded with url: /v3 (Caused by "
             "NewConnectionError('<urllib3.connection.HTTPConnection object "
             "at 0x7f>: Failed to establish a new connection: [Errno 111] Connection refused',))"), 'here')
         self.assertEqual('Glance cannot be reached with the credentials of here: Unable to establish '
-                         'connection to http://k/v3: [Errno 111] Connection refused.', str(told))
+                         'connection to http://k/v3: [Errno 111] Connection refused.', str(reported))
 
     def test_what_is_not_about_reaching_glance_is_left_alone(self):
         self.assertIsNone(session.explain(KeyError('x')))

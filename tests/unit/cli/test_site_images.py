@@ -50,7 +50,7 @@ class SiteImageCommandTestCase(testtools.TestCase):
 
 class SiteImageCommandTest(SiteImageCommandTestCase):
 
-    def test_list_tells_state_and_clones(self):
+    def test_list_shows_state_and_clones(self):
         used, unused, unfinished = self.make(), self.make(), self.make(published=False, created=1700000000)
         self.ceph.rbd.clone('vms', used.name, site_image_record.SNAPSHOT, 'disk')
         self.images.withdraw(unused, 1700000000)

@@ -71,7 +71,7 @@ class BadStoreTest(test_stores.StoresTestCase):
         self.check('store drain fast --to cheap', 1, 'failed')
         self.assertEqual(['fast'], self.glance.where(self.only))
 
-    def test_full_by_what_its_place_tells(self):
+    def test_full_by_what_its_place_reports(self):
         self.places['cheap'].space = lambda: inventory.Space(100, 3)
         rules = self.write('to.yaml', 'rules: [{name: a, match: {tag: fast}, in: cheap}]')
         self.check('image place --rules ' + rules, 1, 'no room in cheap')

@@ -78,7 +78,7 @@ class DecideTest(testtools.TestCase):
     def test_copy_that_does_not_show_at_once_is_waited_for(self):
         self.assertIs(Step.APPEARS, self.decide(image(), PollState(requests=1, requested_at=96)))
 
-    def test_copy_that_vanished_is_asked_for_again(self):
+    def test_copy_that_vanished_is_requested_again(self):
         self.assertIs(Step.REQUEST, self.decide(image(), PollState(requests=1, requested_at=94)))
 
     def test_our_import_that_has_not_begun_is_no_other_stores(self):

@@ -19,7 +19,7 @@ from tests.unit import base
 
 class RefusedTest(testtools.TestCase):
 
-    def test_answers_that_will_not_change(self):
+    def test_responses_that_will_not_change(self):
         keystone = Exception('wrong password')
         keystone.http_status = 401
         self.assertEqual([True, True, False, False, False, False], [api.is_client_error(error) for error in (
@@ -136,7 +136,7 @@ class CopyTest(CopyTestCase):
         self.assertEqual((['dcn1', 'file1'], 1), (self.glance.where(self.image_id), self.asks()))
         self.assertTrue(4 <= self.clock.now <= 4 + backoff.SHORTEST * 1.2, self.clock.now)
 
-    def test_failed_copy_is_noticed_at_the_next_look_with_what_the_task_says(self):
+    def test_failed_copy_is_noticed_at_the_next_poll_with_what_the_task_says(self):
         self.clock.at(4, self.glance.finish_copies)
         said = self.fail(store='broken')
         # Glance's task succeeds, though a store failed: not all must succeed.
@@ -161,7 +161,7 @@ class CopyTest(CopyTestCase):
         self.assertTrue(self.copy())
         self.assertEqual(2, self.asks())
 
-    def test_request_for_what_is_there_already_looks_again(self):
+    def test_request_for_what_is_there_already_polls_again(self):
         def arrive(*unused):
             self.glance.put_data(self.image_id, 'dcn1')
         self.glance.faults.append(fake_glance.Fault('POST', '/import', 400))
@@ -206,17 +206,17 @@ class CopyTest(CopyTestCase):
     def test_image_without_data(self):
         self.assertIn('the status of the image is queued', self.fail(image_id=self.queued()))
 
-    def test_unknown_store_is_told_before_anything_is_asked_for(self):
+    def test_unknown_store_is_reported_before_anything_is_requested(self):
         said = self.fail(store='nope')
         self.assertIn("images_rbd_glance_store_name names the Glance store 'nope', which", said)
         self.assertEqual(0, self.asks())
 
-    def test_glance_without_copy_image_is_told_before_anything_is_asked_for(self):
+    def test_glance_without_copy_image_is_reported_before_anything_is_requested(self):
         self.glance.import_methods = ['glance-direct']
         self.assertIn('no import method copy-image', self.fail())
         self.assertEqual(0, self.asks())
 
-    def test_glance_that_does_not_tell_its_methods_is_asked_all_the_same(self):
+    def test_glance_that_does_not_list_its_methods_is_asked_all_the_same(self):
         self.glance.faults.append(fake_glance.Fault('GET', '/v2/info/import', 403))
         self.clock.at(4, self.glance.finish_copies)
         self.assertTrue(self.copy())
@@ -270,7 +270,7 @@ class CopyTest(CopyTestCase):
         self.assertIn('left-by-a-killed-glance holds the lock of the image, and copies to no store',
                       self.fail(timeout=50))
 
-    def test_refusal_that_looks_like_a_lock_is_told_in_the_end(self):
+    def test_refusal_that_looks_like_a_lock_is_reported_in_the_end(self):
         self.glance.faults.append(fake_glance.Fault('POST', '/import', 409, times=9999))
         self.assertIn('the last request for a copy failed: HTTP 409', self.fail(timeout=50))
 
@@ -354,7 +354,7 @@ class CopyTest(CopyTestCase):
         self.assertTrue(self.copy())
         self.assertEqual(2, self.asks())
 
-    def test_copy_that_vanishes_is_asked_for_again_but_not_for_ever(self):
+    def test_copy_that_vanishes_is_requested_again_but_not_without_end(self):
         def undo():
             self.record.pop('os_glance_import_task', None)
             self.record['os_glance_importing_to_stores'] = ''
@@ -369,7 +369,7 @@ class CopyTest(CopyTestCase):
         looks = len(self.glance.requests('GET', self.image_id + '$'))
         self.assertTrue(40 < looks < 90, looks)
 
-    def test_progress_is_told_as_often_as_the_operators_interval(self):
+    def test_progress_is_reported_as_often_as_the_operators_interval(self):
         self.clock.at(50, self.glance.finish_copies)
         self.copy()
         self.assertTrue(2 <= self.log.count('Copied 0 MiB') <= 4, self.log)
@@ -479,7 +479,7 @@ class CopyTest(CopyTestCase):
         self.assertTrue(self.copy(site=site))
         self.assertEqual(1, self.asks())
 
-    def test_leader_that_cannot_ask_lets_another_one_lead(self):
+    def test_leader_that_cannot_request_lets_another_one_lead(self):
         class Shared(Site):
             def step_down(self):
                 self.resigned_at = clock.now if self.resigned_at is None else self.resigned_at

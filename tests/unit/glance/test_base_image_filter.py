@@ -117,7 +117,7 @@ class FollowTest(FilterTestCase):
         self.assertEqual(204, self.upload(image_id).status_code)
         self.assertEqual(['fast'], self.glance.where(image_id))
 
-    def test_missing_image_gets_glances_own_answer(self):
+    def test_missing_image_gets_glances_own_response(self):
         self.assertEqual(404, self.upload('11111111-2222-3333-4444-555555555555').status_code)
 
     def test_deleted_base_image_is_a_warning_and_the_default(self):
@@ -138,7 +138,7 @@ class FollowTest(FilterTestCase):
     def test_empty_header_is_no_base_image(self):
         self.assertEqual(['fast'], self.glance.where(self.follow('')))
 
-    def test_stores_that_cannot_be_asked_for_are_a_warning_and_the_default(self):
+    def test_stores_that_cannot_be_read_are_a_warning_and_the_default(self):
         self.glance.faults.append(fake_glance.Fault('GET', 'stores', 500))
         image_id = self.follow(self.base('cheap'))
         self.assertEqual(['fast'], self.glance.where(image_id))
@@ -460,7 +460,7 @@ class ColocateTest(FilterTestCase):
         image_id = self.follow(base_image)
         self.assertEqual((['cheap'], 0), (self.glance.where(image_id), self.copies()))
 
-    def test_copy_is_asked_for_as_glance_itself_when_it_has_such_rights(self):
+    def test_copy_is_requested_as_glance_itself_when_it_has_such_rights(self):
         class Ussuri(Context):
             def __call__(self, environ, start_response):
                 class Plain:

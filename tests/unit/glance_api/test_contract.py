@@ -204,5 +204,5 @@ class SingleStoreTest(FakeTestCase):
         super().setUp()
         self.glance = fake_glance.FakeGlance({})
 
-    def test_discovery_tells_no_stores(self):
+    def test_discovery_lists_no_stores(self):
         self.assertEqual((), self.images().stores().stores)

@@ -52,7 +52,7 @@ class ImageApiTestCase(base.FakeGlanceTestCase):
         """Return the requests so far, of an image or of all, as 'METHOD /path'."""
         return ['%s %s' % entry[:2] for entry in self.glance.log if not image_id or image_id in entry[1]]
 
-    def answer(self, method, path, status, times=1):
+    def respond(self, method, path, status, times=1):
         self.glance.faults.append(fake_glance.Fault(method, path, status, times))
 
 
@@ -90,7 +90,7 @@ class PlacementTest(ImageApiTestCase):
         self.assertIs(standins.Client, type(session._client._create_onetime_client(self.context, 2)))
 
     def test_error_of_glance_is_the_one_that_nova_expects(self):
-        self.answer('PUT', 'file', 403)
+        self.respond('PUT', 'file', 403)
         self.refused('ImageNotAuthorized')
 
     def test_data_that_cannot_be_sent_again_is_a_nova_exception_with_our_text(self):
@@ -116,7 +116,7 @@ class StoresMemoryTest(ImageApiTestCase):
         self.image_id = self.queued()
         self.snapshot(self.base('reliable'), **kwargs)
 
-    def test_stores_are_asked_for_once_a_minute(self):
+    def test_stores_are_requested_once_a_minute(self):
         for _ in range(3):
             self.again()
         self.assertEqual(1, self.discoveries())
@@ -132,7 +132,7 @@ class StoresMemoryTest(ImageApiTestCase):
         self.assertEqual(['new'], self.glance.where(self.image_id))
 
     def test_failed_discovery_is_not_remembered(self):
-        self.answer('GET', '/v2/info/stores', 500)
+        self.respond('GET', '/v2/info/stores', 500)
         self.again()
         self.assertEqual(['fast'], self.glance.where(self.image_id))
         self.again()
@@ -173,7 +173,7 @@ class CheckTest(ImageApiTestCase):
         self.assertEqual({}, self.api._sent)
 
     def test_failed_upload_leaves_nothing_to_check(self):
-        self.answer('PUT', 'file', 403)
+        self.respond('PUT', 'file', 403)
         self.refused('ImageNotAuthorized')
         self.assertEqual({}, self.api._sent)
 
@@ -181,24 +181,24 @@ class CheckTest(ImageApiTestCase):
 class FailureTest(ImageApiTestCase):
 
     def test_record_of_a_failed_snapshot_is_left_to_nova(self):
-        self.answer('PUT', 'file', 403)
+        self.respond('PUT', 'file', 403)
         self.refused('ImageNotAuthorized')
         self.assertIn(self.image_id, self.glance.images)
 
     def test_record_of_a_failed_shelving_is_deleted(self):
-        self.answer('PUT', 'file', 403)
+        self.respond('PUT', 'file', 403)
         self.refused('ImageNotAuthorized', delete_on_failure=True)
         self.assertNotIn(self.image_id, self.glance.images)
 
     def test_record_is_deleted_when_glance_is_back(self):
-        self.answer('PUT', 'file', 403)
-        self.answer('DELETE', self.image_id, 503, times=4)
+        self.respond('PUT', 'file', 403)
+        self.respond('DELETE', self.image_id, 503, times=4)
         self.refused('ImageNotAuthorized', delete_on_failure=True)
         self.assertNotIn(self.image_id, self.glance.images)
 
     def test_record_that_cannot_be_deleted_is_named_in_the_log(self):
-        self.answer('PUT', 'file', 403)
-        self.answer('DELETE', self.image_id, 403)
+        self.respond('PUT', 'file', 403)
+        self.respond('DELETE', self.image_id, 403)
         self.refused('ImageNotAuthorized', delete_on_failure=True)
         self.assertIn('WARNING The record of image %s, whose snapshot failed, could not be deleted'
                       % self.image_id, self.log)
@@ -292,7 +292,7 @@ class LocationTest(ImageApiTestCase):
 
     def test_snapshot_whose_response_was_lost_is_not_left_to_a_glance_that_stays_away(self):
         def away(_image_id):
-            self.answer('GET', self.image_id, 503, times=1000)
+            self.respond('GET', self.image_id, 503, times=1000)
             raise self.cloud.exception.GlanceConnectionFailed(server='glance', reason='reset')
         self.cloud.on_location = away
         error = self.refused('NovaException', location=RBD_URL % self.image_id)

@@ -31,7 +31,7 @@ class Points:
 
     :param at: the number of the point, of those that are wanted.
     :param act: what happens there; called with the name of the point.
-    :param wanted: tells by the name whether a point counts.
+    :param wanted: says by the name whether a point counts.
     """
 
     def __init__(self, at=-1, act=None, wanted=lambda name: True):

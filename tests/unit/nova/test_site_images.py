@@ -22,7 +22,7 @@ DATA = b'disk' * 1000
 
 
 class Clock(clock.Clock):
-    """Also tells the time of day."""
+    """Also has the time of day."""
 
     def time(self):
         return 1.7e9 + self.now
@@ -154,7 +154,7 @@ class BootTest(SiteTestCase):
     def check_download(self):
         self.needs.check_download(self.context, self.image)
 
-    def test_store_that_cannot_read_a_part_is_asked_for_the_whole_of_which_nothing_is_read(self):
+    def test_store_that_cannot_read_a_part_is_requested_the_whole_of_which_nothing_is_read(self):
         self.check_download()
         self.glance.faults.append(fake_glance.Fault('GET', '/file', 400))
         self.check_download()
@@ -542,7 +542,7 @@ class BackendTest(SiteTestCase):
         self.assertIn('does not let this user download it', self.refused(self.clone))
         self.assertEqual((1, False), (len(self.copies), ('vms', 'server_disk') in self.ceph.rbd.images))
 
-    def test_refusal_is_final_where_glance_is_not_asked_for_a_copy(self):
+    def test_refusal_is_final_where_glance_is_not_requested_a_copy(self):
         self.boot('another')
         self.glance.faults.append(fake_glance.Fault('GET', '/file', 403))
         self.assertIn('does not let this user download it', self.refused(self.clone))
@@ -624,7 +624,7 @@ class BackendTest(SiteTestCase):
         self.clone()
         self.assertEqual([], self.copies)
 
-    def test_qcow2_is_not_asked_for(self):
+    def test_qcow2_is_not_requested(self):
         self.raw()
         self.glance.images[self.image]['disk_format'] = 'qcow2'
         self.set('site_images', 'fallback')

@@ -78,7 +78,7 @@ def write(root, path, data, mode=0o644):
     with open(full, 'wb') as file:
         file.write(data)
     os.chmod(full, mode)
-    # Not now, so that a time put back is told from a time that merely is the same.
+    # Not now, so that a time put back can be distinguished from a time that merely is the same.
     os.utime(full, ns=(1500000000123456789, 1500000001123456789))
 
 

@@ -151,7 +151,7 @@ class TestApply(testtools.TestCase):
     def test_at_its_place(self):
         self.assertEqual((b'one\ntwo\nthree\nnew\nfour\nfive\n', (0,)), apply(EDIT, TEXT))
 
-    def test_elsewhere_the_offset_is_told(self):
+    def test_elsewhere_the_offset_is_reported(self):
         after, offsets = apply(EDIT, b'x\ny\n' + TEXT)
         self.assertEqual(b'x\ny\none\ntwo\nthree\nnew\nfour\nfive\n', after)
         self.assertEqual((2,), offsets)

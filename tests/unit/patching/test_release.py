@@ -102,7 +102,7 @@ class TestRoot(base.TestCase):
         base.write(self.folder, 'soave.py', b'')
         self.assertRaises(errors.BadInput, release.find_root, 'soave')
 
-    def test_a_broken_finder_is_told_as_not_installed(self):
+    def test_a_broken_finder_is_reported_as_not_installed(self):
         module = type(sys)('soave')
         module.__spec__ = None
         self.useFixture(fixtures.MonkeyPatch('sys.modules', dict(sys.modules, soave=module)))

@@ -302,7 +302,7 @@ class TestRefusals(base.TreeTestCase):
         self.assertEqual(runner.APPLIED, self.runner(release='34').apply().state)
 
     @ddt.data('99', 'train', '-1', '20x')
-    def test_a_release_asked_for_that_is_none(self, asked):
+    def test_a_release_requested_that_is_none(self, asked):
         self.assertIn(asked, self.refuses_all(errors.UnknownRelease, release=asked))
 
     def test_the_release_of_another_text_is_advised(self):
@@ -509,7 +509,7 @@ with journal.Journal(files.Tree(sys.argv[1]), 'nova', 'other').locked():
         child.stdout.readline()
         return child
 
-    def test_the_second_is_told_so_at_once(self):
+    def test_the_second_is_refused_at_once(self):
         child = self.hold()
         self.assertIn('another run', self.refuses_all(errors.Busy))
         child.stdin.close()

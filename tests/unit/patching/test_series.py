@@ -42,7 +42,7 @@ class TestSeries(base.TestCase):
         self.assertEqual('three', series.choose(found, 'nova', None).name)
         self.assertEqual('one', series.choose(found, 'nova', 'one').name)
 
-    def test_an_unknown_series_is_told_with_those_there_are(self):
+    def test_an_unknown_series_is_reported_with_those_there_are(self):
         error = self.assertRaises(
             errors.BadInput, series.choose, self.load(), 'nova', 'upload')
         self.assertIn("'upload'", str(error))
@@ -93,7 +93,7 @@ class TestSeries(base.TestCase):
             error = self.assertRaises(errors.BadInput, series.load, self.folder, name)
             self.assertIn('cinder, nova', str(error))
 
-    def test_a_folder_that_is_not_there_is_told(self):
+    def test_a_folder_that_is_not_there_is_reported(self):
         error = self.assertRaises(errors.BadInput, series.projects, self.folder + '/gone')
         self.assertIn('/gone: No such file', str(error))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of the checks share: files in a folder, and a stand-in for Glance's answers."""
+"""What the tests of the checks share: files in a folder, and a stand-in for Glance's responses."""
 
 import os
 
@@ -12,8 +12,8 @@ from multistore_hooks.status.facts import gather
 from multistore_hooks.status.facts import live_glance
 
 
-class Answers:
-    """Stands for ``cloud.Cloud``: answers what it was given."""
+class Responses:
+    """Stands for ``cloud.Cloud``: responds with what it was given."""
 
     url = 'http://glance'
 

@@ -40,18 +40,18 @@ class UsersTest(CephCase):
             nova=self.nova(NOVA), cinder=self.cinder(CINDER), glance=self.glance(GLANCE)))
 
     def test_users_that_may_do_all(self):
-        told = self.texts(self.check(), 0)
+        text = self.texts(self.check(), 0)
         for pair in ('client.nova: images', 'client.nova: vms', 'client.cinder: images',
                      'client.cinder: volumes', 'client.glance: images'):
-            self.assertIn(pair, told)
+            self.assertIn(pair, text)
 
     def test_a_pool_that_cannot_be_read_and_then_can(self):
         self.ceph.denied.add('images')
-        told = self.texts(self.check(), 2)
+        text = self.texts(self.check(), 2)
         self.assertIn('glance_rbd_pool: the Ceph user client.nova cannot read the pool images (not in '
-                      'the pool images): no image can be cloned', told)
-        self.assertIn("[a] rbd_glance_pool: the Ceph user client.cinder cannot read the pool images", told)
-        self.assertIn("Give the user the OSD capability 'profile rbd-read-only pool=images'", told)
+                      'the pool images): no image can be cloned', text)
+        self.assertIn("[a] rbd_glance_pool: the Ceph user client.cinder cannot read the pool images", text)
+        self.assertIn("Give the user the OSD capability 'profile rbd-read-only pool=images'", text)
         self.ceph.denied.clear()
         self.texts(self.check(), 0)
 
@@ -115,7 +115,7 @@ class BackendsTest(CephCase):
     def check(self, fsid, pool):
         self.file('dcn1.conf', '[global]\nfsid = A\nmon host = 127.0.0.1:1\n')
         cinder = self.cinder(CINDER.replace('/etc/ceph', self.folder))
-        cloud = base.Answers(details={'dcn1': {'type': 'rbd', 'properties': {'fsid': fsid, 'pool': pool}}})
+        cloud = base.Responses(details={'dcn1': {'type': 'rbd', 'properties': {'fsid': fsid, 'pool': pool}}})
         return ceph.check_backends(self.facts(cinder=cinder, cloud=cloud))
 
     def test_store_of_another_cluster(self):
@@ -148,7 +148,7 @@ class ContentsTest(CephCase):
             kept.snapshots['snap'] = True
 
     def check(self, text=NOVA):
-        return pool_contents.check_contents(self.facts(nova=self.nova(text), cloud=base.Answers(
+        return pool_contents.check_contents(self.facts(nova=self.nova(text), cloud=base.Responses(
             images=self.images)))
 
     def test_a_pool_that_holds_what_the_records_say(self):
@@ -156,10 +156,10 @@ class ContentsTest(CephCase):
 
     def test_a_copy_that_the_record_lists_and_the_pool_lacks_and_then_has(self):
         del self.ceph.rbd.images['images', '2']
-        told = self.texts(self.check(), 2)
+        text = self.texts(self.check(), 2)
         self.assertIn("Glance lists in the store 'dcn1' the images 2, which the pool images does not "
-                      'hold', told)
-        self.assertIn('glance stores-delete --store dcn1', told)
+                      'hold', text)
+        self.assertIn('glance stores-delete --store dcn1', text)
         self.put('2')
         self.texts(self.check(), 0)
 
@@ -180,8 +180,8 @@ class ContentsTest(CephCase):
         self.ceph.rbd.images.clear()
         self.assertIn('the images 1, 2, which the pool', self.texts(self.check(), 2))
 
-    def test_what_changes_between_the_two_looks_is_not_reported(self):
-        cloud = base.Answers(images=self.images)
+    def test_what_changes_between_the_two_polls_is_not_reported(self):
+        cloud = base.Responses(images=self.images)
         listed = [dict(image) for image in self.images]
         listed[2]['stores'] = 'central,dcn1'   # the record was read before it was evicted there
         cloud.images = lambda: listed

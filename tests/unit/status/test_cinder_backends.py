@@ -62,7 +62,7 @@ class DriversTest(base.CheckCase):
         self.assertIn('layout', drivers['vendor.Slotted'].why)
 
     def test_an_interpreter_that_is_not_there(self):
-        self.assertRaises(host.CannotAsk, cinder_drivers.ask, os.path.join(self.folder, 'none'),
+        self.assertRaises(host.Undetermined, cinder_drivers.ask, os.path.join(self.folder, 'none'),
                           ['vendor.Plain'])
 
     def check(self, text):
@@ -133,7 +133,7 @@ class CredentialsTest(base.CheckCase):
 
         self.patch(copy_image, 'connection_of', connection_of)
         return cinder_backends.check_credentials(self.facts(
-            cinder=self.cinder(text), cloud=base.Answers(images=[self.IMAGE]),
+            cinder=self.cinder(text), cloud=base.Responses(images=[self.IMAGE]),
             glance=self.glance(glance) if glance is not None else None))
 
     def test_the_token_of_a_user_is_not_enough(self):
@@ -165,8 +165,8 @@ class CredentialsTest(base.CheckCase):
 
     def test_rbd_backend_that_sees_no_location(self):
         text = self.STORE.replace('rbd_glance_store_name = s\n', '')
-        told = self.texts(self.check(text, glance='[DEFAULT]\nshow_multiple_locations = false\n'), 1)
-        self.assertIn('the backends a download each image', told)
+        reported = self.texts(self.check(text, glance='[DEFAULT]\nshow_multiple_locations = false\n'), 1)
+        self.assertIn('the backends a download each image', reported)
         for mended, glance in ((self.STORE + '[multistore_hooks]\nauth_type = x\n', ''),
                                (text + '[glance]\nauth_type = x\n', ''),
                                (text, '[DEFAULT]\nshow_image_direct_url = true\n')):

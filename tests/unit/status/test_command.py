@@ -42,12 +42,12 @@ class StatusTest(testtools.TestCase):
 
     def test_json_is_oslo_upgradecheck_s(self):
         code, out, err = run('upgrade', 'check', '--json', '--nova-conf', self.nova)
-        told = json.loads(out)
-        self.assertEqual({'name', 'checks'}, set(told))
-        self.assertEqual(len(command.CHECKS), len(told['checks']))
-        for check in told['checks']:
+        reported = json.loads(out)
+        self.assertEqual({'name', 'checks'}, set(reported))
+        self.assertEqual(len(command.CHECKS), len(reported['checks']))
+        for check in reported['checks']:
             self.assertEqual({'check', 'result', 'details'}, set(check))
-        self.assertEqual(max(check['result'] for check in told['checks']), code)
+        self.assertEqual(max(check['result'] for check in reported['checks']), code)
         self.assertEqual('', err)
 
     def test_table_has_every_check_and_the_same_exit_code(self):
@@ -77,9 +77,9 @@ class StatusTest(testtools.TestCase):
 
     def test_credentials_that_were_given_and_are_not_complete_are_a_failure(self):
         code, out, _err = run('upgrade', 'check', '--json', '--os-username', 'me')
-        answers = json.loads(out)['checks'][1]
+        responses = json.loads(out)['checks'][1]
         self.assertEqual(2, code)
-        self.assertIn('No usable credentials', answers['details'])
+        self.assertIn('No usable credentials', responses['details'])
 
     def test_a_check_that_had_nothing_to_check_is_skipped_and_no_success(self):
         _code, out, _err = run('upgrade', 'check', '--nova-conf', self.nova)

@@ -12,7 +12,7 @@ from tests.unit.status import base
 
 
 class _Connection:
-    """Answers a copy with an error."""
+    """Responses a copy with an error."""
 
     def __init__(self, status, text=''):
         self.images = self
@@ -31,7 +31,7 @@ class MayCopyTest(base.CheckCase):
               (409, 'Image has active task', live_glance.UNKNOWN), (413, 'quota', live_glance.UNKNOWN),
               (400, 'Unknown import method', live_glance.UNKNOWN), (None, '', live_glance.UNKNOWN))
     @ddt.unpack
-    def test_answer_by_the_refusal(self, status, text, expected):
+    def test_response_by_the_refusal(self, status, text, expected):
         self.assertEqual(expected, live_glance.may_copy(_Connection(status, text), 'id')[0])
 
     def test_no_store_can_have_the_name_that_is_asked_with(self):
@@ -66,14 +66,14 @@ class PolicyTest(base.CheckCase):
 
     @ddt.data('role:admin', '!', 'rule:context_is_admin')
     def test_service_token_is_not_enough(self, rule):
-        told = self.texts(copy_image.decide_service_token(rule, 'here', 'file'), 2)
-        self.assertIn('no service token satisfies', told)
+        text = self.texts(copy_image.decide_service_token(rule, 'here', 'file'), 2)
+        self.assertIn('no service token satisfies', text)
 
     def test_default_policy_is_for_administrators(self):
         self.assertIn('default is administrators only',
                       self.texts(copy_image.decide_service_token(None, 'here', '/etc/policy.yaml'), 2))
 
-    def test_without_glance_s_files_it_cannot_be_told(self):
+    def test_without_glance_s_files_it_cannot_be_determined(self):
         self.assertIn('cannot determine',
                       self.texts(copy_image.decide_service_token(None, 'here', None), 1))
 
@@ -112,7 +112,7 @@ class EnabledTest(base.CheckCase):
         return copy_image.check_copy_image(self.facts(**given))
 
     def test_missing_is_a_failure_where_computes_want_it_and_a_warning_elsewhere(self):
-        cloud = base.Answers(methods=('glance-direct',))
+        cloud = base.Responses(methods=('glance-direct',))
         self.assertIn('has no copy-image; it has: glance-direct',
                       self.texts(self.check(nova=self.nova(self.NOVA), cloud=cloud), 2))
         self.texts(self.check(cloud=cloud), 1)
@@ -139,7 +139,7 @@ class RightsTest(base.CheckCase):
             made._error, made.source = error, 'admin-openrc'
             return made
 
-        cloud = base.Answers(images=images)
+        cloud = base.Responses(images=images)
         cloud.connection = connection(operator or self.YES)
         self.asked = []
 
@@ -212,13 +212,13 @@ class ClusterTest(base.CheckCase):
         self.texts(self.decide('A', ceph.Cluster('A', 'images', 'there')), 0)
 
     def test_other_cluster(self):
-        told = self.texts(self.decide('A', ceph.Cluster('B', 'images', 'there')), 2)
+        text = self.texts(self.decide('A', ceph.Cluster('B', 'images', 'there')), 2)
         self.assertIn("names the store 'dcn1', which is in the cluster B (there), but this compute is in A "
-                      '(here)', told)
+                      '(here)', text)
 
     def test_other_pool(self):
-        told = self.texts(self.decide('A', ceph.Cluster('A', 'glance', 'there')), 2)
-        self.assertIn("[multistore_hooks] glance_rbd_pool: is 'images'", told)
+        text = self.texts(self.decide('A', ceph.Cluster('A', 'glance', 'there')), 2)
+        self.assertIn("[multistore_hooks] glance_rbd_pool: is 'images'", text)
 
     def test_not_known_is_not_wrong(self):
         self.assertIn('cannot determine', self.texts(self.decide('A', ceph.Cluster(None, None, 'why')), 1))
@@ -226,11 +226,12 @@ class ClusterTest(base.CheckCase):
     def test_a_finding_names_the_option_in_its_file(self):
         conf = self.file('ceph.conf', '[global]\nfsid = A\nmon host = 127.0.0.1:1\n')
         nova = self.nova(self.NOVA + 'images_rbd_ceph_conf = %s\n' % conf)
-        cloud = base.Answers(details={'dcn1': {'type': 'rbd', 'properties': {'fsid': 'B', 'pool': 'glance'}}})
-        told = self.texts(ceph.check_cluster(self.facts(nova=nova, cloud=cloud)), 2)
-        self.assertIn("nova.conf, [libvirt] images_rbd_glance_store_name: names the store 'dcn1'", told)
-        self.assertIn("nova.conf, [multistore_hooks] glance_rbd_pool: is 'images'", told)
-        self.assertIn('nova.conf, [libvirt] images_rbd_ceph_conf.', told)
+        properties = {'fsid': 'B', 'pool': 'glance'}
+        cloud = base.Responses(details={'dcn1': {'type': 'rbd', 'properties': properties}})
+        text = self.texts(ceph.check_cluster(self.facts(nova=nova, cloud=cloud)), 2)
+        self.assertIn("nova.conf, [libvirt] images_rbd_glance_store_name: names the store 'dcn1'", text)
+        self.assertIn("nova.conf, [multistore_hooks] glance_rbd_pool: is 'images'", text)
+        self.assertIn('nova.conf, [libvirt] images_rbd_ceph_conf.', text)
 
     def test_store_that_nobody_uses_since_disks_are_files(self):
         nova = self.nova('[libvirt]\nimages_rbd_glance_store_name = dcn1\n')
@@ -241,24 +242,24 @@ class ClusterTest(base.CheckCase):
         images = [{'id': 'i', 'stores': 'dcn1,dcn10', 'locations': [
             {'url': 'rbd://X/other/i/snap', 'metadata': {'store': 'dcn10'}},
             {'url': 'rbd://B/q/i/snap', 'metadata': {'store': 'dcn1'}}]}]
-        told = ceph.of_store(self.facts(cloud=base.Answers(details=details, images=images)), 'dcn1')
-        self.assertEqual(('A', 'p'), told[:2])
-        told = ceph.of_store(self.facts(cloud=base.Answers(images=images)), 'dcn1')
-        self.assertEqual(('B', 'q'), told[:2])
+        found = ceph.of_store(self.facts(cloud=base.Responses(details=details, images=images)), 'dcn1')
+        self.assertEqual(('A', 'p'), found[:2])
+        found = ceph.of_store(self.facts(cloud=base.Responses(images=images)), 'dcn1')
+        self.assertEqual(('B', 'q'), found[:2])
 
     def test_direct_url_counts_where_the_image_is_in_one_store_only(self):
         image = {'id': 'i', 'stores': 'dcn1,dcn10', 'direct_url': 'rbd://B/q/i/snap'}
-        self.assertIsNone(ceph.of_store(self.facts(cloud=base.Answers(images=[image])), 'dcn1').fsid)
+        self.assertIsNone(ceph.of_store(self.facts(cloud=base.Responses(images=[image])), 'dcn1').fsid)
         image['stores'] = 'dcn1'
-        self.assertEqual('B', ceph.of_store(self.facts(cloud=base.Answers(images=[image])), 'dcn1').fsid)
+        self.assertEqual('B', ceph.of_store(self.facts(cloud=base.Responses(images=[image])), 'dcn1').fsid)
 
     def test_fsid_that_ceph_conf_names_where_the_cluster_cannot_be_asked(self):
         path = self.file('ceph.conf', '[global]\n  fsid = A-B\n  mon host = 127.0.0.1:1\n  flag\n')
-        told = ceph.cluster_of(path, None)
-        self.assertEqual('A-B', told.fsid)
-        self.assertIn('the cluster was not reached', told.how)
+        found = ceph.cluster_of(path, None)
+        self.assertEqual('A-B', found.fsid)
+        self.assertIn('the cluster was not reached', found.how)
 
     def test_ceph_conf_that_is_not_there(self):
-        told = ceph.cluster_of(self.folder + '/none.conf', None)
-        self.assertIsNone(told.fsid)
-        self.assertIn('none.conf', told.how)
+        found = ceph.cluster_of(self.folder + '/none.conf', None)
+        self.assertIsNone(found.fsid)
+        self.assertIn('none.conf', found.how)

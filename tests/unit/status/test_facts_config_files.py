@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Configuration files are read as the services read them, and what is wrong in them is told."""
+"""Configuration files are read as the services read them, and what is wrong in them is reported."""
 
 import os
 
@@ -39,7 +39,7 @@ class ReadingTest(base.CheckCase):
         self.addCleanup(os.environ.pop, 'OS_DEFAULT__COMPUTE_DRIVER')
         self.assertIsNone(self.nova('').get('DEFAULT', 'compute_driver'))
 
-    def test_wrong_values_are_all_told_and_read_as_their_defaults(self):
+    def test_wrong_values_are_all_reported_and_read_as_their_defaults(self):
         conf = self.nova('[libvirt]\nimages_rbd_glance_copy_timeout = soon\n'
                          '[service_user]\nsend_service_user_token = perhaps\n')
         self.assertEqual(600, conf.get('libvirt', 'images_rbd_glance_copy_timeout'))

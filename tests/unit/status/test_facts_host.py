@@ -34,7 +34,7 @@ class ProcessesTest(base.CheckCase):
                          (found.pid, found.program, found.python, found.pythonpath))
         self.assertEqual(1000 + 500 / os.sysconf('SC_CLK_TCK'), found.started)
 
-    def test_uwsgi_does_not_tell_its_interpreter(self):
+    def test_uwsgi_does_not_report_its_interpreter(self):
         proc = self.proc('uwsgi', '--ini', '/etc/glance/glance-api-uwsgi.ini')
         found, = host.processes('glance', proc)
         self.assertIsNone(found.python)
@@ -86,17 +86,17 @@ class ShebangTest(base.CheckCase):
 class AskTest(base.CheckCase):
 
     def test_this_interpreter(self):
-        told = host.ask(sys.executable, os.path.dirname(os.path.dirname(os.path.dirname(
+        reported = host.ask(sys.executable, os.path.dirname(os.path.dirname(os.path.dirname(
             os.path.dirname(__file__)))))
-        self.assertEqual(sys.prefix, told.prefix)
-        self.assertTrue(told.folder('multistore_hooks').endswith('multistore_hooks'))
-        self.assertIsNone(told.folder('no_such'))
-        self.assertIsNotNone(told.release_of('python-glanceclient'))
-        self.assertIsNone(told.release_of('no-such'))
+        self.assertEqual(sys.prefix, reported.prefix)
+        self.assertTrue(reported.folder('multistore_hooks').endswith('multistore_hooks'))
+        self.assertIsNone(reported.folder('no_such'))
+        self.assertIsNotNone(reported.release_of('python-glanceclient'))
+        self.assertIsNone(reported.release_of('no-such'))
 
     def test_what_is_no_interpreter_is_one_line(self):
         for program in ('/none/python3', '/bin/true', self.file('x', 'y')):
-            error = self.assertRaises(host.CannotAsk, host.ask, program)
+            error = self.assertRaises(host.Undetermined, host.ask, program)
             self.assertIn(program, str(error))
             self.assertNotIn('\n', str(error))
 
@@ -109,8 +109,8 @@ class DecisionsTest(base.CheckCase):
 
     def test_nova_s_tree_without_the_file(self):
         nova = os.path.join(self.folder, 'nova')
-        told = self.texts(hooks.decide_nova(interpreter(nova=nova, multistore_hooks='/m'), 'here'), 2)
-        self.assertIn('patch apply nova --root %s' % self.folder, told)
+        reported = self.texts(hooks.decide_nova(interpreter(nova=nova, multistore_hooks='/m'), 'here'), 2)
+        self.assertIn('patch apply nova --root %s' % self.folder, reported)
         self.file('nova/virt/multistore.py', 'from multistore_hooks.nova.driver import LibvirtDriver\n')
         self.assertEqual([], hooks.decide_nova(interpreter(nova=nova, multistore_hooks='/m'), 'here'))
         self.file('nova/virt/multistore.py', 'from nova.virt.libvirt.driver import LibvirtDriver\n')
@@ -144,12 +144,12 @@ class DecisionsTest(base.CheckCase):
         own = gather.Service([], interpreter(os_brick='/b'), '')
         helper = privsep.Helper('/x/privsep-helper', '/etc/rootwrap.conf', 'Put it first')
 
-        def told(helpers, worst):
+        def reported(helpers, worst):
             return self.texts(privsep.decide(helper, helpers, own, 'glance'), worst)
 
-        self.assertIn('Put it first: /v/bin', told(interpreter('/usr', os_brick='/b'), 2))
-        self.assertIn('has no os_brick', told(interpreter(), 2))
-        told(interpreter(os_brick='/b'), 0)
+        self.assertIn('Put it first: /v/bin', reported(interpreter('/usr', os_brick='/b'), 2))
+        self.assertIn('has no os_brick', reported(interpreter(), 2))
+        reported(interpreter(os_brick='/b'), 0)
 
     def test_ways_to_start_the_helper(self):
         nova = self.nova('[DEFAULT]\nrootwrap_config = /r.conf\n'
@@ -192,13 +192,13 @@ class DecisionsTest(base.CheckCase):
 
         many = [image(number) for number in range(7)] + [image(8, disk_format='raw'),
                                                          image(9, status='queued')]
-        told = self.texts(image_formats.decide_raw(many, 'url'), 1)
-        self.assertIn('7 of 8 images are not raw', told)
-        self.assertIn('and 2 more', told)
+        reported = self.texts(image_formats.decide_raw(many, 'url'), 1)
+        self.assertIn('7 of 8 images are not raw', reported)
+        self.assertIn('and 2 more', reported)
         self.texts(image_formats.decide_raw(many[7:], 'url'), 0)
 
     def test_worst_finding_comes_first_and_is_the_result(self):
-        told = finding.Result([finding.passed('a'), finding.failure('b', 'w', 'c'), finding.warning('d')])
-        self.assertEqual(2, int(told.code))
-        self.assertEqual(['w: b. c.', 'd.', 'a.'], told.details.split('\n'))
+        reported = finding.Result([finding.passed('a'), finding.failure('b', 'w', 'c'), finding.warning('d')])
+        self.assertEqual(2, int(reported.code))
+        self.assertEqual(['w: b. c.', 'd.', 'a.'], reported.details.split('\n'))
         self.assertIsNone(finding.Result([]).details)

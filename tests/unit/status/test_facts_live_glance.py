@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The questions to Glance: what is sent, what an answer means, and that none is sent twice."""
+"""The questions to Glance: what is sent, what a response means, and that none is sent twice."""
 
 import ddt
 from keystoneauth1 import session as ksa_session
@@ -76,8 +76,8 @@ class CloudTest(testtools.TestCase):
 
     @ddt.data({'status_code': 403}, {'text': 'no JSON'}, {'json': ['else']},
               {'exc': ConnectionRefusedError('no')})
-    def test_volume_types_that_cannot_be_had(self, answer):
-        self.mock.get(URL + '/types', **answer)
+    def test_volume_types_that_cannot_be_had(self, response):
+        self.mock.get(URL + '/types', **response)
         self.assertIsNone(self.cloud.volume_types())
 
     def test_copy_is_asked_into_no_store(self):

@@ -51,7 +51,7 @@ class StagingTest(base.CheckCase):
     def check(self, folder, images=(LARGE, SMALL)):
         glance = self.glance('[DEFAULT]\nenabled_backends = a:file\n[os_glance_staging_store]\n'
                              'filesystem_store_datadir = %s\n' % folder)
-        return limits.check_staging(self.facts(glance=glance, cloud=base.Answers(images=images)))
+        return limits.check_staging(self.facts(glance=glance, cloud=base.Responses(images=images)))
 
     def test_the_directory_is_the_one_that_glance_names_and_the_largest_image_counts(self):
         huge = dict(LARGE, id='huge', size=1 << 60)
@@ -92,15 +92,15 @@ class LimitsTest(base.CheckCase):
         self.assertEqual([], self.decide(limit(**usage)))
 
     def check(self, connection, **given):
-        cloud = base.Answers(images=[LARGE])
+        cloud = base.Responses(images=[LARGE])
         cloud.connection = connection
         return limits.check_limits(self.facts(cloud=cloud, **given))
 
-    def test_glance_is_asked_and_its_limit_told(self):
+    def test_glance_is_asked_and_its_limit_reported(self):
         tight = Connection({'usage': limit(image_stage_total=(0, 50))})
-        told = self.texts(self.check(tight), 1)
-        self.assertIn('the limits of the project of the cloud: image_stage_total is 50 MiB', told)
-        self.assertIn('Raise the limit image_stage_total', told)
+        reported = self.texts(self.check(tight), 1)
+        self.assertIn('the limits of the project of the cloud: image_stage_total is 50 MiB', reported)
+        self.assertIn('Raise the limit image_stage_total', reported)
         self.texts(self.check(Connection({'usage': {}})), 0)
 
     def test_a_glance_without_limits_and_one_that_fails(self):
@@ -112,9 +112,9 @@ class LimitsTest(base.CheckCase):
     def test_the_project_of_novas_own_credentials_is_asked_too(self):
         nova = self.nova('[multistore_hooks]\nauth_type = admin_token\nendpoint = http://127.0.0.1:1\n'
                          'token = t\n')
-        told = self.texts(self.check(Connection({'usage': {}}), nova=nova), 1)
+        reported = self.texts(self.check(Connection({'usage': {}}), nova=nova), 1)
         self.assertIn('the limits of the project of [multistore_hooks] in %s' % nova.files[0],
-                      told)
+                      reported)
 
     def test_without_glance_it_is_skipped(self):
         self.assertTrue(limits.check_limits(self.facts())[0].skipped)
@@ -124,16 +124,16 @@ class LimitsTest(base.CheckCase):
 class QuotaTest(base.CheckCase):
 
     def check(self, quota):
-        cloud = base.Answers(images=[LARGE, SMALL, dict(SMALL, owner='p2')])
+        cloud = base.Responses(images=[LARGE, SMALL, dict(SMALL, owner='p2')])
         cloud.connection = Connection({'usage': {}})
         glance = self.glance('[DEFAULT]\nuser_storage_quota = %s\n' % quota)
         return limits.check_limits(self.facts(cloud=cloud, glance=glance))
 
     def test_each_copy_counts(self):
-        told = self.texts(self.check('201 MB'), 1)
+        reported = self.texts(self.check('201 MB'), 1)
         self.assertIn('user_storage_quota: is 201.0 MiB for each project, and each copy of an image '
-                      'counts', told)
-        self.assertIn('uploads and snapshots of 1 projects are refused (p1)', told)
+                      'counts', reported)
+        self.assertIn('uploads and snapshots of 1 projects are refused (p1)', reported)
 
     @ddt.data('0', '202MB', '1 TB', '1gb', 'nonsense')
     def test_a_quota_that_is_not_used_up(self, quota):

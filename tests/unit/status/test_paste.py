@@ -113,7 +113,7 @@ class RunningTest(base.CheckCase):
         self.useFixture(fixtures.MockPatchObject(host, 'installed', return_value=None))
         self.file('glance-api-paste.ini', NEW % {'plain': 'context', 'keystone': keystone})
         glance = self.glance('[paste_deploy]\nflavor = keystone\n')
-        return pipeline.check_filter(self.facts(glance=glance, cloud=base.Answers(follows=follows)))
+        return pipeline.check_filter(self.facts(glance=glance, cloud=base.Responses(follows=follows)))
 
     def test_both(self):
         self.assertIn('and the running Glance announces it',

@@ -22,18 +22,18 @@ class SeveralTest(base.CheckCase):
 
     def test_several_with_a_default(self):
         self.assertIn('dcn1 (default), dcn10, web (read-only)',
-                      self.texts(self.check(cloud=base.Answers(DCN)), 0))
+                      self.texts(self.check(cloud=base.Responses(DCN)), 0))
 
     def test_one_store_without_discovery(self):
-        self.assertIn('no discovery of stores (404)', self.texts(self.check(cloud=base.Answers()), 2))
+        self.assertIn('no discovery of stores (404)', self.texts(self.check(cloud=base.Responses()), 2))
 
     def test_one_store_only(self):
-        self.assertIn('one store only', self.texts(self.check(cloud=base.Answers(DCN[:1])), 1))
+        self.assertIn('one store only', self.texts(self.check(cloud=base.Responses(DCN[:1])), 1))
 
     def test_no_default(self):
-        self.assertIn('no store is the default', self.texts(self.check(cloud=base.Answers(DCN[1:])), 2))
+        self.assertIn('no store is the default', self.texts(self.check(cloud=base.Responses(DCN[1:])), 2))
 
-    def test_default_that_is_no_store_is_told_from_the_file_alone(self):
+    def test_default_that_is_no_store_is_found_by_the_file_alone(self):
         glance = self.glance('[DEFAULT]\nenabled_backends = a:file\n'
                              '[glance_store]\ndefault_backend = A\n')
         self.assertIn("default_backend: is 'A', which is none of enabled_backends: a",
@@ -54,64 +54,64 @@ class NamedTest(base.CheckCase):
         cinder = self.cinder('[multistore_hooks]\nupload_store = x3\n')
         types = [{'name': 'gold', 'extra_specs': {'image_service:store_id': 'x4'}},
                  {'name': 'none', 'extra_specs': {}}, {'name': 'old'}]
-        told = self.texts(self.check(nova=nova, cinder=cinder, cloud=base.Answers(DCN, types=types)), 2)
+        text = self.texts(self.check(nova=nova, cinder=cinder, cloud=base.Responses(DCN, types=types)), 2)
         for option, store in (('snapshot_store', 'x1'), ('images_rbd_glance_store_name', 'x2'),
                               ('upload_store', 'x3'), ('image_service:store_id', 'x4')):
-            self.assertIn("%s: names the Glance store '%s'" % (option, store), told)
-        self.assertIn('Name one of: dcn1, dcn10, web', told)
+            self.assertIn("%s: names the Glance store '%s'" % (option, store), text)
+        self.assertIn('Name one of: dcn1, dcn10, web', text)
 
     def test_part_of_a_name_is_not_the_name(self):
         nova = self.nova('[libvirt]\nimages_rbd_glance_store_name = dcn\n')
-        self.assertIn('does not exist', self.texts(self.check(nova=nova, cloud=base.Answers(DCN)), 2))
+        self.assertIn('does not exist', self.texts(self.check(nova=nova, cloud=base.Responses(DCN)), 2))
 
     def test_slip_of_the_pen_is_guessed(self):
         cinder = self.cinder('[multistore_hooks]\nupload_store = DCN-10\n')
-        self.assertIn('dcn10, most likely', self.texts(self.check(cinder=cinder, cloud=base.Answers(DCN))))
+        self.assertIn('dcn10, most likely', self.texts(self.check(cinder=cinder, cloud=base.Responses(DCN))))
 
     def test_read_only(self):
         cinder = self.cinder('[multistore_hooks]\nupload_store = web\n')
         self.assertIn('read-only. Name one that takes images: dcn1, dcn10',
-                      self.texts(self.check(cinder=cinder, cloud=base.Answers(DCN)), 2))
+                      self.texts(self.check(cinder=cinder, cloud=base.Responses(DCN)), 2))
 
-    def test_without_glance_the_file_tells(self):
+    def test_without_glance_the_file_decides(self):
         glance = self.glance('[DEFAULT]\nenabled_backends = a:file, w:http\n')
         nova = self.nova('[multistore_hooks]\nsnapshot_store = w\n')
         self.assertIn('read-only', self.texts(self.check(nova=nova, glance=glance), 2))
 
-    def test_types_that_cinder_does_not_list_cannot_be_told(self):
-        told = self.texts(self.check(cinder=self.cinder(''), cloud=base.Answers(DCN, types=None)), 1)
-        self.assertIn('cannot determine', told)
+    def test_types_that_cinder_does_not_list_cannot_be_determined(self):
+        text = self.texts(self.check(cinder=self.cinder(''), cloud=base.Responses(DCN, types=None)), 1)
+        self.assertIn('cannot determine', text)
 
     def test_good_names(self):
         nova = self.nova('[multistore_hooks]\nsnapshot_store = dcn10\n')
-        self.assertIn('dcn10', self.texts(self.check(nova=nova, cloud=base.Answers(DCN)), 0))
+        self.assertIn('dcn10', self.texts(self.check(nova=nova, cloud=base.Responses(DCN)), 0))
 
 
 class DriversTest(base.CheckCase):
 
     def test_store_whose_driver_was_skipped(self):
-        told = self.texts(stores.check_drivers(self.facts(cloud=base.Answers(DCN, skipped=['dcn10']))), 2)
-        self.assertIn("has not loaded the driver of the store 'dcn10'", told)
+        text = self.texts(stores.check_drivers(self.facts(cloud=base.Responses(DCN, skipped=['dcn10']))), 2)
+        self.assertIn("has not loaded the driver of the store 'dcn10'", text)
 
     def test_details_that_fail_say_that_a_store_is_disabled(self):
-        cloud = base.Answers(DCN)
+        cloud = base.Responses(DCN)
         cloud.details_fail = True
         self.assertIn('is disabled', self.texts(stores.check_drivers(self.facts(cloud=cloud)), 1))
 
     def test_file_and_glance_differ(self):
         glance = self.glance('[DEFAULT]\nenabled_backends = dcn1:rbd, dcn2:rbd, dcn10:file, web:http\n')
-        cloud = base.Answers(DCN, details={'dcn1': {'type': 'file'}, 'dcn10': {'type': 'file'}})
-        told = self.texts(stores.decide_same(glance, cloud.stores(), cloud), 2)
-        self.assertIn('does not have: dcn2', told)
-        self.assertIn('dcn1 (file: rbd, Glance: file)', told)
-        self.assertNotIn('dcn10 (', told)
+        cloud = base.Responses(DCN, details={'dcn1': {'type': 'file'}, 'dcn10': {'type': 'file'}})
+        text = self.texts(stores.decide_same(glance, cloud.stores(), cloud), 2)
+        self.assertIn('does not have: dcn2', text)
+        self.assertIn('dcn1 (file: rbd, Glance: file)', text)
+        self.assertNotIn('dcn10 (', text)
 
     def test_library_that_the_interpreter_of_glance_lacks(self):
         packages = {'rados': '/x/rados.so', 'rbd': None}
         python = host.Interpreter('/v/bin/python', '/v', '3.11', (), packages)
-        told = self.texts(stores.decide_libraries({'a': 'rbd', 'b': 'file'}, python, 'here'), 2)
-        self.assertIn('has no rbd', told)
-        self.assertNotIn('rados', told)
+        text = self.texts(stores.decide_libraries({'a': 'rbd', 'b': 'file'}, python, 'here'), 2)
+        self.assertIn('has no rbd', text)
+        self.assertNotIn('rados', text)
 
 
 class PlacesTest(base.CheckCase):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A plan is carried out within its limits, and every outcome is told as it is."""
+"""A plan is carried out within its limits, and every outcome is reported as it is."""
 
 from multistore_hooks.stores import apply
 from multistore_hooks.stores import evict

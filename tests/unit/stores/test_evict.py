@@ -259,7 +259,7 @@ class TogetherTest(fakes.EvictionTestCase):
         self.assertIn('its record still lists the store', outcome.why)
         self.assertEqual(2, len(locations))
 
-    def test_answer_that_was_lost_is_looked_up(self):
+    def test_response_that_was_lost_is_looked_up(self):
         one = self.glance.add_image(['a', 'b'])
         evictor = self.evictor()
         delete = evictor._images.delete_from_store
@@ -375,7 +375,7 @@ class LockTest(fakes.EvictionTestCase):
         lock.sweep(self.images())
         self.assertEqual(['another', lock.NAME % 'x'], sorted(self.glance.namespaces))
 
-    def test_answer_that_was_lost(self):
+    def test_response_that_was_lost(self):
         held = self.lock()
         take = held._images.take_name
 

@@ -111,7 +111,7 @@ class RemoveTest(RemoveTestCase):
         self.data.changed = self.now + DAY
         self.stays('it was changed less than 24 hours ago')
 
-    def test_where_the_pool_does_not_tell_the_age_the_sights_are_a_day_apart(self):
+    def test_where_the_pool_does_not_show_the_age_the_sights_are_a_day_apart(self):
         self.data.changed = 0
         self.seen(after=DAY - 60)
         self.seen(after=60)

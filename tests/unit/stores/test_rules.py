@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rules language: what a file may say, and what it is told when it is wrong."""
+"""The rules language: what a file may say, and what it reports when it is wrong."""
 
 import os
 import re

@@ -93,7 +93,7 @@ class MakeTestTest(ScriptTestCase):
         code, printed = self.run_script('tools/test', tox)
         self.assertEqual((1, '0 passed, 1 failed, 0 skipped'), (code, printed.splitlines()[-1]))
 
-    def test_the_gate_is_there_when_it_is_asked_for(self):
+    def test_the_gate_is_there_when_it_is_requested(self):
         _code, printed = self.run_script('tools/test', self.tox(docs=True), GATE='short')
         ran = self.read('calls').splitlines()[-1].split(' -e ')[1].split(',')
         self.assertTrue('gate' in ran or 'gate           SKIPPED' in printed)
@@ -149,12 +149,12 @@ class PackagesTest(ScriptTestCase):
         self.assertIn('install -y --no-install-recommends ceph-mon sudo', called)
         self.assertFalse(os.path.exists(os.path.join(self.folder, 'policy-rc.d')))
 
-    def test_another_user_is_told(self):
+    def test_another_user_is_reported(self):
         code, printed, called = self.packages('ceph-mon', root=False)
         self.assertEqual((0, ''), (code, called))
         self.assertIn('missing, and not installed for want of root or apt-get: ceph-mon', printed)
 
-    def test_a_failure_is_told_and_does_not_stop_the_tests(self):
+    def test_a_failure_is_reported_and_does_not_stop_the_tests(self):
         code, printed, _called = self.packages('ceph-mon', apt='exit 100')
         self.assertEqual(0, code)
         self.assertIn('could not install: ceph-mon', printed)

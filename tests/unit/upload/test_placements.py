@@ -127,7 +127,7 @@ class BaseImageTest(testtools.TestCase):
         self.assertEqual((None, BASE, True), (decided.store, decided.base_image, decided.degraded))
         self.assertIn('HTTP 404', decided.reason)
 
-    def test_base_image_that_was_not_asked_for_is_a_fallback(self):
+    def test_base_image_that_was_not_requested_is_a_fallback(self):
         self.assertTrue(placements.decide(UploadRequest(base_image=BASE), THREE).degraded)
 
     def test_unknown_stores_are_a_fallback_to_the_default(self):

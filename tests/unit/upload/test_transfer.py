@@ -61,7 +61,7 @@ class UploadTest(UploadTestCase):
         self.assertIn('INFO Uploading image %s to the store cheap: its base image' % image_id, self.log)
         self.assertIn('with 8 bytes in cheap', self.log)
 
-    def test_snapshot_tells_the_filter_what_it_is(self):
+    def test_snapshot_is_named_to_the_filter_as_one(self):
         base_image = self.base('cheap')
         self.upload(UploadRequest(base_image=base_image), snapshot=True)
         self.assertEqual(('cheap', base_image, 'snapshot'), self.sent_headers())
@@ -144,7 +144,7 @@ class UploadTest(UploadTestCase):
 
     def test_image_that_an_earlier_attempt_brought_is_whole_though_the_last_was_refused_early(self):
         image_id = self.queued()
-        self.send(AnswerLost(self.images()), image_id, io.BytesIO(b'snapshot'),
+        self.send(ResponseLost(self.images()), image_id, io.BytesIO(b'snapshot'),
                   placements.decide(UploadRequest()))
         self.assertEqual(b'snapshot', self.glance.data['fast', image_id])
 
@@ -186,8 +186,8 @@ class UploadTest(UploadTestCase):
         self.assertIn('was meant for the store cheap, but Glance put it into fast', self.log)
 
 
-class LostAnswerTest(UploadTestCase):
-    """Glance's answer is lost, or a gateway's comes in its place."""
+class LostResponseTest(UploadTestCase):
+    """Glance's response is lost, or a gateway's comes in its place."""
 
     def test_upload_that_arrived_is_no_failure(self):
         for error in (api.error_for(500, ''), api.error_for(503, ''), OSError('reset')):
@@ -329,7 +329,7 @@ class RefusalTest(UploadTestCase):
         self.assertRaises(api.TooLarge, self.upload, UploadRequest(base_image=self.base('off')))
         self.assertEqual(2, len(self.glance.requests('PUT', '/file')))
 
-    def test_refusal_after_which_glance_takes_nothing_more_is_the_one_that_is_told(self):
+    def test_refusal_after_which_glance_takes_nothing_more_is_the_one_that_is_reported(self):
         self.glance.faults += [fake_glance.Fault('PUT', '/file', 413), fake_glance.Fault('PUT', '/file', 409)]
         self.assertRaises(api.TooLarge, self.upload, UploadRequest(base_image=self.base('full')))
 
@@ -385,8 +385,8 @@ class Truncating(Passing):
         self._images.upload(image_id, counted_body.CountedBody(body.read()[:4]))
 
 
-class AnswerLost(Passing):
-    """Has the image; its answer is lost, and the second attempt refused before it is read to its end."""
+class ResponseLost(Passing):
+    """Has the image; its response is lost, and the second attempt refused before it is read to its end."""
 
     def upload(self, image_id, body, *unused):
         self._images.upload(image_id, body)

@@ -326,7 +326,7 @@ class VolumeTestCase(base.TestCase):
         return share.Shared(self.context(**timeouts))
 
     def store(self, data, size=None, context=None, source=None, verifier=None, **options):
-        """Upload data; size None: it is told."""
+        """Upload data; size None: its length."""
         return upload.Upload(
             context or self.context(), upload.UploadOptions(**options),
             upload.Source(str(uuid.uuid4()), 'owner', source or Reader(data),

@@ -38,7 +38,7 @@ class BrickTest(base.TestCase):
         first['ip'] = 'changed'
         self.assertEqual('192.0.2.7', brick.properties()['ip'])
 
-    def test_without_root_os_brick_is_not_asked_for_them(self):
+    def test_without_root_os_brick_is_not_requested_them(self):
         self.useFixture(fixtures.MockPatchObject(self.module.os, 'geteuid', lambda: 1000))
         found = self.module.Brick(self.settings(root_helper='')).properties()
         self.assertEqual(([], 'localhost', False), (self.calls, found['host'], found['do_local_attach']))

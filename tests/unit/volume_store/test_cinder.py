@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The requests to Cinder: their form, what is repeated, and the error for each answer."""
+"""The requests to Cinder: their form, what is repeated, and the error for each response."""
 
 import json
 
@@ -17,25 +17,25 @@ ROOT = 'http://cinder/v3/7a1c0de5e7f04b0b9d4e6f8a9b0c1d2e'
 VOLUME = {'id': 'v1', 'status': 'creating', 'size': 2, 'metadata': {}}
 
 
-class Answers(requests.adapters.BaseAdapter):
-    """Answers each request with what stands next in a list: (status, body), or raises it."""
+class Responses(requests.adapters.BaseAdapter):
+    """Responds to each request with what stands next in a list: (status, body), or raises it."""
 
-    def __init__(self, answers):
+    def __init__(self, responses):
         super().__init__()
-        self.answers, self.seen, self.timeouts = list(answers), [], []
+        self.responses, self.seen, self.timeouts = list(responses), [], []
 
     def send(self, request, **kwargs):
         self.seen.append(request)
         self.timeouts.append(kwargs.get('timeout'))
-        found = self.answers.pop(0)
+        found = self.responses.pop(0)
         if isinstance(found, Exception):
             raise found
-        answer = requests.Response()
-        answer.status_code, body = found
-        answer._content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        answer.request, answer.url = request, request.url
-        answer.headers['x-openstack-request-id'] = 'req-1'
-        return answer
+        response = requests.Response()
+        response.status_code, body = found
+        response._content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        response.request, response.url = request, request.url
+        response.headers['x-openstack-request-id'] = 'req-1'
+        return response
 
     def close(self):
         pass
@@ -43,17 +43,17 @@ class Answers(requests.adapters.BaseAdapter):
 
 class CinderTest(base.TestCase):
 
-    def cinder(self, *answers):
+    def cinder(self, *responses):
         transport = requests.Session()
-        self.answers = Answers(answers)
-        transport.mount('http://', self.answers)
+        self.responses = Responses(responses)
+        transport.mount('http://', self.responses)
         found = session.Session(auth=token_endpoint.Token(ROOT, 'secret-token'), session=transport, timeout=7)
         self.slept = []
         return cinder_client.Cinder(
             adapter.Adapter(found, service_type='block-storage'), 2, sleep=self.slept.append)
 
     def sent(self, number=0):
-        request = self.answers.seen[number]
+        request = self.responses.seen[number]
         return request.method, request.url[len(ROOT):], json.loads(request.body) if request.body else None
 
     def test_a_volume_is_created_with_its_type_or_without(self):
@@ -68,8 +68,8 @@ class CinderTest(base.TestCase):
     def test_every_request_has_a_version_and_a_timeout(self):
         cinder = self.cinder((200, {'volume': VOLUME}))
         cinder.volume('v1')
-        self.assertEqual('volume 3.54', self.answers.seen[0].headers['OpenStack-API-Version'])
-        self.assertEqual([7], self.answers.timeouts)
+        self.assertEqual('volume 3.54', self.responses.seen[0].headers['OpenStack-API-Version'])
+        self.assertEqual([7], self.responses.timeouts)
 
     def test_an_attachment_is_reserved_bound_completed_and_deleted(self):
         cinder = self.cinder((200, {'attachment': {'id': 'a1'}}),
@@ -98,8 +98,8 @@ class CinderTest(base.TestCase):
                              (401, cinder_client.Denied), (403, cinder_client.Denied),
                              (404, cinder_client.NotFound), (413, cinder_client.OverQuota),
                              (418, cinder_client.CinderError), (500, cinder_client.Unanswered)):
-            answers = [(status, {'badRequest': {'message': 'it\n is so', 'code': status}})] * 2
-            cinder = self.cinder(*answers)
+            responses = [(status, {'badRequest': {'message': 'it\n is so', 'code': status}})] * 2
+            cinder = self.cinder(*responses)
             error = self.assertRaises(kind, cinder.create_volume, 1, 'n', 'd', {}, None)
             self.assertEqual(status, error.status)
             self.assertEqual('Cinder: POST /volumes: %d: it is so (req-1)' % status, str(error))
@@ -108,16 +108,16 @@ class CinderTest(base.TestCase):
         error = self.assertRaises(cinder_client.Refused, self.cinder((400, b'<html>')).extend, 'v1', 2)
         self.assertNotIn('secret-token', str(error))
 
-    def test_what_creates_is_asked_for_once(self):
+    def test_what_creates_is_requested_once(self):
         for function in (lambda cinder: cinder.create_volume(1, 'n', 'd', {}, None),
                          lambda cinder: cinder.attachment_create('v1', 'rw'),
                          lambda cinder: cinder.attachment_update('a1', {}),
                          lambda cinder: cinder.extend('v1', 3)):
             cinder = self.cinder((503, b''), (503, b''))
             self.assertRaises(cinder_client.Unanswered, function, cinder)
-            self.assertEqual(1, len(self.answers.seen))
+            self.assertEqual(1, len(self.responses.seen))
 
-    def test_what_may_be_repeated_is_after_no_answer_and_only_so_often(self):
+    def test_what_may_be_repeated_is_after_no_response_and_only_so_often(self):
         for function in (lambda cinder: cinder.volume('v1'), lambda cinder: cinder.delete_volume('v1'),
                          lambda cinder: cinder.attachment_delete('a1'),
                          lambda cinder: cinder.attachment_complete('a1'),
@@ -128,7 +128,7 @@ class CinderTest(base.TestCase):
             cinder = self.cinder((503, b''), requests.exceptions.ConnectionError('gone'),
                                  requests.exceptions.ReadTimeout('slow'))
             self.assertRaises(cinder_client.Unanswered, function, cinder)
-            self.assertEqual(3, len(self.answers.seen))
+            self.assertEqual(3, len(self.responses.seen))
             self.assertEqual(2, len(self.slept))
 
     def test_what_the_backend_does_meanwhile_has_the_time_of_an_attachment(self):
@@ -138,7 +138,7 @@ class CinderTest(base.TestCase):
         cinder.attachment_update('a1', {})
         cinder.attachment_delete('a1')
         cinder.volume('v1')
-        self.assertEqual([180, 180, 7], self.answers.timeouts)
+        self.assertEqual([180, 180, 7], self.responses.timeouts)
 
     def test_the_format_of_a_file_on_a_share_is_the_one_that_the_attachment_shows(self):
         def update(*shown):
@@ -151,11 +151,12 @@ class CinderTest(base.TestCase):
         self.assertEqual('qcow2', update((200, {'attachment': {'id': 'a1'}}))['format'])
 
     def test_a_cinder_that_attaches_to_servers_only_is_recognised(self):
-        for answer, does in (((404, {'itemNotFound': {'message': 'Volume could not be found.'}}), True),
-                             ((400, {'badRequest': {'message': "'instance_uuid' is a required property"}}),
-                              False),
-                             ((406, {'computeFault': {'message': 'Version 3.54 is not supported'}}), False)):
-            self.assertIs(does, self.cinder(answer).attaches_without_server())
+        for response, does in (
+                ((404, {'itemNotFound': {'message': 'Volume could not be found.'}}), True),
+                ((400, {'badRequest': {'message': "'instance_uuid' is a required property"}}),
+                 False),
+                ((406, {'computeFault': {'message': 'Version 3.54 is not supported'}}), False)):
+            self.assertIs(does, self.cinder(response).attaches_without_server())
         self.assertEqual('POST', self.sent()[0])
         self.assertRaises(cinder_client.Denied, self.cinder((403, b'')).attaches_without_server)
 
@@ -186,13 +187,13 @@ class CinderTest(base.TestCase):
 
     def test_a_listing_is_of_all_projects_and_of_no_server(self):
         # Of an image volume in the project of its owner an administrator would else see nothing.
-        told = [{'id': 'a1', 'status': 'reserved', 'volume_id': 'v1', 'instance': None},
-                {'id': 'a2', 'status': 'reserved', 'volume_id': 'v1', 'instance': 'a shelved server'}]
-        cinder = self.cinder((200, {'attachments': told}))
+        reported = [{'id': 'a1', 'status': 'reserved', 'volume_id': 'v1', 'instance': None},
+                    {'id': 'a2', 'status': 'reserved', 'volume_id': 'v1', 'instance': 'a shelved server'}]
+        cinder = self.cinder((200, {'attachments': reported}))
         self.assertEqual({'a1': 'reserved'}, cinder.attachment_list('v1'))
-        self.assertIn('all_tenants=1', self.answers.seen[0].url)
+        self.assertIn('all_tenants=1', self.responses.seen[0].url)
 
-    def test_an_answer_that_is_no_json_may_have_been_done(self):
+    def test_a_response_that_is_no_json_may_have_been_done(self):
         self.assertRaises(cinder_client.Unanswered, self.cinder((200, b'<html>')).create_volume,
                           1, 'n', 'd', {}, None)
 

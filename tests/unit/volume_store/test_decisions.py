@@ -49,7 +49,7 @@ class ImagesTest(testtools.TestCase):
             {'image_id': IMAGE, 'glance_image_id': IMAGE, 'image_owner': 'me', 'image_size': '5'},
             images.metadata(IMAGE, 'me', 5))
 
-    def test_what_is_not_known_is_not_told(self):
+    def test_what_is_not_known_is_not_reported(self):
         self.assertEqual({'image_id', 'glance_image_id'}, set(images.metadata(IMAGE, None, 0)))
 
     def test_an_image_of_either_driver_or_of_cinder_is_ours(self):
@@ -73,13 +73,13 @@ class ImagesTest(testtools.TestCase):
                       self.volume(glance_image_id=IMAGE, image_owner='somebody', project=OTHER)):
             self.assertIsNotNone(images.why_not_ours(found, [PROJECT, 'new']), found)
 
-    def test_the_size_is_told_by_the_metadata_or_else_by_the_volume(self):
+    def test_the_size_is_given_by_the_metadata_or_else_by_the_volume(self):
         self.assertEqual(5, images.size(self.volume(image_size='5')))
         self.assertEqual(2 * images.GIB, images.size(self.volume(gib=2)))
 
     def test_a_size_that_cannot_be_is_refused(self):
-        for told in ('', '-1', 'x', '1e3', str(images.GIB + 1)):
-            self.assertRaises(errors.NotUsable, images.size, self.volume(image_size=told))
+        for reported in ('', '-1', 'x', '1e3', str(images.GIB + 1)):
+            self.assertRaises(errors.NotUsable, images.size, self.volume(image_size=reported))
 
     def test_volumes_have_whole_gib(self):
         self.assertEqual([1, 1, 1, 2], [images.gib_for(size) for size in (
@@ -92,7 +92,7 @@ class ImagesTest(testtools.TestCase):
         for offset, length in ((11, None), (-1, None), (0, -1)):
             self.assertIsNone(images.extent(10, offset, length))
 
-    def test_what_cinder_tells_is_taken_over(self):
+    def test_what_cinder_returns_is_taken_over(self):
         found = images.Volume.from_cinder({
             'id': VOLUME, 'status': 'in-use', 'size': 3, 'metadata': {'readonly': 'True'},
             'os-vol-tenant-attr:tenant_id': 'p', 'volume_type': 't', 'encrypted': True, 'description': None})

@@ -72,7 +72,7 @@ class FullDiskTest(base.VolumeTestCase):
         for _number in self.each_moment(lambda context: share.Shared(context).lease(volume).close()):
             self.assertEqual('available', self.cinder.volumes[volume].status)
 
-    def test_the_half_of_a_note_that_did_not_fit_is_removed(self):
+    def test_the_half_of_a_record_that_did_not_fit_is_removed(self):
         context = self.context()
 
         def full(*_unused):
@@ -115,7 +115,7 @@ class KilledTest(base.VolumeTestCase):
         self.assertEqual('available', self.cinder.volumes[volume].status)
         self.assertEqual([], self.left())
 
-    def test_an_attachment_that_cinder_does_not_tell_of_is_deleted_later(self):
+    def test_an_attachment_that_cinder_does_not_list_is_deleted_later(self):
         volume, reserve = self.store(DATA).volume_id, self.cinder.attachment_create
 
         def unanswered(*args):
@@ -161,7 +161,7 @@ class KilledTest(base.VolumeTestCase):
         leftovers.recover(self.context(), noted)
         self.assertEqual(({}, []), (self.cinder.volumes, self.left()))
 
-    def test_a_volume_that_cinder_never_creates_is_not_looked_for_for_ever(self):
+    def test_a_volume_that_cinder_never_creates_is_not_searched_for_without_end(self):
         self.faults.at(0, base.BEFORE)
         self.assertRaises(errors.VolumeStoreError, self.store, DATA)
         noted, = self.context().journal.volumes()
@@ -170,7 +170,7 @@ class KilledTest(base.VolumeTestCase):
         leftovers.recover(self.context(state=0), noted)
         self.assertEqual([], self.left())
 
-    def test_a_volume_with_a_note_of_its_own_is_left_to_it(self):
+    def test_a_volume_with_a_record_of_its_own_is_left_to_it(self):
         going = new_volume.create(self.context(), str(uuid.uuid4()), 'owner', 0, None)
         going.take()
         context, volume = self.context(), self.cinder.volumes[going.id]
@@ -222,7 +222,7 @@ class KilledTest(base.VolumeTestCase):
         self.assertNotIn('ERROR', self.log)
         self.assertEqual([], self.left())
 
-    def test_what_is_attached_stays_noted_while_cinder_does_not_tell(self):
+    def test_what_is_attached_stays_recorded_while_cinder_does_not_report(self):
         volume = self.killed_reader()
         self.faults.always('cinder.attachment_exists')
         leftovers.recover(self.context(), volume)
@@ -275,7 +275,7 @@ class GateTest(base.VolumeTestCase):
         self.assertIsNotNone(again)
         again.release()
 
-    def test_an_image_whose_note_stays_can_be_read(self):
+    def test_an_image_whose_record_stays_can_be_read(self):
         def refuse(_gate):
             raise errors.JournalError(why='Read-only file system')
         with fixtures.MockPatchObject(journal.AttachmentLock, 'remove', refuse):

@@ -125,7 +125,7 @@ class PipelineTest(testtools.TestCase):
             pipeline.put(number, b'')
             pipeline.drain()
 
-    def test_what_ended_before_is_told_at_once(self):
+    def test_what_ended_before_is_reported_at_once(self):
         pipeline = self.pipeline()
         self.assertTrue(pipeline.stop(60))
         ended = []
@@ -202,12 +202,12 @@ class RecordsTest(testtools.TestCase):
             users.release()
             users.release()  # twice is no error
 
-    def test_a_note_that_cannot_be_read_is_not_taken_for_none(self):
+    def test_a_record_that_cannot_be_read_is_not_taken_for_none(self):
         with open(os.path.join(self.folder, VOLUME + '.json'), 'w', encoding='utf-8') as file:
             file.write('{"half')
         self.assertEqual({}, self.journal.read(VOLUME))
 
-    def test_a_folder_that_cannot_be_written_is_told(self):
+    def test_a_folder_that_cannot_be_written_is_reported(self):
         os.rmdir(self.folder)
         self.assertRaises(errors.JournalError, self.journal.acquire, VOLUME, 1)
         self.assertRaises(OSError, journal.AttachmentJournal, '/proc/nowhere')

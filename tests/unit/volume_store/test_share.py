@@ -239,7 +239,7 @@ class ShareTest(base.VolumeTestCase):
         self.assertEqual(0, passing.now)
         self.assertEqual([], self.left())
 
-    def test_notes_are_for_nobody_else(self):
+    def test_records_are_for_nobody_else(self):
         lease = self.shared().lease(self.volume)
         folder = os.path.join(self.folder, 'attachments')
         self.assertEqual(0o700, os.stat(folder).st_mode & 0o777)
@@ -337,7 +337,7 @@ class PiecesTest(base.VolumeTestCase):
         self.assertEqual(self.data[:len(found)], found)
         self.nothing_left()
 
-    def test_an_error_at_the_beginning_is_told_before_anything_is_promised(self):
+    def test_an_error_at_the_beginning_is_reported_before_anything_is_promised(self):
         self.faults.always('device.read')
         self.assertRaises(base.Fault, self.pieces)
         self.nothing_left()

@@ -82,7 +82,7 @@ class StoreTest(base.VolumeTestCase):
         self.store.delete(where)
         self.assertEqual(({}, []), (self.cinder.volumes, self.left()))
 
-    def test_the_old_form_of_add_answers_four_things(self):
+    def test_the_old_form_of_add_returns_four_things(self):
         self.assertEqual(4, len(self.store.add(IMAGE, io.BytesIO(DATA), len(DATA), Context())))
 
     def test_a_range_has_its_own_length(self):
@@ -166,14 +166,14 @@ class StoreTest(base.VolumeTestCase):
         volume, = self.cinder.volumes
         elsewhere, delete = self.cinder.attachment_create(volume, 'ro'), self.cinder.delete_volume
 
-        def told(volume_id):
+        def reported(volume_id):
             try:
                 delete(volume_id)
             except cinder_client.Refused:
                 raise cinder_client.Refused(
                     request='DELETE', why='400: status must be available and must not be migrating, '
                                           'attached, belong to a group, have snapshots') from None
-        self.cinder.delete_volume = told
+        self.cinder.delete_volume = reported
         timer = threading.Timer(0.3, self.cinder.attachment_delete, (elsewhere,))
         timer.start()
         self.store.delete(where)
@@ -200,9 +200,9 @@ class StoreTest(base.VolumeTestCase):
         volume, = self.cinder.volumes
         self.cinder._set(volume, status='deleting')
 
-        def told(volume_id):
+        def reported(volume_id):
             raise cinder_client.Refused(request='DELETE', why='400: it must not have snapshots')
-        self.cinder.delete_volume = told
+        self.cinder.delete_volume = reported
         self.useFixture(fixtures.MockPatchObject(deletion, 'WATCH_SECONDS', 0))
         self.store.delete(where)
 
@@ -318,7 +318,7 @@ class StoreTest(base.VolumeTestCase):
         error = self.assertRaises(self.exceptions.BadStoreConfiguration, store.parts)
         self.assertIn('[silver]: auth_type is not set', str(error))
 
-    def test_a_folder_of_notes_that_depends_on_where_glance_was_started_is_refused(self):
+    def test_a_folder_of_records_that_depends_on_where_glance_was_started_is_refused(self):
         for folder in ('', 'attachments'):
             store = self.driver.Store(self.conf, backend='silver')
             self.conf([])

@@ -341,7 +341,7 @@ class UploadTest(base.VolumeTestCase):
             self.assertRaises(errors.NotUsable, self.store, DATA)
             self.assertEqual(({}, []), (self.cinder.volumes, self.left()))
 
-    def test_a_quota_is_told_and_nothing_is_looked_for(self):
+    def test_a_quota_is_reported_and_nothing_is_looked_for(self):
         self.cinder.quota = 0
         self.assertRaises(cinder_client.OverQuota, self.store, DATA)
         self.assertEqual(['cinder.create_volume'], self.faults.calls)
@@ -376,7 +376,7 @@ class UploadTest(base.VolumeTestCase):
 
     # -- after a crash
 
-    def test_a_complete_image_is_never_deleted_whatever_is_noted(self):
+    def test_a_complete_image_is_never_deleted_whatever_is_recorded(self):
         stored = self.store(DATA)
         context = self.context()
         with context.journal.acquire(stored.volume_id, 1) as lock:
