@@ -6,8 +6,8 @@ eventlet a call of librados would stop the whole process, and has to be made in 
 """
 
 import json
+import sys
 import threading
-import time
 from typing import Any
 from typing import Callable
 from typing import Dict
@@ -57,8 +57,10 @@ class Access(NamedTuple):
 
 
 def on_eventlet() -> bool:
-    """Return whether this process runs on eventlet, which then has replaced the sleep."""
-    return str(time.sleep.__module__).startswith('eventlet.')
+    """Return whether this process runs on eventlet, which then has replaced what waits."""
+    # Not by what time.sleep is: os-brick (Wallaby and later) has replaced that once more.
+    patcher = sys.modules.get('eventlet.patcher')
+    return patcher is not None and bool(patcher.is_monkey_patched('time'))
 
 
 def call_natively(function: Callable[..., T], *args: Any) -> T:

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 
+import testtools
+
 from lab.cinder import run
 from tests.functional import cinder_base
 from tests.functional.cinder_base import typed
@@ -26,6 +28,28 @@ def installed():
 def digest(path):
     with open(path, 'rb') as file:
         return hashlib.sha256(file.read()).hexdigest()
+
+
+#: As cinder-volume begins; os-brick, which it imports, replaces the sleep that eventlet has replaced.
+NATIVE = """
+import importlib
+import threading
+importlib.import_module('cinder.cmd.volume')
+importlib.import_module('os_brick.utils')
+from multistore_hooks.ceph import cluster
+thread = cluster.call_natively(threading.get_native_id)
+print(cluster.on_eventlet(), thread == threading.get_native_id())
+"""
+
+
+class CephCallsTest(testtools.TestCase):
+
+    def test_calls_to_ceph_do_not_stop_the_other_work_of_cinder_volume(self):
+        said = subprocess.run(
+            [cinder_base.PYTHON, '-W', 'ignore', '-c', NATIVE], env=run.environment(cinder_base.PYTHONPATH),
+            stdout=subprocess.PIPE, check=True)
+        # A native thread of their own where there is eventlet; a service on threads has one for each request.
+        self.assertEqual(['True', 'False'], said.stdout.decode().split()[-2:])
 
 
 class SeamTest(cinder_base.CinderTestCase):

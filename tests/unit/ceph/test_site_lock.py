@@ -6,6 +6,7 @@ import threading
 import types
 from unittest import mock
 
+import fixtures
 import testtools
 
 from multistore_hooks.ceph import cluster
@@ -78,6 +79,7 @@ class ClusterTest(CephTestCase):
         self.assertRaises(cluster.PoolUnusable, self.site().image_exists, 'images', 'i')
 
     def test_without_eventlet_a_call_is_direct(self):
+        self.load('eventlet.patcher', is_monkey_patched=lambda what: False)
         self.assertEqual(3, cluster.call_natively(max, 1, 3))
 
     def test_on_eventlet_a_call_is_made_in_a_native_thread(self):
@@ -88,6 +90,21 @@ class ClusterTest(CephTestCase):
                 mock.patch.dict(sys.modules, {'eventlet': types.SimpleNamespace(tpool=tpool)}):
             self.assertEqual(3, cluster.call_natively(max, 1, 3))
         self.assertEqual([max], threads)
+
+    def test_on_eventlet_a_call_is_in_a_native_thread_whatever_has_replaced_the_sleep(self):
+        self.useFixture(fixtures.MonkeyPatch('time.sleep', lambda seconds: None))  # as os-brick does
+        self.load('eventlet.patcher', is_monkey_patched=lambda what: what == 'time')
+        self.load('eventlet', tpool=types.SimpleNamespace(
+            execute=lambda function, *arguments: ('native', function(*arguments))))
+        self.assertEqual(('native', 3), cluster.call_natively(max, 1, 3))
+
+    def load(self, name, **content):
+        """Let a module be loaded."""
+        module = types.ModuleType(name)
+        vars(module).update(content)
+        loaded = mock.patch.dict('sys.modules', {name: module})
+        loaded.start()
+        self.addCleanup(loaded.stop)
 
 
 class SiteLockTest(CephTestCase):
