@@ -515,8 +515,13 @@ class CephPluginTest(GateTestCase):
     def test_pools_and_keys_go_through_its_arrays(self):
         gate = self.gate(DEVSTACK_PLUGINS=CEPH_PLUGIN, MULTISTORE_CHECK_RBD='False',
                          MULTISTORE_STORES='cheap:file,robust:rbd,site2:rbd',
-                         MULTISTORE_RBD_USER_site2='other')
+                         MULTISTORE_RBD_USER_site2='other', CINDER_ENABLED_BACKENDS='lvm:one,ceph:two')
         self.ran(gate, 'twice')
+        backends = configparser.ConfigParser(None, strict=False, default_section='')
+        backends.read_string(gate.text(CINDER))
+        self.assertEqual({'rbd_glance_store_name': 'robust', 'rbd_glance_pool': 'images'},
+                         dict(backends['two']))
+        self.assertNotIn('one', backends)
         calls = gate.calls()
         self.assertIn('ceph-pool images-site2', calls)
         self.assertIn('ceph-key client.other', calls)
@@ -532,6 +537,7 @@ class CephPluginTest(GateTestCase):
             nova.libvirt.images_rbd_glance_store_name, nova.multistore_hooks.glance_rbd_pool))
         self.ran(gate, 'unstack')
         self.assertIn('enabled_backends = robust_rbd:rbd,fast:file\n', gate.text(GLANCE))
+        self.assertNotIn('rbd_glance', gate.text(CINDER))
 
     def test_by_default_a_file_store_and_an_rbd_store(self):
         gate = self.gate(DEVSTACK_PLUGINS=CEPH_PLUGIN, MULTISTORE_CHECK_RBD='False')
