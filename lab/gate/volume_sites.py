@@ -17,25 +17,28 @@ NEAR = sites.SITES[0].name
 
 
 def boots(cloud: typing.Any, sheet: typing.Any) -> None:
-    """Boot servers from new volumes of a cold image, at both sites at once."""
+    """Make volumes of a cold image at both sites at once, and boot servers from them."""
     image = cloud.user.make_image('cold', cloud.raw, [sites.CENTRAL])
     started: typing.List[str] = []
     with sheet.row(10, '%d boots from volumes, cold image, 2 sites' % (PER_SITE * len(sites.SITES))) as row:
-        for site in sites.SITES:
-            for number in range(PER_SITE):
-                started += servers.boot_from(
-                    cloud, 'on-volume-%s-%d' % (site.name, number), site.name, block_device_mapping_v2=[{
-                        'boot_index': 0, 'uuid': image, 'source_type': 'image', 'volume_size': 1,
-                        'destination_type': 'volume', 'delete_on_termination': True}])
+        # Nova itself would have all of them made at the first site.
+        made = [(site.name, volumes.request(cloud, imageRef=image, availability_zone=site.name))
+                for site in sites.SITES for _number in range(PER_SITE)]
+        for _site, volume in made:
+            volumes.wait(cloud, volume)
+        started = [servers.boot_from(cloud, 'on-' + volume, site, block_device_mapping_v2=[{
+            'boot_index': 0, 'uuid': volume, 'source_type': 'volume', 'destination_type': 'volume',
+            'delete_on_termination': True}])[0] for site, volume in made]
         records = servers.wait(cloud, started)
         row.stop()
         active = [one for one in records if one['status'] == 'ACTIVE']
-        clones = sum(is_clone(cloud, one['OS-EXT-AZ:availability_zone'], one) for one in active)
+        clones = sum(is_clone(cloud, *one) for one in made)
         tasks = observe.copies(cloud, image)
-        row.result = '%d clones, %d flat, %d failed; %d copies' % (
-            clones, len(active) - clones, len(records) - len(active), len(tasks))
+        row.result = '%d clones, %d flat; %d active, %d failed; %d copies' % (
+            clones, len(made) - clones, len(active), len(records) - len(active), len(tasks))
         row.notes += sorted({servers.fault(one) for one in records if one['status'] != 'ACTIVE'})
-        row.expect(clones == len(records), 'not every volume is a clone')
+        row.expect(clones == len(made), 'not every volume is a clone')
+        row.expect(len(active) == len(made), 'not every server is active')
         row.expect(len(tasks) == len(sites.SITES), 'not one copy for each site, but %d' % len(tasks))
         for one in active:
             servers.said(cloud, one['id'])
@@ -43,9 +46,8 @@ def boots(cloud: typing.Any, sheet: typing.Any) -> None:
     images.delete(cloud, [image])
 
 
-def is_clone(cloud: typing.Any, site: str, server: api.Json) -> bool:
-    """Return whether the volume that a server was booted from is a clone; else it is a flat copy."""
-    volume = server['os-extended-volumes:volumes_attached'][0]['id']
+def is_clone(cloud: typing.Any, site: str, volume: str) -> bool:
+    """Return whether a volume is a clone; else it is a flat copy."""
     return 'parent' in json.loads(cloud.clusters[site].rbd(
         'info', '--format', 'json', '%s/volume-%s' % (config.VOLUMES, volume)))
 

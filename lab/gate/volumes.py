@@ -103,10 +103,15 @@ def delete_types(cloud: typing.Any) -> None:
 
 def make(cloud: typing.Any, **content: typing.Any) -> str:
     """Make a volume of 1 GiB; return its id when it is there."""
-    volume = str(cloud.user.call(api.VOLUME, 'POST', '/volumes', {
-        'volume': {'size': 1, 'availability_zone': NEAR, **content}})['volume']['id'])
+    volume = request(cloud, **content)
     wait(cloud, volume)
     return volume
+
+
+def request(cloud: typing.Any, **content: typing.Any) -> str:
+    """Request a volume of 1 GiB; return its id, not waiting for it."""
+    return str(cloud.user.call(api.VOLUME, 'POST', '/volumes', {
+        'volume': {'size': 1, 'availability_zone': NEAR, **content}})['volume']['id'])
 
 
 def wait(cloud: typing.Any, volume: str) -> None:
