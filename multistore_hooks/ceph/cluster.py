@@ -6,7 +6,7 @@ eventlet a call of librados would stop the whole process, and has to be made in 
 """
 
 import json
-import sys
+import select
 import threading
 from typing import Any
 from typing import Callable
@@ -59,8 +59,7 @@ class Access(NamedTuple):
 def on_eventlet() -> bool:
     """Return whether this process runs on eventlet, which then has replaced what waits."""
     # Not by what time.sleep is: os-brick (Wallaby and later) has replaced that once more.
-    patcher = sys.modules.get('eventlet.patcher')
-    return patcher is not None and bool(patcher.is_monkey_patched('time'))
+    return str(select.select.__module__).startswith('eventlet.')
 
 
 def call_natively(function: Callable[..., T], *args: Any) -> T:
