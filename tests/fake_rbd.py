@@ -70,7 +70,8 @@ class _Open:
 
     def list_children2(self):
         self._rbd.step('list_children2')
-        return [{'pool': pool, 'pool_namespace': '', 'image': name, 'trash': False, 'id': name}
+        return [{'pool': pool, 'pool_namespace': '', 'image': name, 'id': name,
+                 'trash': (pool, name) in self._rbd.trashed}
                 for pool, name in self._kept.children]
 
     def flatten(self):

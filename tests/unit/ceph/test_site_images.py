@@ -203,6 +203,16 @@ class LifeTest(SiteImagesTestCase):
         self.assertEqual((made.name,), self.clean_up().kept)
         self.assertEqual((made,), self.images.published(IMAGE))
 
+    def test_image_whose_clone_is_in_the_trash_of_another_pool_stays(self):
+        made, child = self.publish(), ('volumes', 'disk')
+        self.ceph.rbd.images['vms', made.name].children.append(child)
+        self.ceph.rbd.trashed.append(child)
+        self.assertEqual((child + (True,),), self.images.clones(made.name))
+        for _unused in range(3):
+            self.age(100 * DAY)
+            self.assertEqual((made.name,), self.clean_up().kept)
+        self.assertTrue(self.exists(made))
+
     def test_image_that_was_used_lately_stays(self):
         made = self.publish()
         self.age()
