@@ -319,6 +319,22 @@ class LifeTest(SiteImagesTestCase):
         self.assertEqual(200, len(self.clean_up().kept))
         self.assertLessEqual(self.ceph.calls, 3)
 
+    def test_run_over_many_that_none_used_lately_costs_a_request_for_each_whatever_its_clones(self):
+        costs = []
+        for bases, clones in ((20, 5), (180, 5), (0, 10)):
+            for _ in range(bases):
+                self.publish()
+            for made in self.images.list():
+                for number in range(clones):
+                    self.clone(made.image, 'disk-%d-%s' % (number, made.image.name))
+            self.age(100 * DAY)
+            self.ceph.calls = 0
+            self.clean_up()
+            costs.append(self.ceph.calls)
+        few, many, with_more_clones = costs
+        self.assertLessEqual(few, 20 + 3)
+        self.assertEqual((many - few, many), (180, with_more_clones))
+
     def test_listing_that_fails_removes_nothing(self):
         made = self.retire()
         self.ceph.away = True
