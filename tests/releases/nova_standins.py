@@ -13,6 +13,7 @@ from multistore_hooks.nova import driver as our_driver
 from multistore_hooks.nova import image_api
 from multistore_hooks.nova import rbd
 from multistore_hooks import options
+from tests import clock
 from tests.releases import rebound
 
 options.register_nova_opts(nova_driver.CONF)
@@ -44,15 +45,21 @@ class LibvirtDriver(our_driver.LibvirtDriver):
         self._image_api = API()
 
 
+class Rbd(rbd.Rbd):
+    """Our image backend; the cluster of these tests is a mock, which is not waited for."""
+
+    _clock = clock.Clock()
+
+
 class Backend(nova_imagebackend.Backend):
     """Nova's choice of an image backend, with ours in it, as our driver makes it."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.BACKEND['rbd'] = rbd.Rbd
+        self.BACKEND['rbd'] = Rbd
 
 
 driver = rebound.StandIn(nova_driver, LibvirtDriver=LibvirtDriver)
-imagebackend = rebound.StandIn(nova_imagebackend, Rbd=rbd.Rbd, Backend=Backend)
+imagebackend = rebound.StandIn(nova_imagebackend, Rbd=Rbd, Backend=Backend)
 glance = rebound.StandIn(nova_glance, GlanceClientWrapper=GlanceClientWrapper,
                          **({'API': API} if hasattr(nova_glance, 'API') else {}))
