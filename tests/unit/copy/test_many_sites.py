@@ -151,6 +151,15 @@ class ManySitesTest(base.TestCase):
         cloud.run()
         self.assertEqual(['clone', 'clone'], [late.how, later.how])
 
+    def test_task_that_holds_the_image_without_a_copy_is_waited_for_as_for_a_turn(self):
+        for turn, ways, longest in ((limits.A_DAY, {'clone'}, 1000), (60, {'download'}, 62)):
+            cloud = self.cloud(sites=1, turn=turn)
+            cloud.glance.task = 'computes the hash of a direct snapshot'
+            cloud.sim.at(900, lambda cloud=cloud: setattr(cloud.glance, 'task', None))
+            cloud.run()
+            self.assertEqual({'site00': ways}, self.ways(cloud))
+            self.assertLess(max(boot.ended - boot.began for boot in cloud.boots), longest)
+
     def test_warm_boots_do_not_wait_for_cold_ones(self):
         cloud = many_sites.Cloud(2, 0, 300)
         cloud.compute('site01').boot()
