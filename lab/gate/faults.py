@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scenario 7: something fails while a cold image is booted.
+"""Scenarios 7 and 11: something fails while a cold image is booted.
 
 Every server must end ACTIVE, or in ERROR with a fault that says why; and when all is deleted,
 nothing of it is left.
 """
 
+import collections
+import contextlib
 import time
 import typing
 
@@ -13,10 +15,13 @@ from lab.gate import images
 from lab.gate import observe
 from lab.gate import servers
 from lab.gate import sites
+from lab import held_file
 
 NEAR, FAR = sites.SITES
 OUTAGE = 5          # seconds
 PATIENCE = 2 * config.COPY_TIMEOUT + 60
+#: Limits of boots that wait for their turn until it comes, in seconds.
+WAITS = {'libvirt': {'images_rbd_glance_copy_timeout': 900}, 'multistore_hooks': {'copy_turn_timeout': 900}}
 
 
 def glance_killed(cloud: typing.Any, sheet: typing.Any) -> None:
@@ -56,6 +61,51 @@ def compute_killed(cloud: typing.Any, sheet: typing.Any) -> None:
         time.sleep(OUTAGE)
         cloud.start_computes(host)
     _try(cloud, sheet, 'nova-compute killed during the wait', fault, without_fault=host)
+
+
+def glance_killed_in_turn(cloud: typing.Any, sheet: typing.Any) -> None:
+    """Glance is killed while it stages for the second site: its lock stays for an hour, and all are served.
+
+    Limits are as an operator sets them where every site shall be served in turn.
+    """
+    image = cloud.user.make_image('cold', cloud.raw, [sites.CENTRAL])
+    cloud.restart_computes(WAITS)
+    held = held_file.HeldFile(cloud.paths.in_work('glance', sites.CENTRAL, image))
+    with contextlib.ExitStack() as after:
+        after.callback(cloud.restart_computes, {})
+        row = after.enter_context(sheet.row(11, 'Glance killed while sites take turns, 8 boots'))
+        everything = observe.Meter(cloud)
+        with contextlib.ExitStack() as held_until:
+            held_until.callback(held.release)
+            new = servers.boot_everywhere(cloud, image, 2)
+            held.serve()
+            cloud.admin.wait('copy at the first site', lambda: len(cloud.admin.stores(image)) > 1)
+            held.serve_half()       # by now Glance stages it for the second one
+            cloud.running.kill('glance')
+        cloud.services.start('glance')
+        refused = observe.Meter(cloud)
+        cloud.admin.wait('refused request', lambda: 409 in _import_statuses(refused), PATIENCE)
+        # An hour goes by for Glance.
+        cloud.mariadb.execute("UPDATE glance.tasks SET updated_at = '2020-01-01 00:00:00'"
+                              " WHERE status = 'processing'")
+        records = servers.wait(cloud, new, seconds=PATIENCE)
+        row.stop()
+        _judge(cloud, row, records, '')
+        answers = collections.Counter(_import_statuses(everything))
+        row.result += '; requests for copies: %s' % ', '.join(
+            '%d with %s' % (number, status) for status, number in sorted(answers.items()))
+        row.expect(servers.clones(cloud, records) == len(new), 'not every disk is a clone')
+        row.expect(cloud.admin.stores(image) == {sites.CENTRAL, NEAR.name, FAR.name}, 'a site has no copy')
+        row.expect(answers[202] <= len(sites.SITES) + 1, 'a copy was requested in vain')
+        servers.delete(cloud, new)
+        images.delete(cloud, [image])
+        _nothing_left(cloud, row, new, image)
+
+
+def _import_statuses(meter: observe.Meter) -> typing.List[int]:
+    """Return how Glance answered requests for copies."""
+    return [entry['status'] for entry in meter.entries()
+            if entry['method'] == 'POST' and entry['path'].endswith('/import')]
 
 
 def _try(cloud: typing.Any, sheet: typing.Any, what: str, fault: typing.Callable[[str], None],

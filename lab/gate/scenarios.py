@@ -39,6 +39,7 @@ SCENARIOS: typing.Dict[int, typing.Tuple[typing.Sequence[Mode], typing.Sequence[
     8: ((HOOKS,), [tempest.plugin]),
     9: ((HOOKS,), [commands.check, commands.of_images]),
     10: ((STOCK, HOOKS), [volume_sites.boots, volume_sites.upload]),
+    11: ((HOOKS,), [faults.glance_killed_in_turn]),
 }
 SHORT = (1, 2, 4)
 
