@@ -76,7 +76,7 @@ class Sites:
 
     def _cinder(self, manager, store, cluster):
         overrides = {
-            'DEFAULT': {'volume_manager': manager},
+            'DEFAULT': {'volume_manager': manager, 'quota_volumes': '-1', 'quota_gigabytes': '-1'},
             'directory': {'volume_driver': 'lab.cinder.rbd.RbdDriver', 'rbd_pool': 'volumes',
                           'rbd_ceph_conf': cluster.conf, 'rbd_user': cluster.user,
                           'volume_backend_name': 'directory'}}
