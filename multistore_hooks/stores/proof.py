@@ -9,6 +9,7 @@ from typing import Mapping
 from typing import NamedTuple
 from typing import Optional
 from typing import Tuple
+import urllib.parse
 
 from multistore_hooks.glance_api import api
 from multistore_hooks.stores import glance
@@ -55,7 +56,7 @@ class Prover:
             why.append('%s: %s' % (store, problem))
         if self._accept_reads:
             for store in others:
-                if store not in self._reached and self._same_place(store, without) is not True:
+                if store not in self._reached and self._same_place(image, store, without) is not True:
                     problem = self._read(image, store)
                     if problem is None:
                         return Proof(store, READ)
@@ -73,23 +74,39 @@ class Prover:
             return str(error)
         if problem:
             return problem
-        same = self._same_place(store, without)
+        same = self._same_place(image, store, without)
         if same is None:
             return 'it is not known whether it is another place than %s' % without
         return 'it is the same place as %s' % without if same else None
 
-    def _same_place(self, store: str, other: str) -> Optional[bool]:
-        """Return whether two stores are one place, so that neither proves the other; None: unknown."""
-        one, two = self._details.get(store), self._details.get(other)
-        if one is not None and two is not None:
-            if one.type != two.type:
-                return False
-            if _identity(one) is not None and _identity(two) is not None:
-                return _identity(one) == _identity(two)
+    def _same_place(self, image: api.Image, store: str, other: str) -> Optional[bool]:
+        """Return whether copies in two stores are in one place: neither proves the other; None: unknown.
+
+        What was seen of the first is in the place that the operator named for it, whatever Glance says of
+        that store. Of the other Glance may say the kind and the pool: in the stores' details, or, as these
+        are for all stores or none, in the URL of the image.
+        """
+        described = _identity(self._details.get(other))
+        if described is not None and described == _identity(self._details.get(store)):
+            return True
+        kind, pool = self._kind_and_pool(image, other)
         try:
-            return self._reached[store].identity == self._reached[other].identity
+            seen = self._reached[store].identity
+            if kind and kind != seen[0]:
+                return False
+            return seen == (pool or self._reached[other].identity)
         except (KeyError, places.PlaceError):
             return None
+
+    def _kind_and_pool(self, image: api.Image, store: str) -> Tuple[str, Optional[Tuple[Any, ...]]]:
+        """Return the kind of a store, and the identity of its pool; empty and None where unknown."""
+        detail = self._details.get(store)
+        pool = _identity(detail) if detail is not None and detail.type == 'rbd' else None
+        url = urllib.parse.urlsplit(image.url_in(store))
+        parts = url.path.split('/')
+        if url.scheme == 'rbd' and len(parts) == 4:  # rbd://FSID/POOL/IMAGE/SNAPSHOT
+            pool = ('rbd', urllib.parse.unquote(url.netloc), urllib.parse.unquote(parts[1]))
+        return detail.type if detail is not None else _kind_of(url.scheme), pool
 
     def still(self, image: api.Image, proof: Proof) -> str:
         """Return '' if a store holds an image as it was proved before, else what is wrong."""
@@ -124,6 +141,12 @@ def _identity(detail: Optional[api.StoreDetail]) -> Optional[Tuple[Any, ...]]:
     if detail.type == 'file' and properties.get('data_dir'):
         return ('file', str(properties['data_dir']))
     return None
+
+
+def _kind_of(scheme: str) -> str:
+    """Return the kind of store whose URLs have a scheme, or '': a web server may publish any directory."""
+    kind = scheme.partition('+')[0]
+    return kind if kind in ('file', 'rbd', 'cinder', 'swift', 's3', 'vsphere') else ''
 
 
 def differs(image: api.Image, pieces: Iterable[bytes]) -> Optional[str]:

@@ -40,8 +40,8 @@ class StoresTestCase(image_base.ImageTestCase):
 
     def setUp(self):
         super().setUp()
-        self.places = {store: fakes.MemoryPlace(self.glance, store) for store in ('reliable', 'fast',
-                                                                                  'cheap')}
+        self.places = {store: fakes.MemoryPlace(self.glance, store, 'file')
+                       for store in ('reliable', 'fast', 'cheap')}
         self.reached = True
         self.useFixture(fixtures.MockPatchObject(
             reach, 'places_of', lambda *unused: self.places if self.reached else {}))

@@ -141,8 +141,8 @@ class KilledTest(test_stores.StoresTestCase):
         self.lost = self.add('cheap', 'fast', id=next(ids))
         self.wanted = self.add('fast', id=next(ids), tags=['in'])
         self.glance.lose(self.lost, 'cheap')
-        self.places = {store: fakes.MemoryPlace(self.glance, store) for store in ('reliable', 'fast',
-                                                                                  'cheap')}
+        self.places = {store: fakes.MemoryPlace(self.glance, store, 'file')
+                       for store in ('reliable', 'fast', 'cheap')}
         self.application = Watched(self.glance, *kill)
 
     def _connect(self, options):

@@ -12,11 +12,15 @@ from tests import fake_glance
 from tests.unit import base
 
 
-class MemoryPlace(places.Place):
-    """The place of one store of a fake Glance; like a pool it has clones, and a trash."""
+#: Of the cluster that has all places.
+FSID = 'f'
 
-    def __init__(self, fake, store):
-        self._fake, self._store = fake, store
+
+class MemoryPlace(places.Place):
+    """The place of one store of a fake Glance; like a pool it has clones, and a trash, whatever its kind."""
+
+    def __init__(self, fake, store, kind='rbd'):
+        self._fake, self._store, self._kind = fake, store, kind
         self.clones, self.trash, self.away = {}, [], ''
         self.one_with = None
 
@@ -27,7 +31,7 @@ class MemoryPlace(places.Place):
     @property
     def identity(self):
         self._reach()
-        return (id(self._fake), self.one_with or self._store)
+        return (self._kind, FSID, self.one_with or self._store)
 
     def find(self, image_id):
         self._reach()
@@ -95,5 +99,5 @@ def store_images(application, token=contract.ADMIN):
 
 def rbd_details(**pools):
     """Return what Glance says of RBD stores of one cluster."""
-    return {store: api.StoreDetail(store, 'rbd', {'pool': pool, 'fsid': 'f'}) for store,
+    return {store: api.StoreDetail(store, 'rbd', {'pool': pool, 'fsid': FSID}) for store,
             pool in pools.items()}

@@ -5,6 +5,7 @@ import os
 import types
 from unittest import mock
 
+import fixtures
 import testtools
 
 from multistore_hooks.ceph import cluster
@@ -77,6 +78,37 @@ class EvictTest(fakes.EvictionTestCase):
         self.details = fakes.rbd_details(a='images', b='images')
         self.refused(self.glance.add_image(['a', 'b']), 'b', 'a: it is the same place as b',
                      accept_reads=True)
+
+    def test_place_of_the_other_store_is_known_by_the_url_of_the_image(self):
+        del self.places['b']
+        for url, state in (('cinder://b/volume', evict.REMOVED), ('file:///b/image', evict.REMOVED),
+                           ('swift+https://b/image', evict.REMOVED), ('filesystem:///b', evict.REFUSED),
+                           ('http://b/image', evict.REFUSED),
+                           ('rbd://f/b/image/snap', evict.REMOVED), ('rbd://f/a/image/snap', evict.REFUSED),
+                           ('rbd://image', evict.REFUSED), ('', evict.REFUSED)):
+            one = self.glance.add_image(['a', 'b'], locations=[{'url': url, 'metadata': {'store': 'b'}}])
+            self.assertEqual(state, self.evict(one, 'b')[0], url)
+
+    def test_directories_of_other_names_may_be_one(self):
+        path = self.useFixture(fixtures.TempDir()).path
+        one = self.glance.add_image(['a', 'b'], b'base', locations=[
+            {'url': 'file:///b/image', 'metadata': {'store': 'b'}}])
+        with open(os.path.join(path, one), 'wb') as stream:
+            stream.write(b'base')
+        self.places = {'a': places.Directory(path)}
+        self.refused(one, 'b', 'a: it is not known whether it is another place than b')
+        self.details = {store: fakes.api.StoreDetail(store, 'file', {'data_dir': '/' + store})
+                        for store in 'ab'}
+        self.refused(one, 'b', 'a: it is not known whether it is another place than b')
+
+    def test_place_that_was_named_for_the_wrong_store_does_not_prove_what_is_there(self):
+        del self.places['b']
+        self.places['a'].one_with = 'b'
+        one = self.glance.add_image(['a', 'b'])
+        self.details = dict(fakes.rbd_details(b='b'), a=fakes.api.StoreDetail('a', 'file', {}))
+        self.refused(one, 'b', 'a: it is the same place as b')
+        self.details.update(fakes.rbd_details(a='a'))
+        self.refused(one, 'b', 'a: it is the same place as b')
 
     def test_image_that_is_being_copied(self):
         self.glance.copies_at_once = False
