@@ -185,24 +185,34 @@ class _Planner:
                  for task in tasks if task.coming]
         rounds: List[Round] = []
         while tasks:
-            copies = [copy for copy in (self._copy(task) for task in tasks) if copy is not None]
+            copies = self._copies(tasks)
             evictions = [evict for task in tasks for evict in self._evict(task)]
             if not copies and not evictions:
-                break
+                # No more room is made: what was counted in a full store goes into others, where they have it.
+                copies = self._copies(tasks, without_missing=True)
+                if not copies:
+                    break
             rounds.append(Round(tuple(copies), tuple(evictions)))
             tasks = [task for task in tasks if self._unmet(task)]
         unmet += [entry for task in tasks for entry in self._unmet(task)]
         return Plan(tuple(rounds), tuple(waits), tuple(unmet))
 
-    def _copy(self, task: _Task) -> Optional[Copy]:
-        """Take what fits of an image's copies, and return it."""
+    def _copies(self, tasks: Iterable[_Task], without_missing: bool = False) -> List[Copy]:
+        found = (self._copy(task, without_missing) for task in tasks)
+        return [copy for copy in found if copy is not None]
+
+    def _copy(self, task: _Task, without_missing: bool) -> Optional[Copy]:
+        """Take what fits of an image's copies, and return it.
+
+        :param without_missing: so many copies are wanted without those that other rules want and have no room
+        """
         chosen: List[Tuple[str, str]] = []
         for store, why in list(task.missing):
             if self._take(task, store):
                 task.missing.remove((store, why))
                 chosen.append((store, why))
         for wanted in task.demand.at_least:
-            lacking = self._lacking(task, wanted)
+            lacking = self._lacking(wanted, task.have if without_missing else self._spoken_for(task))
             for store in wanted.of:
                 if lacking <= 0:
                     break
@@ -225,9 +235,10 @@ class _Planner:
         """Return the stores that have the image, or that a rule wants it in."""
         return task.have | {store for store, _why in task.missing}
 
-    def _lacking(self, task: _Task, wanted: demands.AtLeast) -> int:
-        """Return how many copies are lacking, beyond those that are there or that another rule wants."""
-        return wanted.copies - len(self._spoken_for(task) & set(wanted.of))
+    @staticmethod
+    def _lacking(wanted: demands.AtLeast, counted: Set[str]) -> int:
+        """Return how many copies are lacking, beyond those in the stores that count."""
+        return wanted.copies - len(counted & set(wanted.of))
 
     @staticmethod
     def _homeless(task: _Task) -> bool:
@@ -270,7 +281,7 @@ class _Planner:
         """Return what of an image's demand is not planned."""
         found = [Unmet(task.image, store, self._why_not(task, store)) for store, _why in task.missing]
         for wanted in task.demand.at_least:
-            lacking = self._lacking(task, wanted)
+            lacking = self._lacking(wanted, self._spoken_for(task))
             if lacking > 0:
                 full = [store for store in wanted.of if store not in task.have]
                 later = [store for store in full if self._fits(store, task.image.size)]

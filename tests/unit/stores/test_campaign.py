@@ -77,6 +77,11 @@ def written_rules(draw):
     return found
 
 
+def _drawn(*stores):
+    """Return an image in these stores, as one that was drawn."""
+    return {'stores': list(stores), 'lost': [], 'name': 'x-1', 'visibility': 'public', 'tags': [], 'days': 1}
+
+
 class Killed(BaseException):
     """The process was killed."""
 
@@ -249,6 +254,11 @@ class Oracle:
 class RulesCampaign(testtools.TestCase):
     """The end is what the rules say."""
 
+    # Both other images go into c, which has no room for the third then: that one goes into d.
+    @hypothesis.example(
+        drawn=[_drawn('a'), _drawn('a', 'b'), _drawn('a', 'b')], tight=True,
+        written=[{'name': 'one', 'match': {}, 'at least': 1}, {'name': 'two', 'match': {}, 'in': ['a', 'c']},
+                 {'name': 'three', 'match': {}, 'at least': 3}])
     @SETTINGS
     @hypothesis.given(st.lists(images, min_size=1, max_size=5), written_rules(), st.booleans())
     def rules_case(self, drawn, written, tight):

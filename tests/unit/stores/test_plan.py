@@ -39,6 +39,26 @@ class CopiesTest(base.RulesTestCase):
             text, base.subject('none'), base.subject('one', ['dcn1']), base.subject('two', ['dcn1', 'dcn10']),
             base.subject('tagged', tags=('x',)))))
 
+    def test_full_store_that_another_rule_wants_does_not_count_if_a_free_one_is_left(self):
+        text = 'rules: [{name: a, at least: 3, of: [central, "dcn*"]}, {name: b, in: [central, dcn1]}]'
+        room = {'dcn1': inventory.Space(100, 5)}
+        for there, expected in ((['central', 'dcn2'], ['+a dcn10', '!a']),
+                                (['central', 'dcn2', 'dcn10'], ['!a'])):
+            plan = self.plan(text, base.subject('a', there), space=room)
+            self.assertEqual(expected, base.short(plan))
+            self.assertEqual(['no room in dcn1'], [unmet.why for unmet in plan.unmet])
+
+    def test_store_that_this_plan_makes_room_in_counts(self):
+        text = """\
+            rules:
+              - {name: a, match: {tag: x}, at least: 3, of: [central, "dcn*"]}
+              - {name: b, match: {tag: x}, in: [central, dcn1]}
+              - {name: c, match: {tag: y}, only: central}
+            """
+        self.assertEqual(['-old dcn1', '+a dcn1'], self.steps(
+            text, base.subject('a', ['central', 'dcn2'], tags=('x',)),
+            base.subject('old', ['central', 'dcn1'], tags=('y',)), space={'dcn1': inventory.Space(100, 5)}))
+
     def test_images_without_data_or_not_active(self):
         plan = self.plan(EVERYWHERE, base.subject('queued', [], status='queued'),
                          base.subject('bootable volume', []), base.subject('off', status='deactivated'))
