@@ -284,7 +284,8 @@ def converge(make_plan: Callable[[], plans.Plan], applier: Applier, most: int = 
     """Plan and carry out until nothing waits for another's copies, or for room; return the last plan.
 
     The room of a copy that failed is for images that had none: otherwise an image that can never be copied,
-    as its data is lost, would keep others out in this run and in all that follow.
+    as its data is lost, would keep others out in this run and in all that follow. A copy that failed earlier
+    stays in Glance's record as one that goes on, until the next one ends: only then can copies be removed.
 
     :param make_plan: leaves the images in ``applier.failed`` alone
     :param most: how many plans at most
@@ -295,5 +296,6 @@ def converge(make_plan: Callable[[], plans.Plan], applier: Applier, most: int = 
         applier.run(plan)
         most -= 1
         room_came_back = plan.unmet and len(applier.failed) > failed
-        if not (plan.waits or room_came_back) or not most:
+        was_busy = any(copy.image.busy for copy in plan.copies)
+        if not (plan.waits or room_came_back or was_busy) or not most:
             return plan

@@ -191,6 +191,12 @@ class DrainTest(StoresTestCase):
             only, both, other)])
         self.assertEqual((0, []), self.rows('store drain cheap', 'ID'))
 
+    def test_what_an_earlier_copy_left_in_the_record_when_it_failed_needs_no_third_run(self):
+        one = self.add('cheap', os_glance_importing_to_stores='fast')
+        self.glance.tasks[one] = [{'id': 't', 'status': 'failure', 'owner': 'admin'}]
+        self.assertEqual((0, [('copied', ), ('freed', )]), self.rows('store drain cheap --to fast', 'Result'))
+        self.assertEqual(['fast'], self.glance.where(one))
+
     def test_dry_run_reads_like_a_diff(self):
         one = self.add('cheap', name='one')
         code, out, _err = self.run_words('store drain cheap --to reliable --dry-run')
