@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Site images: the real Nova with the hooks, a real Glance, real Ceph clusters."""
 
+import json
 import os
 import re
 import signal
@@ -71,11 +72,20 @@ class BootTest(SiteImageTestCase):
         self.assertEqual(1, len(self.whole_downloads()))
         self.assertEqual([], self.asked(image))
 
-    def test_bytes_are_those_of_novas_own_way_for_raw_and_vmdk(self):
-        host = self.site_host()
-        for data, disk_format in ((random(4), 'raw'), (self.vmdk(), 'vmdk')):
+    def test_disk_is_as_nova_makes_it_by_itself_of_raw_qcow2_and_vmdk(self):
+        ours, stock = self.site_host(), self.host('', copy_sites.STOCK)
+        for data, disk_format in ((random(4), 'raw'), (qcow2(4), 'qcow2'), (self.vmdk(), 'vmdk')):
             image = self.image(data=data, disk_format=disk_format)
-            self.assertFromSite(self.boot(host, image), image, self.a)
+            booted = self.boot(ours, image)
+            self.assertFromSite(booted, image, self.a)
+            by_itself = self.boot(stock, image)
+            self.assertFlat(by_itself)
+            self.assertTrue(self.disk(booted) == self.disk(by_itself), disk_format)
+
+    def disk(self, booted):
+        """Return the size of a disk, and its bytes up to some that the image does not have."""
+        size = json.loads(self.a.rbd('info', '--format', 'json', booted['disk']))['size']
+        return size, self.a.read(booted['disk'], 5 * MEGABYTE)
 
     def vmdk(self):
         folder = shared.folder('vmdk')
