@@ -10,6 +10,7 @@ same key, and a host that goes on after its lock has expired does no harm.
 
 import hashlib
 import json
+import re
 from typing import Any
 from typing import Iterable
 from typing import Mapping
@@ -20,6 +21,8 @@ import uuid
 
 #: How the names of all site images begin.
 PREFIX = 'multistore_hooks.site_image.'
+#: No more than what new_name() makes: what an operator names after a site image, a copy say, is none.
+_NAME = re.compile(re.escape(PREFIX) + r'([^.]+)\.[0-9a-f]{16}')
 #: The snapshot that is cloned.
 SNAPSHOT = 'base'
 #: Seconds for which a withdrawn site image is kept for hosts that have read its record before.
@@ -99,8 +102,8 @@ def new_name(image_id: str) -> str:
 
 def image_of(name: str) -> Optional[str]:
     """Return the id of the image that a site image was made from; None if the name is not of one."""
-    parts = name[len(PREFIX):].rsplit('.', 1)
-    return parts[0] if name.startswith(PREFIX) and len(parts) == 2 and all(parts) else None
+    found = _NAME.fullmatch(name)
+    return found.group(1) if found else None
 
 
 def why_not(record: Mapping[str, Any], force_raw: bool) -> str:

@@ -47,6 +47,12 @@ class DecisionTest(testtools.TestCase):
                      'snap', 'x' + site_image_record.new_name(IMAGE)):
             self.assertIsNone(site_image_record.image_of(name), name)
 
+    def test_what_an_operator_names_after_a_site_image_is_none_and_stays(self):
+        made = site_image_record.new_name(IMAGE)
+        for name in (made + '_disk', made + '-copy', made + '.bak', made + '.0123456789abcdef', made + '\n',
+                     made[:-1], made.replace(IMAGE, ''), made[:-1] + 'G'):
+            self.assertIsNone(site_image_record.image_of(name), name)
+
     def made(self, at, requirement=PLAIN, name=''):
         return site_image_record.SiteImage(name or site_image_record.new_name(IMAGE), IMAGE, 5, requirement,
                                            at)
