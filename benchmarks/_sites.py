@@ -39,6 +39,7 @@ class Storm(typing.NamedTuple):
     requests: int       # of computes to Glance
     rate: float         # of those, a second, of one site's computes while they wait for its copy
     seconds: float      # from the first start to the last boot
+    processor: float    # seconds of processor time of the computes, with qemu-img
 
 
 class Sites:
@@ -46,9 +47,10 @@ class Sites:
 
     :param number: of sites.
     :param disks: MiB of all disks that hosts will have at a time, at the most.
+    :param glance: further arguments of the lab's Glance.
     """
 
-    def __init__(self, number: int, disks: int) -> None:
+    def __init__(self, number: int, disks: int, **glance: typing.Any) -> None:
         # No more than that: a cluster writes where it has not written before, as long as it can.
         size = max(8 << 30, int(1.5 * (disks << 20) / number))
         # Stock hosts keep each disk as a file besides.
@@ -59,6 +61,7 @@ class Sites:
         self.stores = STORES[:number]
         self.clusters = [ceph.Ceph(os.path.join(self.root, name), size=size) for name in self.stores]
         self._fleets: typing.Dict[str, typing.List[compute_hosts.Host]] = {STOCK: [], OURS: []}
+        self._glance_options = glance
 
     @staticmethod
     def _need_space(needed: int) -> None:
@@ -73,9 +76,10 @@ class Sites:
             for cluster in self.clusters:
                 self._clean.callback(cluster.stop)
             stores = {'central': 'file'}
-            stores.update(zip(self.stores, map(ceph_glance.store, self.clusters)))
+            if self._glance_options.get('multistore', True):
+                stores.update(zip(self.stores, map(ceph_glance.store, self.clusters)))
             self.glance = self._clean.enter_context(ceph_glance.Glance(
-                os.path.join(self.root, 'glance'), stores, faults=True))
+                os.path.join(self.root, 'glance'), stores, faults=True, **self._glance_options))
         except BaseException:
             self._clean.close()
             raise
@@ -99,16 +103,19 @@ class Sites:
         os.unlink(path)
         return str(image)
 
+    def credentials(self) -> typing.Dict[str, str]:
+        """Return the options of hosts that may have Glance make copies."""
+        return {'auth_type': 'admin_token', 'endpoint': self.glance.url, 'token': ADMIN}
+
     def hosts(self, driver: str, number: int) -> typing.List[compute_hosts.Host]:
         """Return so many running hosts, the sites in turn."""
         fleet = self._fleets[driver]
         while len(fleet) < number:
             site = len(fleet) % len(self.stores)
-            own = {'auth_type': 'admin_token', 'endpoint': self.glance.url, 'token': ADMIN}
             fleet.append(compute_hosts.Host(compute_hosts.document(
                 self.clusters[site], self.glance.url, self.stores[site], poll_seconds=POLL_SECONDS,
                 timeout_seconds=TIMEOUT_SECONDS, compute_driver=driver, nova_root=nova_runs.root(),
-                conf={'multistore_hooks': own} if driver == OURS else {})))
+                conf={'multistore_hooks': self.credentials()} if driver == OURS else {})))
             if len(fleet) % 4 == 0:     # not all at once: they start faster
                 fleet[-1].ready()
         for host in fleet:
@@ -135,31 +142,39 @@ class Sites:
         self.forget(image)
         return copies[-1].changed - copies[0].asked
 
-    def storm(self, driver: str, number: int, mib: int, token: str = '', warm: bool = False) -> Storm:
+    def storm(self, driver: str, number: int, mib: int, token: str = '', warm: bool = False,
+              sites: typing.Optional[int] = None) -> Storm:
         """Boot an image on so many hosts at the same moment, and remove all of it.
 
         :param warm: it is in every site's store already.
+        :param sites: of the hosts, only those of the first so many sites boot; None: all.
         """
-        hosts = self.hosts(driver, number)
+        hosts = [host for place, host in enumerate(self.hosts(driver, number))
+                 if sites is None or place % len(self.stores) < sites]
         image = self.image(mib)
         if warm:
             self.glance.import_copy(image, self.stores)
         # Stock code asks for the copy with the user's token, and Glance's policy wants an administrator.
         token = token or (MEMBER if driver == OURS else ADMIN)
         self.glance.forget_requests()
+        before = processor_seconds(hosts)
         ran = compute_hosts.run_all(hosts, [[{
             'operation': 'boot', 'image_ref': image, 'name': 'server', 'token': token,
-            'root_gb': 0}]] * number)
-        result = self.look(ran, image, mib)
-        compute_hosts.run_all(hosts, [[{'operation': 'delete', 'name': 'server'}]] * number)
+            'root_gb': 0}]] * len(hosts))
+        result = self.look(ran, image, mib)._replace(processor=processor_seconds(hosts) - before)
+        compute_hosts.run_all(hosts, [[{'operation': 'delete', 'name': 'server'}]] * len(hosts))
         self.forget(image)
         return result
+
+    def copies(self, image: str) -> int:
+        """Return how many copies of an image Glance has made."""
+        return len([copy for copy in self.glance.copies(image) if copy.status == 'success'])
 
     def look(self, ran: typing.List[compute_hosts.Result], image: str, mib: int) -> Storm:
         """Count what happened."""
         booted = [one['results'][0] for one in ran]
         outcomes = [one['outcome'] for one in booted]
-        copies = len([copy for copy in self.glance.copies(image) if copy.status == 'success'])
+        copies = self.copies(image)
         downloads = len([one for one in self.glance.requests('GET', image + '/file$')
                          if one['status'] == 200])
         return Storm(
@@ -168,7 +183,8 @@ class Sites:
             mib=mib * (copies + downloads + outcomes.count('flat')),
             requests=sum(len(one['requests']) for one in ran),
             rate=max(self._rate(ran[site::len(self.stores)]) for site in range(len(self.stores))),
-            seconds=max(one['ended'] for one in booted) - min(one['started'] for one in booted))
+            seconds=max(one['ended'] for one in booted) - min(one['started'] for one in booted),
+            processor=0)
 
     @staticmethod
     def _rate(ran: typing.List[compute_hosts.Result]) -> float:
@@ -192,6 +208,15 @@ class Sites:
             for host in fleet:
                 for path in host.instances.glob('_base/*'):
                     path.unlink()
+
+
+def processor_seconds(hosts: typing.Iterable[compute_hosts.Host]) -> float:
+    """Return the processor time that hosts have used so far, with that of the programs they waited for."""
+    ticks = 0
+    for host in hosts:
+        with open('/proc/%d/stat' % host.pid, encoding='utf-8', errors='replace') as stream:
+            ticks += sum(int(field) for field in stream.read().rpartition(')')[2].split()[11:15])
+    return ticks / os.sysconf('SC_CLK_TCK')
 
 
 def median(storms: typing.Sequence[Storm], name: str) -> float:

@@ -22,6 +22,8 @@ class Report:
 
     def __init__(self, name, **settings):
         self.name, self.settings, self.rows = name, settings, []
+        #: Of the services, where they are not those of this environment.
+        self.versions = {name: _version(name) for name in VERSIONS}
 
     def add(self, what, unit, stock, ours, target=None, better='less'):
         """Add one figure: samples of stock code and of ours, taken in turn on the same services.
@@ -49,7 +51,7 @@ class Report:
             json.dump({'name': self.name, 'settings': self.settings, 'rows': self.rows,
                        'date': datetime.date.today().isoformat(), 'load': os.getloadavg(),
                        'python': platform.python_version(), 'processors': os.cpu_count(),
-                       'versions': {name: _version(name) for name in VERSIONS}}, stream, indent=1)
+                       'versions': self.versions}, stream, indent=1)
             stream.write('\n')
         return path
 

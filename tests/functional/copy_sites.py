@@ -5,9 +5,11 @@ Clusters, Glances and hosts are shared by the tests of a process; each host is a
 """
 
 import atexit
+import contextlib
 import hashlib
 import importlib.util
 import os
+import sqlite3
 import sys
 import unittest
 
@@ -120,6 +122,12 @@ class SitesTestCase(testtools.TestCase):
 
     def said(self):
         return '\n'.join(line['text'] for line in self.ran['log'])
+
+    def change(self, statement, *arguments):
+        """Change Glance's database."""
+        database = os.path.join(self.glance.root, 'glance.sqlite')
+        with contextlib.closing(sqlite3.connect(database, timeout=60)) as connection, connection:
+            connection.execute(statement, arguments)
 
     def wait_until(self, condition):
         poll.until('it', condition)

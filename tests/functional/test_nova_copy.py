@@ -4,10 +4,8 @@
 What stock Nova makes of the same is in ``test_lab_boot``.
 """
 
-import contextlib
 import os
 import socket
-import sqlite3
 
 from lab.nova import compute_hosts
 from tests.functional import copy_sites
@@ -263,12 +261,6 @@ class FailuresTest(copy_sites.SitesTestCase):
 
     def age_tasks(self, image):
         self.change("UPDATE tasks SET updated_at = '2020-01-01 00:00:00.000000' WHERE image_id = ?", image)
-
-    def change(self, statement, *arguments):
-        """Change Glance's database."""
-        database = os.path.join(self.glance.root, 'glance.sqlite')
-        with contextlib.closing(sqlite3.connect(database, timeout=60)) as connection, connection:
-            connection.execute(statement, arguments)
 
     def test_glance_that_is_away_for_a_while_is_waited_for(self):
         image = self.image(megabytes=LARGE)

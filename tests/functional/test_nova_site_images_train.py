@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Site images inside Train's Nova: the tests of the newest, in the environment of test_nova_copy_train."""
+
+import unittest
+
+from testtools.matchers import StartsWith
+
+from tests.functional import test_nova_copy_train as train
+from tests.functional import test_nova_site_images as newest
+
+
+class OnTrain:
+    """Hosts that run Nova 20."""
+
+    python, nova_dir = train.TrainTest.python, train.TrainTest.nova_dir
+
+    def test_it_is_train(self):
+        self.assertThat(self.host().ready()['nova'], StartsWith('20.'))
+
+
+@unittest.skipIf(train.REASON, train.REASON)
+class TrainBootTest(OnTrain, newest.BootTest):
+
+    # Train takes the format from the data, and refuses no other one in the record.
+    test_image_that_nova_refuses_is_refused_still = None
+
+    def test_user_who_may_not_download_it_is_refused_though_the_site_has_it(self):
+        # Train has no option that forbids its own download, which the user may not do, either.
+        image = self.qcow2_image()
+        host = self.site_host()
+        self.assertFromSite(self.boot(host, image), image, self.a)
+        self.glance.fault('GET', '/file$', status=403, times=2)
+        self.assertEqual('none', self.boot(host, image)['outcome'])
+
+
+@unittest.skipIf(train.REASON, train.REASON)
+class TrainSnapshotTest(OnTrain, newest.SnapshotTest):
+    pass
+
+
+@unittest.skipIf(train.REASON, train.REASON)
+class TrainHiddenTest(OnTrain, newest.HiddenTest):
+    pass
+
+
+@unittest.skipIf(train.REASON, train.REASON)
+class TrainLeaderTest(OnTrain, newest.LeaderTest):
+    pass
+
+
+@unittest.skipIf(train.REASON, train.REASON)
+class TrainLeastPrivilegeTest(OnTrain, newest.LeastPrivilegeTest):
+    pass
+
+
+@unittest.skipIf(train.REASON, train.REASON)
+class TrainStorageTest(OnTrain, newest.StorageTest):
+
+    # Train has no `openstack aggregate cache image`.
+    test_image_that_was_cached_is_cloned_and_no_file_stays = None
