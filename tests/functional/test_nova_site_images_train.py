@@ -40,7 +40,10 @@ class TrainSnapshotTest(OnTrain, newest.SnapshotTest):
 
 @unittest.skipIf(train.REASON, train.REASON)
 class TrainHiddenTest(OnTrain, newest.HiddenTest):
-    pass
+
+    # Train adds a location to the record, which Glance refuses where locations are hidden: it uploads.
+    test_direct_snapshot_of_a_clone_of_a_site_image_is_in_glances_pool = None
+    test_flat_disk_is_taken_inside_the_cluster = None
 
 
 @unittest.skipIf(train.REASON, train.REASON)
