@@ -57,8 +57,8 @@ class Access(NamedTuple):
 
 
 def on_eventlet() -> bool:
-    """Return whether this process runs on eventlet, which then has replaced what waits."""
-    # Not by what time.sleep is: os-brick (Wallaby and later) has replaced that once more.
+    """Return whether this process runs on eventlet, which then has replaced select."""
+    # time.sleep does not show it: os-brick (Wallaby and later) replaces that again.
     return str(select.select.__module__).startswith('eventlet.')
 
 

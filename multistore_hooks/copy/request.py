@@ -162,7 +162,7 @@ class CopyRequest:
         return exceptions.CopyFailed(image_id=self._job.image_id, store=self._job.store, why=why)
 
     def comes_another_way(self) -> exceptions.ComesAnotherWay:
-        """Return the error for every requester of a site that needs no copy."""
+        """Return the error that ends all waits of this site: another of its hosts makes a site image."""
         return exceptions.ComesAnotherWay(image_id=self._job.image_id, store=self._job.store,
                                           why='another host of this site makes a site image of it')
 

@@ -63,7 +63,11 @@ class RecordingDriver:
     def clone(self, image_location: Any, dest_name: str, dest_pool: Any = None) -> Any:
         """Clone the disk's snapshot into Glance's pool."""
         self._clone = (dest_name, dest_pool)
-        result = self.driver.clone(image_location, dest_name, dest_pool=dest_pool)
+        try:
+            result = self.driver.clone(image_location, dest_name, dest_pool=dest_pool)
+        except exception.Forbidden:
+            self._clone = None  # this Ceph user may not write there, and perhaps not read, either
+            raise
         self._is_cloned = True
         return result
 
@@ -106,7 +110,7 @@ def _raise(error: Exception) -> None:
 
 
 def try_to_remove(what: str, remove: Callable[[], Any], clock: Any = time) -> List[Exception]:
-    """Remove something in the cluster, if need be with retries; log what is left.
+    """Remove something in the cluster, with retries unless Ceph refuses; log what is left.
 
     :param what: for the log.
     :param remove: may be called again after it has failed, or has taken effect and failed.
@@ -117,11 +121,13 @@ def try_to_remove(what: str, remove: Callable[[], Any], clock: Any = time) -> Li
         try:
             remove()
             return []
-        except Exception as error:
-            # By its name: Nova imports this module where python3-rbd is not installed, too.
+        except Exception as error:  # any of librbd's; what is left is logged below
+            errors = [error]
+            # By their names: Nova imports this module where python3-rbd is not installed, too.
             if type(error).__name__ == 'ImageNotFound':
                 return []
-            errors = [error]
+            if type(error).__name__ == 'PermissionError':
+                break  # a retry does not change what this Ceph user may do
     LOG.warning('A direct snapshot failed, and %(what)s could not be removed: %(error)s',
                 {'what': what, 'error': errors[0]})
     return errors

@@ -9,6 +9,7 @@ from tests.functional import test_nova_copy_train as train
 from tests.functional import test_nova_site_images as newest
 
 
+@unittest.skipIf(train.REASON, train.REASON)
 class OnTrain:
     """Hosts that run Nova 20."""
 
@@ -18,7 +19,6 @@ class OnTrain:
         self.assertThat(self.host().ready()['nova'], StartsWith('20.'))
 
 
-@unittest.skipIf(train.REASON, train.REASON)
 class TrainBootTest(OnTrain, newest.BootTest):
 
     # Train takes the format from the data, and refuses no other one in the record.
@@ -33,12 +33,10 @@ class TrainBootTest(OnTrain, newest.BootTest):
         self.assertEqual('none', self.boot(host, image)['outcome'])
 
 
-@unittest.skipIf(train.REASON, train.REASON)
 class TrainSnapshotTest(OnTrain, newest.SnapshotTest):
     pass
 
 
-@unittest.skipIf(train.REASON, train.REASON)
 class TrainHiddenTest(OnTrain, newest.HiddenTest):
 
     # Train adds a location to the record, which Glance refuses where locations are hidden: it uploads.
@@ -46,17 +44,14 @@ class TrainHiddenTest(OnTrain, newest.HiddenTest):
     test_flat_disk_is_taken_inside_the_cluster = None
 
 
-@unittest.skipIf(train.REASON, train.REASON)
 class TrainLeaderTest(OnTrain, newest.LeaderTest):
     pass
 
 
-@unittest.skipIf(train.REASON, train.REASON)
 class TrainLeastPrivilegeTest(OnTrain, newest.LeastPrivilegeTest):
     pass
 
 
-@unittest.skipIf(train.REASON, train.REASON)
 class TrainStorageTest(OnTrain, newest.StorageTest):
 
     # Train has no `openstack aggregate cache image`.

@@ -6,6 +6,7 @@ Nova's flow is a stand-in here; tests/functional/test_nova_direct_snapshot.py ha
 
 import io
 import sys
+from unittest import mock
 
 import glanceclient.exc
 
@@ -174,6 +175,26 @@ class RemovalTest(test_faults.SnapshotTestCase):
         self.assertRaises(fake_rbd_driver.CephError, self.begin)
         self.made.remove(self.time)
         self.assertEqual({fake_rbd_driver.DISK}, set(self.driver.images))
+
+    def test_a_pool_that_ceph_refuses_is_not_waited_for(self):
+        self.driver.clone = mock.Mock(side_effect=self.cloud.exception.Forbidden())
+        self.driver.parent_info = mock.Mock(side_effect=PermissionError('open'))
+        self.assertRaises(self.cloud.exception.Forbidden, self.begin)
+        began = self.time.now
+        self.made.remove(self.time)
+        self.assertEqual(began, self.time.now)
+        self.driver.parent_info.assert_not_called()
+        self.assertEqual({}, self.driver.images[fake_rbd_driver.DISK][1])
+
+    def test_a_removal_that_ceph_refuses_is_not_tried_again(self):
+        self.begin()
+        self.made.flatten('IMAGE', pool='images')
+        self.driver.destroy_volume = mock.Mock(side_effect=PermissionError('not permitted'))
+        began = self.time.now
+        self.made.remove(self.time)
+        self.assertEqual(began, self.time.now)
+        self.driver.destroy_volume.assert_called_once()
+        self.assertIn('the image IMAGE in the pool images could not be removed: not permitted', self.log)
 
     def test_other_snapshots_of_the_disk_stay(self):
         self.driver.images[fake_rbd_driver.DISK][1]['of-the-user'] = True
