@@ -142,6 +142,15 @@ class Ceph:
         finally:
             export.kill()
 
+    def add_pool(self, pool: str) -> str:
+        """Create a pool that the services' client may use as the others; return its name."""
+        self.ceph('osd', 'pool', 'create', pool, '8')
+        self.rbd('pool', 'init', pool)
+        self.pools += (pool,)
+        if self._auth == 'cephx':
+            self.allow_writes()
+        return pool
+
     def refuse_writes(self, pool: str) -> None:
         """Let the services' client only read a pool; cephx is needed for it.
 

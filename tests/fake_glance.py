@@ -103,6 +103,9 @@ class FakeGlance:
         # The data, and its store, that a location stands for; None: Glance cannot use it.
         self.locate: Callable[[str], Optional[Tuple[str, bytes]]] = lambda url: None
         self.shows_locations = False  # show_multiple_locations
+        # The lock of an import goes with the next call of finish_copies: Glance lists the last store first,
+        # and clears up before it gives its lock back.
+        self.locks_last = False
         self.prefers = True  # knows ?prefer= of a download (2026.2)
         self.reads_ranges = True  # RBD, Swift and S3 do not
         self.namespaces: Dict[str, Dict[str, Any]] = {}  # of metadata definitions
@@ -110,6 +113,7 @@ class FakeGlance:
         self.namespace_time = '2026-01-01T00:00:00Z'  # when namespaces are created
         self._numbers = 0
         self._imports: Dict[str, Dict[str, Any]] = {}
+        self._at_their_end: Dict[str, Any] = {}  # imports that hold nothing but their lock: task by image
         self._interludes: List[Tuple[str, Callable[[], None]]] = []
 
     # -- for tests
@@ -148,11 +152,15 @@ class FakeGlance:
 
     def finish_copies(self) -> None:
         """Let every copy that is going on come to its end."""
+        at_their_end, self._at_their_end = self._at_their_end, {}
+        for image_id, task in at_their_end.items():
+            if image_id in self.images:
+                self._end_task(self.images[image_id], task, None)
         for image_id in list(self._imports):
             self._run_import(image_id)
         for image in self.images.values():  # what a test wrote into a record by hand
             wanted = [store for store in image.get('os_glance_importing_to_stores', '').split(',') if store]
-            if image.get('os_glance_import_task'):
+            if image.get('os_glance_import_task') and image['id'] not in self._at_their_end:
                 self._imports[image['id']] = {'stores': wanted, 'must_succeed': False, 'task': None,
                                               'project': None,
                                               'seen': list(self._locations.get(image['id'], []))}
@@ -598,7 +606,10 @@ class FakeGlance:
                     return
             self._merge(image, 'os_glance_importing_to_stores', remove=[store])
             seen = None
-        self._end_task(image, running['task'], None)
+        if self.locks_last:
+            self._at_their_end[image_id] = running['task']
+        else:
+            self._end_task(image, running['task'], None)
 
     def _revert_import(self, image: Dict[str, Any], done: List[str], failed: str, task: Any) -> None:
         """Undo what a task has copied; stores that it had not come to stay listed as importing."""

@@ -138,20 +138,26 @@ class Stores(GlanceCommand):
     """List the stores that hold images, that they are being copied to, and of failed copies."""
 
     shown = ('ID', 'Name', 'Status', 'Stores', 'Copying To', 'Failed')
-    usage = 'IMAGE [IMAGE ...]'
+    usage = '[IMAGE ...]'
     exit_codes = 'Exit code: 0 success; 2 an image does not exist, or Glance cannot be reached.'
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument('images', metavar='IMAGE', nargs='+', help='id or name of an image')
+        parser.add_argument('images', metavar='IMAGE', nargs='*',
+                            help='id or name of an image (default: all that Glance lists)')
 
     def take_action(self, arguments: argparse.Namespace) -> _Table:
         """Return the table."""
         images = image_lookup.Images(self.connect(arguments).run)
-        found = self.find(images, arguments.images)
-        if not found:
-            raise command.AlreadyReported()
-        if any(image.status == 'active' and not image.stores for image in found):
+        found: Iterable[api.Image]
+        if arguments.images:
+            found = self.find(images, arguments.images)
+            if not found:
+                raise command.AlreadyReported()
+            if any(image.status == 'active' and not image.stores for image in found):
+                some_stores(images)
+        else:
             some_stores(images)
+            found = images.all()
         return self.shown, [
             (image.id, image_lookup.name_of(image), image.status, Names(image.stores),
              Names(image.importing_to), Names(image.failed_import)) for image in found]

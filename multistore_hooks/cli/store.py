@@ -158,6 +158,7 @@ class Drain(upkeep.UpkeepCommand):
             unknown = detail is not None and detail.type == 'rbd'
             return '; what is in the trash of its pool is not known without --reach' if unknown else '', True
         try:
+            place.identity  # of a place that is away nothing is known
             count = len(place.trash()) if isinstance(place, places.Pool) else 0
         except places.PlaceError as error:
             return '; what is in the trash of its pool is not known: %s' % error, False
@@ -175,8 +176,8 @@ class Check(upkeep.UpkeepCommand):
     shown = ('Store', 'Finding', 'Name', 'Why', 'Size', 'Mended')
     usage = '[STORE ...] --reach STORE=PLACE [--verify] [--mend] [--dry-run]'
     exit_codes = ('Exit code: 0 nothing was found, or all was mended; 1 something was found; 2 a store '
-                  'cannot be '
-                  'read, or Glance cannot be reached; 130 stopped by Ctrl-C.')
+                  'cannot be read (the others were checked), or Glance cannot be reached; 130 stopped by '
+                  'Ctrl-C.')
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument('stores', metavar='STORE', nargs='*', help='ids of stores (default: all of '
@@ -199,12 +200,17 @@ class Check(upkeep.UpkeepCommand):
             lock.sweep(world.images)
         images = list(world.images.everything())
         evictor = self.evictor(world, arguments)
+        unread: List[str] = []
         rows: List[Any] = []
         for store in wanted:
             try:
                 found = check.check(store, world.reached[store], images, arguments.verify)
-            except places.PlaceError as error:
-                raise PlaceUnreadable(store=store, why=error)
+            except (places.PlaceError, check.NotThisStore) as error:
+                unread.append(store)
+                problem = error if isinstance(error, check.NotThisStore) else PlaceUnreadable(
+                    store=store, why=error)
+                self.print_error(str(problem))
+                continue
             for finding in found:
                 mended = ''
                 if arguments.mend and not arguments.dry_run and finding.kind != check.SITE_IMAGE:
@@ -214,8 +220,13 @@ class Check(upkeep.UpkeepCommand):
                     self._code = command.NOT_ALL
                 rows.append((finding.store, finding.kind, text.Name(finding.name), finding.why, finding.size,
                              mended))
+        if unread:
+            self._code = command.REFUSED
+            if unread == wanted:
+                raise command.AlreadyReported()
         if not rows and arguments.formatter == 'table':
-            self.print_error('%s: nothing was found' % ', '.join(wanted))
+            self.print_error('%s: nothing was found' % ', '.join(
+                store for store in wanted if store not in unread))
         return self.shown, rows
 
 
@@ -249,6 +260,8 @@ class DataRemove(upkeep.UpkeepCommand):
         place = world.reached.get(store)
         if place is None:
             raise NotReached(store=store)
+        if isinstance(place, places.Away):
+            raise PlaceUnreadable(store=store, why='%r does not respond' % place)
         if not isinstance(place, places.Pool):
             raise NoTrash(store=store, place=repr(place))
         seen = sightings.Sightings(arguments.seen)

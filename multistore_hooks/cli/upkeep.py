@@ -143,7 +143,7 @@ class UpkeepCommand(image.GlanceCommand):
         """Return what removes copies as the options say."""
         prover = proof.Prover(world.images, world.reached, world.details, arguments.accept_reads)
         return evict.Evictor(evict.Tools(world.images, prover, world.reached, world.details,
-                                         arguments.in_use))
+                                         arguments.in_use, time))
 
     def applier(self, world: World, arguments: argparse.Namespace,
                 reserve: Mapping[str, Any]) -> apply.Applier:

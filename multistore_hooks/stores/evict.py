@@ -5,6 +5,8 @@ Glance's own call (``DELETE /v2/stores/{store}/{image}``) counts the locations w
 import, and deletes the bytes before it saves the record: two at the same time can take the last two copies.
 """
 
+import time
+from typing import Any
 from typing import Mapping
 from typing import NamedTuple
 from typing import Optional
@@ -12,6 +14,7 @@ from typing import Tuple
 
 from oslo_log import log as logging
 
+from multistore_hooks import backoff
 from multistore_hooks.glance_api import api
 from multistore_hooks.stores import glance
 from multistore_hooks.stores import lock
@@ -32,6 +35,9 @@ DONE = (FREED, TRASHED, REMOVED, ABSENT, GONE)
 _WITHOUT_CLONES = ('file', 'swift', 's3')
 #: States of a task that works.
 _WORKING = ('pending', 'processing')
+#: Seconds for which the lock of an import is waited for that is at its end, and the longest pause between two
+#: polls.
+LOCK_CLEARS, LONGEST_PAUSE = 60, 5
 
 
 class Outcome(NamedTuple):
@@ -59,6 +65,7 @@ class Tools(NamedTuple):
     details: Mapping[str, api.StoreDetail] = {}
     #: Remove what has clones too: it goes to the trash, and frees nothing until they are gone.
     in_use: bool = False
+    clock: Any = time
 
 
 _Examined = Tuple[Optional[Outcome], proofs.Proof, Optional[places.Children], str]
@@ -107,7 +114,7 @@ class Evictor:
 
     def _evict(self, image_id: str, store: str, held: lock.EvictionLock) -> Outcome:
         try:
-            before = self._images.image(image_id)
+            before = self._after_import(image_id)
             outcome, proof, children, unknown = self._examine(before, store)
             if outcome is not None:
                 return outcome
@@ -121,6 +128,17 @@ class Evictor:
                  {'image': image_id, 'store': store, 'other': proof.store, 'how': proof.how})
         problem = self._delete(image_id, store)
         return self._after(again, store, proof, children, unknown, problem)
+
+    def _after_import(self, image_id: str) -> api.Image:
+        """Return an image's record, once an import that copies nothing any more has given its lock back.
+
+        Glance lists the last store first, and clears its staging area and the lock a moment later.
+        """
+        for _waited in backoff.polls(LOCK_CLEARS, LONGEST_PAUSE, clock=self._tools.clock):
+            image = self._images.image(image_id)
+            if not image.import_task or image.importing_to:
+                break
+        return image
 
     def _judge(self, image: api.Image, store: str) -> Optional[Outcome]:
         """Return why nothing is to be done, or None."""

@@ -56,8 +56,12 @@ class Subject(NamedTuple):
 
     @property
     def busy(self) -> bool:
-        """Whether an import may be going on."""
-        return bool(self.import_task or self.importing_to)
+        """Whether the record lists stores that it is being copied to.
+
+        A lock without any is that of an import which begins or ends: an eviction waits for a moment, and
+        reads the record again.
+        """
+        return bool(self.importing_to)
 
 
 def subject_of(image: api.Image) -> Subject:

@@ -8,6 +8,7 @@ import stat
 from typing import Any
 from typing import Iterator
 from typing import NamedTuple
+from typing import NoReturn
 from typing import Optional
 from typing import Tuple
 
@@ -314,6 +315,45 @@ class Pool(Place):
             return piece
         finally:
             image.close()
+
+
+class Away(Place):
+    """The place of a store whose cluster does not respond: nothing is known of it, and no call waits again.
+
+    :param what: the pool, in words
+    :param why: the error
+    """
+
+    def __init__(self, what: str, why: str) -> None:
+        self._what, self._why = what, why
+
+    def __repr__(self) -> str:
+        return self._what
+
+    def _raise(self) -> NoReturn:
+        raise PlaceError('%r: %s' % (self, self._why))
+
+    @property
+    def identity(self) -> Tuple[Any, ...]:
+        self._raise()
+
+    def find(self, image_id: str) -> Optional[Found]:
+        self._raise()
+
+    def children(self, image_id: str) -> Children:
+        self._raise()
+
+    def in_trash(self, image_id: str) -> bool:
+        self._raise()
+
+    def everything(self) -> Iterator[Tuple[str, Found]]:
+        self._raise()
+
+    def space(self) -> inventory.Space:
+        self._raise()
+
+    def read(self, image_id: str, size: int = 8 << 20) -> Iterator[bytes]:
+        self._raise()
 
 
 def _modified(image: Any) -> Optional[float]:

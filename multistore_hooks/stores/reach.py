@@ -8,11 +8,15 @@ from typing import Iterable
 from typing import Mapping
 from typing import Optional
 
+from oslo_log import log as logging
+
 from multistore_hooks.ceph import cluster
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
 from multistore_hooks.i18n import _
 from multistore_hooks.stores import places
+
+LOG = logging.getLogger(__name__)
 
 
 class WrongPlace(exceptions.MultistoreError):
@@ -26,7 +30,8 @@ def places_of(texts: Iterable[str], stores: api.Stores,
     """Return the places that an operator names, by store.
 
     ``STORE=DIRECTORY``, or ``STORE=CEPH.CONF[,user=USER][,pool=POOL]``; since Yoga Glance itself names
-    the pool.
+    the pool. A cluster that does not respond gives a place that cannot be read: one of many sites that is
+    away must not keep the others from being looked after.
 
     :raises WrongPlace: one cannot be used; nothing else was done
     """
@@ -49,7 +54,8 @@ def places_of(texts: Iterable[str], stores: api.Stores,
     return found
 
 
-def _pool(text: str, path: str, options: str, detail: Optional[api.StoreDetail]) -> places.Pool:
+def _pool(text: str, path: str, options: str,
+          detail: Optional[api.StoreDetail]) -> places.Place:
     given = dict(option.partition('=')[::2] for option in options.split(',') if option)
     unknown = sorted(set(given) - {'user', 'pool'})
     if unknown:
@@ -63,6 +69,10 @@ def _pool(text: str, path: str, options: str, detail: Optional[api.StoreDetail])
     try:
         fsid = site.fsid(str(pool))
     except (cluster.ClusterError, cluster.Missing) as error:
+        if isinstance(error.__cause__, rados.TimedOut):
+            LOG.warning('--reach %(text)s: the cluster does not respond (%(error)s); nothing of this store '
+                        'is read in this run.', {'text': text, 'error': error})
+            return places.Away('the pool %s of %s' % (pool, path), str(error))
         raise WrongPlace(text=text, why='the pool %s is not reached: %s' % (pool, error))
     if properties.get('fsid') and properties['fsid'] != fsid:
         raise WrongPlace(text=text,

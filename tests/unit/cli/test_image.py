@@ -28,6 +28,19 @@ class StoresTest(image_base.ImageTestCase):
             {'ID': second, 'Name': 'two', 'Status': 'active', 'Stores': ['cheap'],
              'Copying To': [], 'Failed': []}], rows)
 
+    def test_without_an_image_all_are_shown_hidden_ones_too(self):
+        ids = [self.add('fast', name='one'), self.add('fast', 'cheap'), self.add(), self.add('cheap'),
+               self.add('cheap', os_hidden=True)]
+        code, rows = self.json('stores')
+        self.assertEqual((0, dict(zip(ids, (['fast'], ['fast', 'cheap'], [], ['cheap'], ['cheap'])))),
+                         (code, {row['ID']: row['Stores'] for row in rows}))
+        self.assertEqual(len(ids), len(rows))
+
+    def test_no_image_at_all(self):
+        self.assertEqual((0, []), self.json('stores'))
+        self.glance.stores = {}
+        self.assertEqual((2, ''), self.run_command('stores')[:2])
+
     def test_a_copy_that_goes_on_and_one_that_failed(self):
         one = self.add('fast', os_glance_importing_to_stores='cheap', os_glance_failed_import='reliable')
         _code, rows = self.json('stores', one)
@@ -143,7 +156,7 @@ class WrongInputTest(image_base.ImageTestCase):
         self.check("There is no column 'Sotres'. The columns are: ID, Name, Store, Result, Reason.",
                    'copy', one, '--to', 'cheap', '-c', 'Sotres')
 
-    @ddt.data(('stores',), ('copy', 'x'), ('copy', '--to', 'fast'),
+    @ddt.data(('stores', '--to', 'x'), ('copy', 'x'), ('copy', '--to', 'fast'),
               ('copy', 'x', '--to', 'a', '--parallel', '0'), ('copy', 'x', '--to', 'a', '--timeout', 'soon'),
               ('misplaced', '--colocate', 'some'))
     def test_wrong_arguments(self, argv):

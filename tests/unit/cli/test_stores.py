@@ -466,6 +466,19 @@ class CheckTest(StoresTestCase):
         self.assertEqual((2, ''), (code, out))
         self.assertIn('Nothing was judged.', err)
 
+    def test_store_that_cannot_be_read_does_not_keep_others_from_being_checked(self):
+        self.places['cheap'].away = 'no route'
+        one = self.add('fast', 'reliable')
+        self.add('reliable')  # which shows that it is the place of the store
+        self.glance.lose(one, 'reliable')
+        code, out, err = self.run_words('store check --mend -f json')
+        self.assertEqual((2, [('reliable', one, 'yes')]), (
+            code, [(row['Store'], row['Name'], row['Mended']) for row in json.loads(out)]))
+        self.assertIn('multistore-hooks: The store cheap cannot be checked: no route.\n', err)
+        code, out, err = self.run_words('store check')
+        self.assertEqual(2, code)
+        self.assertIn('multistore-hooks: fast, reliable: nothing was found', err)
+
     def test_place_that_is_away_or_unknown(self):
         self.places['cheap'].away = 'no route'
         self.assertEqual(2, self.run_words('store check cheap')[0])
@@ -511,10 +524,12 @@ class DataRemoveTest(StoresTestCase):
 
     def test_what_cannot_be_used_is_one_line_and_changes_nothing(self):
         del self.ceph.rbd.images['images', self.kept]
+        self.places['reliable'] = places.Away('p of c', 'timed out')
         for words, why in ((self.words, 'Nothing was judged.'),
                            (self.words.replace('cheap', 'fast'), 'which has no trash'),
                            (self.words.replace('cheap', 'web'), '--reach web=PLACE'),
-                           (self.words + 'x/y', "The file of --seen")):
+                           (self.words + 'x/y', "The file of --seen"),
+                           (self.words.replace('cheap', 'reliable'), 'p of c does not respond')):
             code, out, err = self.run_words(words)
             self.assertEqual((2, '', 1), (code, out, err.count('\n')), err)
             self.assertIn(why, err)
@@ -636,6 +651,26 @@ class ReachTest(testtools.TestCase):
     def test_without_the_bindings_of_ceph(self):
         with modules.Modules(rados=None):
             self.refused('a=%s,pool=p' % __file__, 'the Python bindings of Ceph are missing')
+
+    def away(self, **of_cluster):
+        """Return the place of a pool whose cluster is as it is said."""
+        ceph = fake_rbd.ceph(clock.Clock())
+        for name, value in of_cluster.items():
+            setattr(ceph, name, value)
+        with modules.Modules(rados=ceph.rados, rbd=ceph.rbd):
+            return reach.places_of(['a=%s,pool=images' % __file__], self.stores, {})['a']
+
+    def test_cluster_that_does_not_respond_gives_a_place_of_which_nothing_is_known(self):
+        log = self.useFixture(fixtures.FakeLogger())
+        found = self.away(away=True)
+        self.assertIn('the cluster does not respond (error connecting to the cluster)', log.output)
+        for read in (lambda: found.find('x'), lambda: found.children('x'), lambda: found.in_trash('x'),
+                     found.everything, found.space, lambda: found.read('x'), lambda: found.identity):
+            error = self.assertRaises(places.PlaceError, read)
+            self.assertEqual('the pool images of %s: error connecting to the cluster' % __file__, str(error))
+
+    def test_cluster_that_refuses_is_named_wrongly(self):
+        self.assertRaises(reach.WrongPlace, self.away, missing_files={__file__})
 
     def test_directory(self):
         found = reach.places_of(['a=' + self.folder], self.stores, {})['a']

@@ -7,6 +7,7 @@ from multistore_hooks.stores import glance
 from multistore_hooks.stores import inventory
 from multistore_hooks.stores import places
 from multistore_hooks.stores import proof
+from tests import clock
 from tests import contract
 from tests import fake_glance
 from tests.unit import base
@@ -71,6 +72,7 @@ class EvictionTestCase(base.TestCase):
                                               'c': fake_glance.FILE}, default='a')
         self.places = {store: MemoryPlace(self.glance, store) for store in self.glance.stores}
         self.details = {}
+        self.clock = clock.Clock()
 
     def images(self, token=contract.ADMIN):
         """Return what the upkeep of stores asks Glance with."""
@@ -80,7 +82,8 @@ class EvictionTestCase(base.TestCase):
         """Return an evictor that reaches the places."""
         images = self.images(token)
         prover = proof.Prover(images, self.places, self.details, accept_reads)
-        return evict.Evictor(evict.Tools(images, prover, self.places, self.details, **options))
+        return evict.Evictor(evict.Tools(images, prover, self.places, self.details, clock=self.clock,
+                                         **options))
 
     def evict(self, image_id, store, **options):
         """Evict, and return what came of it as (state, why)."""

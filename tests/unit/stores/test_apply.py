@@ -5,7 +5,6 @@ from multistore_hooks.stores import apply
 from multistore_hooks.stores import evict
 from multistore_hooks.stores import inventory
 from multistore_hooks.stores import plan as plans
-from tests import clock
 from tests import fake_glance
 from tests.unit.stores import fakes
 
@@ -14,7 +13,6 @@ class ApplyTestCase(fakes.EvictionTestCase):
 
     def setUp(self):
         super().setUp()
-        self.clock = clock.Clock()
         self.events = []
         self.room = lambda store, size: True
 
@@ -51,6 +49,28 @@ class CopiesTest(ApplyTestCase):
         self.assertEqual(['+b copied', '-a freed'], self.run_rounds(
             ([self.copy(one, 'b')], [self.evict_step(one, 'a')])))
         self.assertEqual((['b'], ['b']), self.state_of(one))
+
+    def test_eviction_after_a_copy_waits_for_the_lock_of_its_import(self):
+        self.glance.locks_last = True
+        one = self.glance.add_image(['a'])
+        self.clock.at(30, self.glance.finish_copies)
+        self.assertEqual(['+b copied', '-a freed'], self.run_rounds(
+            ([self.copy(one, 'b')], [self.evict_step(one, 'a')])))
+
+    def test_copy_of_another_is_waited_for_and_its_lock_too(self):
+        self.glance.copies_at_once, self.glance.locks_last = False, True
+        one = self.glance.add_image(['a'])
+        self.images().copy(one, ['b'])
+        self.clock.at(30, self.glance.finish_copies)
+        self.clock.at(60, self.glance.finish_copies)
+        applier = self.applier()
+        stores = self.images().stores()
+
+        def make_plan():
+            return plans.by_drain('a', ['b'], [self.subject(one)], plans.Limits(stores))
+
+        plan = apply.converge(make_plan, applier)
+        self.assertEqual(((), ['b']), (plan.unmet, self.glance.where(one)))
 
     def test_what_fails_leaves_the_rest_and_the_last_copy(self):
         self.glance.stores['c'] = fake_glance.FULL

@@ -93,6 +93,7 @@ class World:
         kinds = {store: fake_glance.FILE for store in WRITABLE}
         kinds[READ_ONLY] = fake_glance.READ_ONLY
         self.glance = fake_glance.FakeGlance(kinds, default='a', copies_at_once=False)
+        self.glance.locks_last = True
         self.drawn = {}
         for number, entry in enumerate(drawn):
             # Of two of one age the id decides which is newer: it has to be the same in each world.
@@ -108,6 +109,7 @@ class World:
         self.whole = {image_id for image_id in self.drawn if self.is_whole(image_id)}
         self.had_data = {image_id for image_id in self.drawn if self.glance.where(image_id)}
         self.requests, self.kill_at, self.interludes = 0, None, {}
+        self.clock = clock.Clock()
 
     def is_whole(self, image_id):
         """Tell whether the stores have all that the record lists."""
@@ -138,7 +140,7 @@ class World:
         """Return an evictor that reads the places of all stores."""
         read = {store: fakes.MemoryPlace(self.glance, store) for store in self.glance.stores}
         asked = self.images()
-        return evict.Evictor(evict.Tools(asked, proof.Prover(asked, read, {}), read, {}))
+        return evict.Evictor(evict.Tools(asked, proof.Prover(asked, read, {}), read, {}, clock=self.clock))
 
     def limits(self, wanted):
         room = inventory.with_capacity({}, wanted.capacity, self.subjects())
@@ -149,7 +151,7 @@ class World:
 
     def carry_out(self, wanted):
         """Do what rules want, while Glance ends its copies from time to time; return the plan."""
-        time = clock.Clock()
+        time = self.clock = clock.Clock()
 
         def finish():
             self.glance.finish_copies()

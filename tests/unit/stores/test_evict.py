@@ -280,12 +280,34 @@ class TogetherTest(fakes.EvictionTestCase):
         self.glance.finish_copies()
         self.assertEqual(['a', 'b', 'c'], self.glance.where(one))
 
+    def test_import_that_has_copied_all_gives_its_lock_back_first(self):
+        self.glance.locks_last = True
+        one = self.glance.add_image(['a'])
+        self.images().copy(one, ['b'])
+        self.clock.at(20, self.glance.finish_copies)
+        self.assertEqual(evict.FREED, self.evict(one, 'a')[0])
+        self.assertEqual((['b'], ['b']), self.state_of(one))
+
+    def test_import_that_begins_is_not_waited_for(self):
+        self.glance.copies_at_once = False
+        one = self.glance.add_image(['a', 'b'], os_glance_import_task='t')
+        self.clock.at(10, lambda: self.glance.images[one].update(os_glance_importing_to_stores='c'))
+        self.assertEqual((evict.REFUSED, 'an import of the image is going on (task t)'), self.evict(one, 'b'))
+        self.assertLess(self.clock.now, 20)
+
+    def test_lock_that_a_killed_glance_has_left_is_not_waited_for_without_a_limit(self):
+        one = self.glance.add_image(['a', 'b'], os_glance_import_task='t')
+        self.assertEqual((evict.REFUSED, 'an import of the image is going on (task t)'), self.evict(one, 'b'))
+        self.assertEqual((evict.LOCK_CLEARS, {}), (round(self.clock.now), self.glance.namespaces))
+        examined = self.evictor().examine(self.images().image(one), 'b')
+        self.assertEqual((evict.REFUSED, evict.LOCK_CLEARS), (examined.state, round(self.clock.now)))
+
     def test_record_that_a_copy_saved_over_the_eviction_is_no_success(self):
         one = self.glance.add_image(['a', 'b'])
         locations = list(self.glance._locations[one])
         image = self.images().image(one)
         evictor = self.evictor()
-        with mock.patch.object(evictor._images, 'image', side_effect=[image, image, image]):
+        with mock.patch.object(evictor._images, 'image', side_effect=[image] * 3):
             outcome = evictor.evict(one, 'b')
         self.assertEqual(evict.FAILED, outcome.state)
         self.assertIn('its record still lists the store', outcome.why)

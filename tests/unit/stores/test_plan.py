@@ -78,10 +78,15 @@ class EvictionsTest(base.RulesTestCase):
             base.subject('c', ['central', 'dcn2'], 2)))
 
     def test_never_while_an_import_goes_on(self):
-        plan = self.plan(ONLY, base.subject('a', ['dcn1', 'dcn2'], import_task='t'),
+        plan = self.plan(ONLY, base.subject('a', ['dcn1', 'dcn2'], import_task='t', importing_to=('dcn10',)),
                          base.subject('b', ['dcn1', 'dcn2'], importing_to=('central',)))
         self.assertEqual(['!a', '!b'], base.short(plan))
         self.assertEqual('it stays in dcn1: an import of the image is going on', plan.unmet[0].why)
+
+    def test_lock_of_an_import_that_copies_nothing_is_left_to_the_eviction(self):
+        # Such a lock is gone in a moment: a plan made in that moment would leave the copy for a second run.
+        self.assertEqual(['-a dcn1'], self.steps(ONLY, base.subject(
+            'a', ['dcn1', 'dcn2'], import_task='t')))
 
     def test_copy_that_is_on_its_way_is_no_copy_yet(self):
         self.assertEqual(['!a'], self.steps(ONLY, base.subject(
