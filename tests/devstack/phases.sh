@@ -28,6 +28,7 @@ CINDER_CONF=$WORK/etc/cinder/cinder.conf
 TEMPEST_CONFIG=$WORK/etc/tempest.conf
 MULTISTORE_ETC_DIR=$WORK/etc/multistore-hooks
 MULTISTORE_SUDOERS_FILE=$WORK/etc/sudoers.d/multistore_hooks
+MULTISTORE_UNIT_DIR=$WORK/etc/systemd/system
 STACK_USER=$(id -un)
 SERVICE_HOST=127.0.0.1
 SERVICE_LISTEN_ADDRESS=127.0.0.1
@@ -41,7 +42,7 @@ PYTHON3_VERSION=3
 os_PACKAGE=deb
 DEVSTACK_PLUGINS=multistore-hooks
 ENABLED_SERVICES=g-api,n-api,n-cpu,n-cond,c-api,c-vol,c-sch,tempest,key
-mkdir -p "$TOP_DIR" "$DATA_DIR"
+mkdir -p "$TOP_DIR" "$DATA_DIR" "$MULTISTORE_UNIT_DIR"
 ln -sf "$WORK/local.conf" "$TOP_DIR/local.conf"
 
 if [[ -n "${DEVSTACK_DIR:-}" ]]; then

@@ -35,6 +35,11 @@ function is_plugin_enabled {
     [[ ",$DEVSTACK_PLUGINS," == *",$1,"* ]]
 }
 
+# devstack's word for what has Debian's packages.
+function is_ubuntu {
+    [[ "${os_PACKAGE:-}" == "deb" ]]
+}
+
 function is_service_enabled {
     local service
     for service in "$@"; do
@@ -52,25 +57,45 @@ function is_service_enabled {
     return 1
 }
 
-# _section FILE SECTION: the line numbers of its first and its last line.
-function _section {
-    awk -v header="[$2]" '
-        inside && /^\[/ { inside = 0 }
-        $0 == header { inside = 1; first = NR }
-        inside { last = NR }
-        END { if (first) print first "," last }' "$1"
+# The files are small: bash reads and writes them itself, as each process that it starts takes longer.
+
+# _find FILE SECTION OPTION: TEXT, the file's; HEADER, the index of the section's first line, or -1; FOUND, the
+# indexes of the option's lines in it.
+function _find {
+    local at inside=False
+    TEXT=()
+    HEADER=-1
+    FOUND=()
+    [[ -f "$1" ]] || return 0
+    mapfile -t TEXT < "$1"
+    for at in "${!TEXT[@]}"; do
+        if [[ "${TEXT[at]}" == "["* ]]; then
+            inside=False
+            if [[ "${TEXT[at]}" == "[$2]" ]]; then
+                inside=True
+                [[ "$HEADER" != -1 ]] || HEADER=$at
+            fi
+        elif [[ "$inside" == "True" && "${TEXT[at]}" == "$3"* \
+                && "${TEXT[at]}" =~ ^"$3"[[:blank:]]*= ]]; then
+            FOUND+=("$at")
+        fi
+    done
+}
+
+# _save FILE: write TEXT.
+function _save {
+    if [[ ${#TEXT[@]} -gt 0 ]]; then
+        printf '%s\n' "${TEXT[@]}" > "$1"
+    else
+        : > "$1"
+    fi
 }
 
 function ini_has_option {
-    [[ -n "$(_option_lines "$@")" ]]
-}
-
-function _option_lines {
-    local range
-    range=$(_section "$1" "$2")
-    if [[ -n "$range" ]]; then
-        sed -n "${range}{/^$3[ \t]*=/p}" "$1"
-    fi
+    local -a TEXT FOUND
+    local HEADER
+    _find "$@"
+    [[ ${#FOUND[@]} -gt 0 ]]
 }
 
 function iniget {
@@ -78,52 +103,67 @@ function iniget {
 }
 
 function iniget_multiline {
-    local lines
-    lines=$(_option_lines "$@" | sed -e 's/^[^=]*=[ \t]*//')
+    local -a TEXT FOUND
+    local HEADER at value lines=""
+    _find "$@"
+    for at in "${FOUND[@]}"; do
+        value=${TEXT[at]#*=}
+        lines+=" ${value#"${value%%[![:blank:]]*}"}"
+    done
     # shellcheck disable=SC2086
     echo $lines
 }
 
 function inidelete {
-    local range
-    range=$(_section "$1" "$2")
-    if [[ -n "$range" ]]; then
-        sed -i "${range}{/^$3[ \t]*=/d}" "$1"
-    fi
+    local -a TEXT FOUND
+    local HEADER at
+    _find "$@"
+    for at in "${FOUND[@]}"; do
+        unset "TEXT[at]"
+    done
+    [[ ${#FOUND[@]} -eq 0 ]] || _save "$1"
 }
 
 function iniset {
-    local file=$1 section=$2 option=$3 value=$4
-    if ! grep -q -s -x -F "[$section]" "$file"; then
-        printf '\n[%s]\n' "$section" >> "$file"
-    fi
-    if ini_has_option "$file" "$section" "$option"; then
-        value=$(sed -e 's/[\\&|]/\\&/g' <<< "$value")
-        sed -i "$(_section "$file" "$section")s|^\(${option}[ \t]*=[ \t]*\).*|\1$value|" "$file"
+    local -a TEXT FOUND
+    local HEADER at before
+    _find "$1" "$2" "$3"
+    if [[ ${#FOUND[@]} -gt 0 ]]; then
+        for at in "${FOUND[@]}"; do
+            [[ "${TEXT[at]}" =~ ^"$3"[[:blank:]]*=[[:blank:]]* ]]
+            before=${BASH_REMATCH[0]}
+            TEXT[at]=$before$4
+        done
+        _save "$1"
     else
-        _after_header "$file" "$section" "$option = $value"
+        _after_header "$1" "$2" "$3 = $4"
     fi
 }
 
 function iniset_multiline {
-    local file=$1 section=$2 option=$3 value at
+    local file=$1 section=$2 option=$3 value
+    local -a made=()
     shift 3
-    if ! grep -q -s -x -F "[$section]" "$file"; then
-        printf '\n[%s]\n' "$section" >> "$file"
-    fi
     inidelete "$file" "$section" "$option"
-    for ((at = $#; at > 0; at--)); do
-        value=${!at}
-        _after_header "$file" "$section" "$option = $value"
+    for value in "$@"; do
+        made+=("$option = $value")
     done
+    _after_header "$file" "$section" "${made[@]}"
 }
 
+# _after_header FILE SECTION LINE...
 function _after_header {
-    local made
-    made=$(mktemp)
-    awk -v header="[$2]" -v line="$3" '{ print } $0 == header { print line }' "$1" > "$made"
-    cat "$made" > "$1"
-    rm -f "$made"
+    local file=$1 section=$2
+    local -a TEXT FOUND
+    local HEADER
+    _find "$file" "$section" ""
+    shift 2
+    if [[ "$HEADER" == -1 ]]; then
+        printf '\n[%s]\n' "$section" >> "$file"
+        _find "$file" "$section" ""
+    fi
+    TEXT=("${TEXT[@]:0:HEADER+1}" "$@" "${TEXT[@]:HEADER+1}")
+    _save "$file"
 }
 
 # run_phase MODE [PHASE]

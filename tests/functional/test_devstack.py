@@ -16,6 +16,8 @@ import ddt
 from oslo_rootwrap import wrapper
 import testtools
 
+from multistore_hooks.glance_api import api
+from multistore_hooks.stores import rules
 from tests.devstack import gate as gates
 from tests.functional import shared
 
@@ -53,12 +55,31 @@ def has_gawk():
     return b'GNU Awk' in done.stdout
 
 
+# By whether they have RBD stores.
+_stacked = {}
+
+
 @unittest.skipIf(MISSING, REASON)
 class GateTestCase(testtools.TestCase):
     """Makes gates, each in a folder of its own."""
 
     def gate(self, local_conf='', paste=None, **settings):
         return gates.Gate(shared.folder('gate'), local_conf, paste, **settings)
+
+    def stacked(self, rbd=False):
+        """Return a gate that the first test which wants it has stacked, each phase twice: do not change it.
+
+        :param rbd: with `rbd_settings`; otherwise without any
+        """
+        if rbd not in _stacked:
+            gate = self.gate()
+            # A name that [glance-direct,...] would match.
+            gate.write('g', '')
+            if rbd:
+                gate.set(**self.rbd_settings(gate))
+            self.ran(gate, 'twice')
+            _stacked[rbd] = gate
+        return _stacked[rbd]
 
     def ran(self, gate, step):
         outcome = gate.run(step)
@@ -133,8 +154,7 @@ class FilesTest(GateTestCase):
         self.assertEqual(2, len(wrongs), wrongs)
 
     def test_what_the_configuration_names_is_there(self):
-        gate = self.gate()
-        self.ran(gate, 'stack')
+        gate = self.stacked()
         for name in ('multistore_hooks.cinder.manager', 'multistore_hooks.cinder.api',
                      'multistore_hooks.cinder.extra_specs', 'multistore_hooks.glance.base_image_filter'):
             self.assertIsNotNone(importlib.util.find_spec(name), name)
@@ -152,9 +172,8 @@ class FilesTest(GateTestCase):
             self.assertFalse([two for two in folders if two.startswith(one + '/')], one)
 
     def test_a_list_in_brackets_is_not_taken_for_the_name_of_a_file(self):
-        gate = self.gate()
-        gate.write('g', '')
-        self.ran(gate, 'twice')
+        gate = self.stacked()
+        self.assertTrue(os.path.exists(gate.path('g')))
         self.assertIn('= [glance-direct,web-download,copy-image]\n', gate.text(GLANCE))
 
     def test_the_filter_is_in_every_pipeline_of_train_too(self):
@@ -224,6 +243,11 @@ class FilesTest(GateTestCase):
         gold = self.loaded(gate, 'glance', GLANCE).gold
         self.assertEqual(('lvmdriver-1', 'glance', 'service'), (
             gold.cinder_volume_type, gold.cinder_store_user_name, gold.cinder_store_project_name))
+
+    def test_qemu_gets_its_driver_for_ceph(self):
+        calls = self.stacked(rbd=True).calls()
+        self.assertIn('install_package ceph-common python3-rados python3-rbd', calls)
+        self.assertIn('install_package qemu-block-extra', calls)
 
     def test_libvirt_gets_the_key_of_the_ceph_user(self):
         gate = self.gate()
@@ -319,8 +343,7 @@ class VolumeStoresTest(GateTestCase):
         self.assertIn('setup_develop %s cinder-store' % gates.CHECKOUT, gate.calls())
 
     def test_without_such_a_store_root_is_requested_nothing(self):
-        gate = self.gate()
-        self.ran(gate, 'stack')
+        gate = self.stacked()
         self.assertFalse(os.path.exists(gate.path('etc/multistore-hooks')))
         self.assertFalse(os.path.exists(gate.path('etc/sudoers.d')))
         self.assertNotIn('privsep', gate.text(GLANCE))
@@ -345,6 +368,95 @@ class VolumeStoresTest(GateTestCase):
         self.assertFalse(os.path.exists(gate.path('data/multistore_hooks')))
 
 
+class SiteImagesTest(GateTestCase):
+    """Base images that the hosts of a cluster make for themselves."""
+
+    def test_nova_reads_what_is_configured_and_unstack_takes_it_back(self):
+        gate = self.gate()
+        gate.set(**self.rbd_settings(gate, MULTISTORE_SITE_IMAGES='fallback', MULTISTORE_SITE_IMAGE_AFTER='5',
+                                     MULTISTORE_SITE_IMAGE_POOL='bases'))
+        self.ran(gate, 'twice')
+        nova = self.loaded(gate, 'nova', NOVA)
+        self.assertEqual(('fallback', 5, 'bases', True), (
+            nova.multistore_hooks.site_images, nova.multistore_hooks.site_image_after,
+            nova.multistore_hooks.site_image_pool, nova.workarounds.never_download_image_if_on_rbd))
+        for line in ('site_images = True', 'clone = True'):
+            self.assertIn('\n%s\n' % line, gate.text(TEMPEST))
+        self.ran(gate, 'unstack')
+        self.assertNotIn('site_image', gate.text(NOVA))
+
+    def test_by_default_there_is_no_option_of_theirs(self):
+        gate = self.stacked(rbd=True)
+        self.assertNotIn('site_image', gate.text(NOVA))
+        self.assertIn('\nsite_images = False\n', gate.text(TEMPEST))
+
+    def test_a_cluster_without_a_store_of_glances_makes_them_too(self):
+        gate = self.gate(DEVSTACK_PLUGINS=CEPH_PLUGIN, MULTISTORE_STORES='cheap:file,fast:file',
+                         MULTISTORE_SITE_IMAGES='only', MULTISTORE_SITE_IMAGE_POOL='bases')
+        self.ran(gate, 'twice')
+        nova = self.loaded(gate, 'nova', NOVA)
+        self.assertEqual(('rbd', 'only', True, None), (
+            nova.libvirt.images_type, nova.multistore_hooks.site_images,
+            nova.workarounds.never_download_image_if_on_rbd, nova.libvirt.images_rbd_glance_store_name))
+        self.assertIn('ceph-pool bases', gate.calls())
+        for line in ('site_images = True', 'clone = False', 'volume_clone = False'):
+            self.assertIn('\n%s\n' % line, gate.text(TEMPEST))
+
+
+class RulesTest(GateTestCase):
+    """Rules on which image is in which store, applied by a timer."""
+
+    def test_a_timer_has_them_applied_and_unstack_removes_it(self):
+        gate = self.gate(MULTISTORE_STORES='cheap:file,web:http,fast:file', MULTISTORE_RULES='by-tag',
+                         MULTISTORE_RULES_ARGUMENTS='--most-bytes 1GiB', MULTISTORE_RULES_CALENDAR='*:0/5')
+        self.ran(gate, 'twice')
+        read = rules.load(gate.path('data/multistore_hooks/rules.yaml'), api.Stores(
+            (api.Store('cheap', default=True), api.Store('web', read_only=True), api.Store('fast'))))
+        self.assertEqual([('cheap',), ('fast',)], [rule.stores for rule in read.rules])
+        service = self.unit(gate, 'service')['Service']
+        self.assertEqual('%s image place --apply --rules %s --most-bytes 1GiB' % (
+            gate.path('bin/multistore-hooks'), gate.path('data/multistore_hooks/rules.yaml')),
+            service['ExecStart'])
+        self.assertEqual(('oneshot', pwd.getpwuid(os.getuid()).pw_name), (service['Type'], service['User']))
+        self.assertEqual('*:0/5', self.unit(gate, 'timer')['Timer']['OnCalendar'])
+        self.assertIn('systemctl enable --now multistore-place.timer', gate.calls())
+        self.assertIn('\nrules = True\n', gate.text(TEMPEST))
+        for _ in range(2):
+            self.ran(gate, 'unstack')
+            self.assertEqual([], os.listdir(gate.path('etc/systemd/system')))
+        calls = gate.calls()
+        self.assertEqual(1, calls.count('systemctl disable --now multistore-place.timer'))
+        self.assertLess(calls.index('systemctl disable --now multistore-place.timer'),
+                        calls.index('systemctl stop multistore-place.service'))
+        self.ran(gate, 'clean')
+        self.assertFalse(os.path.exists(gate.path('data/multistore_hooks')))
+
+    @staticmethod
+    def unit(gate, kind):
+        """Return a unit as systemd reads it, but for options that are given several times."""
+        parser = configparser.RawConfigParser(strict=False)
+        parser.optionxform = str
+        parser.read(gate.path('etc/systemd/system/multistore-place.' + kind))
+        return parser
+
+    def test_a_file_of_the_operator_is_used_as_it_is(self):
+        gate = self.gate()
+        gate.write('mine.yaml', 'rules: []\n')
+        gate.set(MULTISTORE_RULES=gate.path('mine.yaml'))
+        self.ran(gate, 'stack')
+        self.assertIn('--rules ' + gate.path('mine.yaml'), self.unit(gate, 'service')['Service']['ExecStart'])
+        self.assertIn('\nrules = False\n', gate.text(TEMPEST))
+        self.ran(gate, 'clean')
+        self.assertEqual('rules: []\n', gate.text('mine.yaml'))
+
+    def test_without_rules_systemd_is_asked_for_nothing(self):
+        gate = self.gate()
+        self.ran(gate, 'stack')
+        self.ran(gate, 'unstack')
+        self.assertEqual([], [call for call in gate.calls() if 'multistore-place' in call])
+        self.assertEqual([], os.listdir(gate.path('etc/systemd/system')))
+
+
 class CinderAndTempestTest(GateTestCase):
     """The phases extra and test-config."""
 
@@ -366,10 +478,7 @@ class CinderAndTempestTest(GateTestCase):
         self.assertFalse(os.path.exists(gate.path('types')))
 
     def test_tempest_hears_what_this_cloud_can_do(self):
-        gate = self.gate()
-        gate.set(**self.rbd_settings(gate))
-        self.ran(gate, 'stack')
-        text = gate.text(TEMPEST)
+        text = self.stacked(rbd=True).text(TEMPEST)
         for line in ('stores = cheap,robust,site-2', 'default_store = cheap', 'clone = True',
                      'compute_store = robust', 'snapshot = True', 'image_conversion = True',
                      'volume_types = multistore-cheap:cheap,multistore-robust:robust,'
@@ -380,7 +489,8 @@ class CinderAndTempestTest(GateTestCase):
         gate = self.gate(MULTISTORE_CINDER='False', MULTISTORE_NOVA='False',
                          MULTISTORE_GLANCE_FILTER='False')
         self.ran(gate, 'stack')
-        for flag in ('clone', 'snapshot', 'volume_upload', 'type_validation', 'colocate'):
+        for flag in ('clone', 'snapshot', 'site_images', 'volume_clone', 'volume_upload', 'type_validation',
+                     'colocate', 'rules'):
             self.assertIn('\n%s = False\n' % flag, gate.text(TEMPEST))
 
 
@@ -388,9 +498,8 @@ class AgainTest(GateTestCase):
     """Twice, back, and over."""
 
     def test_each_phase_a_second_time_changes_nothing(self):
-        gate = self.gate()
-        gate.set(**self.rbd_settings(gate))
-        self.ran(gate, 'twice')
+        self.stacked()
+        self.stacked(rbd=True)
 
     def test_unstack_gives_back_every_byte_and_keeps_images(self):
         # What devstack alone leaves, with its own stores.
@@ -522,6 +631,8 @@ class CephPluginTest(GateTestCase):
         self.assertEqual({'rbd_glance_store_name': 'robust', 'rbd_glance_pool': 'images'},
                          dict(backends['two']))
         self.assertNotIn('one', backends)
+        for line in ('volume_store = robust', 'volume_clone = True'):
+            self.assertIn('\n%s\n' % line, gate.text(TEMPEST))
         calls = gate.calls()
         self.assertIn('ceph-pool images-site2', calls)
         self.assertIn('ceph-key client.other', calls)
@@ -612,6 +723,17 @@ class ImpossibleTest(GateTestCase):
         ('no such snapshot store', {'MULTISTORE_SNAPSHOT_STORE': 'x'}, 'MULTISTORE_SNAPSHOT_STORE=x'),
         ('no such upload store', {'MULTISTORE_UPLOAD_STORE': 'x'}, 'MULTISTORE_UPLOAD_STORE=x'),
         ('a type without its store', {'MULTISTORE_VOLUME_TYPES': 'gold:x'}, 'write TYPE:STORE'),
+        ('site images of an unknown kind', {'MULTISTORE_SITE_IMAGES': 'yes'}, 'write off, fallback or only'),
+        ('site images without Ceph', {'MULTISTORE_SITE_IMAGES': 'only'}, 'name an RBD store'),
+        ('site images without the driver', {
+            'MULTISTORE_SITE_IMAGES': 'only', 'MULTISTORE_NOVA': 'False', 'MULTISTORE_STORES': 'a:rbd',
+            'MULTISTORE_RBD_CONF_a': '/dev/null'}, 'needs the Nova driver'),
+        ('site images after a word', {
+            'MULTISTORE_SITE_IMAGES': 'only', 'MULTISTORE_SITE_IMAGE_AFTER': 'soon',
+            'MULTISTORE_STORES': 'a:rbd', 'MULTISTORE_RBD_CONF_a': '/dev/null'}, 'a number of seconds'),
+        ('no such rules', {'MULTISTORE_RULES': '/nowhere'}, 'MULTISTORE_RULES=/nowhere'),
+        ('rules without copies', {'MULTISTORE_RULES': 'by-tag', 'MULTISTORE_IMPORT_METHODS': 'glance-direct'},
+         'put copy-image'),
         ('an unknown format', {'MULTISTORE_IMAGE_CONVERSION': 'vdi'}, 'write raw'),
     )
     @ddt.unpack

@@ -5,9 +5,12 @@ File stores; a store on volumes of a real Cinder; and RBD stores in two real Cep
 devstack-plugin-ceph's arrays and by given ceph.conf files.
 """
 
+import configparser
 import contextlib
 import importlib.util
+import json
 import os
+import shlex
 import sysconfig
 import unittest
 
@@ -15,6 +18,7 @@ import fixtures
 import testtools
 
 from lab import ceph
+from lab import glance as lab_glance
 from lab import processes
 from lab.volume_store.lab import DRIVER
 from lab.volume_store.lab import HERE
@@ -23,6 +27,7 @@ from lab.volume_store.lab import ours
 from lab.volume_store.lab import registered
 from lab.volume_store.lab import unavailable_with
 from tests.devstack import gate as gates
+from tests.functional import cli
 from tests.functional import shared
 
 MISSING = [name for name in ('glance', 'gunicorn') if not importlib.util.find_spec(name)]
@@ -126,6 +131,29 @@ class FileStoresTest(StackedTestCase):
         glance.wait_for_import(image)
         self.assertEqual({'cheap'}, glance.stores_of(image))
         self.assertEqual(DATA, glance.download(image))
+
+
+@unittest.skipIf(MISSING, REASON)
+class RulesTest(StackedTestCase):
+    """Rules that systemd's timer has applied."""
+
+    def test_the_service_of_the_timer_copies_what_is_tagged(self):
+        """The command line of the unit, with its environment and clouds.yaml, as systemd would run it."""
+        gate = self.gate(MULTISTORE_STORES='cheap:file,fast:file', MULTISTORE_RULES='by-tag')
+        glance = self.glance(gate)
+        image = glance.add_image(DATA, ['cheap'])
+        self.assertEqual(204, glance.request('PUT', '/v2/images/%s/tags/multistore-fast' % image).status)
+        service = configparser.RawConfigParser(strict=False)
+        service.optionxform = str
+        service.read(gate.path('etc/systemd/system/multistore-place.service'))
+        gate.write('clouds.yaml', json.dumps({'clouds': {'devstack-admin': {
+            'auth_type': 'admin_token', 'auth': {'endpoint': glance.url, 'token': lab_glance.ADMIN}}}}))
+        for _ in range(2):
+            done = cli.run(shlex.split(service['Service']['ExecStart']),
+                           cli.environ(gate.folder, OS_CLOUD='devstack-admin', OS_REGION_NAME='RegionOne'),
+                           gate.folder)
+            self.assertEqual(0, done[0], done)
+            self.assertEqual({'cheap', 'fast'}, glance.stores_of(image))
 
 
 @unittest.skipIf(MISSING, REASON)

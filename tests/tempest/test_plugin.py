@@ -13,8 +13,8 @@ import testtools
 
 BIN = os.path.dirname(sys.executable)
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-TESTS = 13
-FLAGS = ('snapshot', 'clone', 'volume_upload', 'type_validation')
+TESTS = 19
+FLAGS = ('snapshot', 'clone', 'site_images', 'volume_clone', 'volume_upload', 'type_validation', 'rules')
 ALONE = """
 import unittest
 from multistore_tempest_plugin import base
@@ -35,6 +35,37 @@ try:
 except unittest.SkipTest as skip:
     print('skipped: %s' % skip)
 Case('needs_clone').needs_clone()
+"""
+STREAMED = """
+import http.server
+import threading
+import tracemalloc
+from tempest.lib.services.image.v2 import images_client
+from multistore_tempest_plugin import base
+
+PIECES, PIECE = 64, bytes(1 << 20)
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header('Content-Length', str(PIECES * len(PIECE)))
+        self.end_headers()
+        for _ in range(PIECES):
+            self.wfile.write(PIECE)
+
+    def log_message(self, *_unused):
+        pass
+
+class Auth:
+    def auth_request(self, method, url, headers=None, body=None, filters=None):
+        return 'http://127.0.0.1:%d/%s' % (server.server_port, url), {}, None
+
+server = http.server.HTTPServer(('127.0.0.1', 0), Handler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+client = images_client.ImagesClient(Auth(), 'image', 'RegionOne')
+tracemalloc.start()
+total = sum(len(piece) for piece in base.streamed(client, 'an-image'))
+print(total, tracemalloc.get_traced_memory()[1])
 """
 
 
@@ -86,12 +117,12 @@ class PluginTest(testtools.TestCase):
     def test_a_cloud_of_one_store_skips_all_and_says_why(self):
         self.configure('[multistore]\nstores = only\n')
         output = self.run_all()
-        self.assertEqual(4, output.count('Needs two stores or more in [multistore] stores'), output)
+        self.assertEqual(7, output.count('Needs two stores or more in [multistore] stores'), output)
         self.assertIn(' - Failed: 0', output)
         self.assertIn(' - Passed: 0', output)
 
     def test_each_flag_that_is_off_skips_and_names_itself(self):
-        self.configure('[multistore]\nstores = a,b\ncompute_store = b\n')
+        self.configure('[multistore]\nstores = a,b\ncompute_store = b\nvolume_store = b\n')
         output = self.run_all()
         for flag in FLAGS:
             self.assertRegex(
@@ -116,6 +147,15 @@ class PluginTest(testtools.TestCase):
             env=dict(os.environ, HOME=self.folder, TEMPEST_CONFIG_DIR=self.workspace + '/etc'))
         self.assertIn('skipped: Needs [multistore-feature-enabled] colocate = true', done.stdout)
         self.assertIn('ran with clone', done.stdout)
+
+    def test_an_image_is_streamed_and_not_held(self):
+        done = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', STREAMED], cwd=self.workspace, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, universal_newlines=True, env=dict(os.environ, HOME=self.folder))
+        self.assertEqual(0, done.returncode, done.stderr)
+        total, most = map(int, done.stdout.split())
+        self.assertEqual(64 << 20, total)
+        self.assertLess(most, 8 << 20)
 
     def test_what_the_devstack_plugin_writes_is_known_here(self):
         from multistore_tempest_plugin import config

@@ -73,12 +73,17 @@ class MultistoreTest(manager.ScenarioTest):
 
     # ---- images ---------------------------------------------------------------------------
 
-    def bootable_image(self, stores):
+    def bootable_image(self, stores, disk_format=None):
         """Return the id of a new image that servers can boot from, in these stores and no other.
 
         It has the bytes of tempest's own image; a user's private image.
+
+        :param disk_format: skip the test unless tempest's own image has this format
         """
         source = self.image_client.show_image(CONF.compute.image_ref)
+        if disk_format not in (None, source['disk_format']):
+            raise self.skipException('Needs an image of the format %s in [compute] image_ref: it is %s'
+                                     % (disk_format, source['disk_format']))
         image = self.image_client.create_image(
             name=data_utils.rand_name('multistore', prefix=CONF.resource_name_prefix),
             container_format=source['container_format'], disk_format=source['disk_format'],
@@ -136,18 +141,38 @@ class MultistoreTest(manager.ScenarioTest):
                 return store
         raise self.skipException('Needs a store besides [multistore] compute_store')
 
+    def store_without(self, taken):
+        """Return a store that is not this one."""
+        return next(store for store in CONF.multistore.stores if store != taken)
+
     # ---- servers --------------------------------------------------------------------------
 
     def expected_of_snapshot(self, image_id):
         """Return the stores that a snapshot of a server from this image belongs to.
 
         One store: that of the compute nodes if the image is there, else the default, else any.
-        A server that booted by cloning had its image copied into the compute nodes' store.
+        A server that booted by cloning had its image copied into the compute nodes' store; the snapshot of
+        one that is a clone of a site image is made there.
         """
+        if CONF.multistore_feature_enabled.site_images and CONF.multistore.compute_store:
+            return {CONF.multistore.compute_store}
         stores = self.stores_of(image_id)
         for store in (CONF.multistore.compute_store, CONF.multistore.default_store):
             if store in stores:
                 return {store}
+        self.assertEqual(1, len(stores), 'the image is in several stores: %s' % stores)
+        return stores
+
+    def expected_of_upload(self, image_id):
+        """Return the stores that an uploaded volume from this image belongs to.
+
+        Cinder may have had the image copied into the store of its own cluster, which comes first then.
+        """
+        stores = self.stores_of(image_id)
+        if CONF.multistore_feature_enabled.colocate:
+            return stores
+        if CONF.multistore.volume_store in stores:
+            return {CONF.multistore.volume_store}
         self.assertEqual(1, len(stores), 'the image is in several stores: %s' % stores)
         return stores
 

@@ -2,6 +2,7 @@
 """Volumes that are uploaded as images, and volume types that name a store."""
 
 from tempest.common import utils
+from tempest.common import waiters
 from tempest import config
 from tempest.lib.common.utils import data_utils
 from tempest.lib.common.utils import test_utils
@@ -58,8 +59,11 @@ class VolumeTest(base.MultistoreTest):
     def test_upload_goes_to_the_store_of_the_base_image(self):
         """The type names no store: the image that the volume was made from decides."""
         store = self.other_store
-        volume = self.volume_from(self.bootable_image([store]))
-        self.stores_are([store], self.upload(volume))
+        image = self.bootable_image([store])
+        volume = self.volume_from(image)
+        self.assertIn(store, self.stores_of(image))
+        expected = self.expected_of_upload(image)
+        self.assert_stores(expected, self.upload(volume))
 
     @decorators.idempotent_id('7d0c0d2e-5a0c-4a44-8a05-0e7f5f6f1c04')
     @utils.services('volume', 'image')
@@ -69,6 +73,44 @@ class VolumeTest(base.MultistoreTest):
         stores = CONF.multistore.stores[:2]
         volume = self.volume_from(self.bootable_image(stores))
         self.assert_stores(stores, self.upload(volume))
+
+
+class ColdVolumeTest(base.MultistoreTest):
+    """Volumes from a raw image that is not in the Ceph cluster of Cinder's backends."""
+
+    features = ('volume_clone',)
+
+    @classmethod
+    def skip_checks(cls):
+        super().skip_checks()
+        if not CONF.service_available.cinder:
+            raise cls.skipException('Needs Cinder')
+        if not CONF.multistore.volume_store:
+            raise cls.skipException('Needs [multistore] volume_store in tempest.conf')
+
+    @decorators.idempotent_id('7d0c0d2e-5a0c-4a44-8a05-0e7f5f6f1c07')
+    @utils.services('compute', 'volume', 'image')
+    @base.needs('volume_clone')
+    def test_server_boots_from_a_volume_of_a_cold_image(self):
+        """Cinder has the image copied, which stock Cinder never does, and the server is active."""
+        cold = self.store_without(CONF.multistore.volume_store)
+        image = self.bootable_image([cold], disk_format='raw')
+        volume = self.volume_from(image)
+        self.assert_stores([cold, CONF.multistore.volume_store], image)
+        self.boot_instance_from_resource(source_id=volume['id'], source_type='volume')
+
+    @decorators.idempotent_id('7d0c0d2e-5a0c-4a44-8a05-0e7f5f6f1c08')
+    @utils.services('volume', 'image')
+    @base.needs('volume_clone')
+    def test_two_volumes_of_a_cold_image_at_once_have_it_copied(self):
+        """Two volumes at the same time; the image is in both stores afterwards, and nowhere else."""
+        cold = self.store_without(CONF.multistore.volume_store)
+        image = self.bootable_image([cold], disk_format='raw')
+        volumes = [self.create_volume(imageRef=image, size=CONF.volume.volume_size, wait_until=None)
+                   for _ in range(2)]
+        for volume in volumes:
+            waiters.wait_for_volume_resource_status(self.volumes_client, volume['id'], 'available')
+        self.assert_stores([cold, CONF.multistore.volume_store], image)
 
 
 class VolumeTypeTest(base.MultistoreTest):
