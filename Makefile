@@ -35,6 +35,11 @@ gate: $(OWN)/bindep ## a real cloud with two sites, stock and with the hooks (ro
 	@$(TOX) -q -e tempest --notest
 	@GATE=$(GATE) ONLY=$(ONLY) KEEP=$(KEEP) $(TOX) -q -e gate$(addprefix -,$(RELEASE:oldest=ussuri))
 
+devstack: $(OWN)/bindep ## a real devstack on this machine (root; DEVSTACK_DIR=..., SERVICES_DIR=..., CEPH=1, LOCAL_CONF=..., AGAIN=1, KEEP=1)
+	@[ -z "$(DEVSTACK_DIR)" ] || tools/debian_packages $(OWN)/bindep devstack
+	@DEVSTACK_DIR=$(DEVSTACK_DIR) SERVICES_DIR=$(SERVICES_DIR) LOCAL_CONF=$(LOCAL_CONF) CEPH=$(CEPH) AGAIN=$(AGAIN) \
+	    KEEP=$(KEEP) WORK=$(WORK) STOP=$(STOP) $(PYTHON) -m lab.devstack
+
 clean: ## remove the environments and everything built
 	rm -rf .venvs .stestr .tox .mypy_cache .hypothesis .coverage cover build dist doc/build releasenotes/build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -44,4 +49,4 @@ $(OWN)/bindep:
 	@$(PYTHON) -m venv .tox/.make
 	@$(OWN)/pip install -qq --disable-pip-version-check tox bindep
 
-.PHONY: help test releases samples demo bench gate clean
+.PHONY: help test releases samples demo bench gate devstack clean
