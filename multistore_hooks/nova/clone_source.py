@@ -40,14 +40,15 @@ _warned: Set[str] = set()
 _misnamed: Set[str] = set()
 
 
-def until_reached(image_id: str, request: Callable[[], T]) -> T:
+def until_reached(image_id: str, request: Callable[[], T], clock: Any) -> T:
     """Send Glance a request about an image, and again while it cannot be reached.
 
+    :param clock: has ``monotonic()`` and ``sleep(seconds)``.
     :raises nova.exception.GlanceConnectionFailed: Glance was still unreachable after RESTART_SECONDS.
     :raises GlanceError: any other error, or a 502, 503 or 504 that persisted that long.
     :raises keystoneauth1.exceptions.ClientException: Keystone's; likewise.
     """
-    for waited in backoff.polls(RESTART_SECONDS, LONGEST_WAIT):
+    for waited in backoff.polls(RESTART_SECONDS, LONGEST_WAIT, clock=clock):
         try:
             return request()
         except (exception.GlanceConnectionFailed, api.GlanceError, exceptions.ClientException) as error:
@@ -58,12 +59,12 @@ def until_reached(image_id: str, request: Callable[[], T]) -> T:
     raise AssertionError('the last poll ends the loop')
 
 
-def raw_image(context: Any, image_id: str, patient: bool) -> Optional[api.Image]:
+def raw_image(context: Any, image_id: str, patience: Any = None) -> Optional[api.Image]:
     """Return an image, or None if it cannot be cloned wherever it is: an ISO could be copied in vain.
 
-    :param patient: wait for a Glance that cannot be reached.
+    :param patience: the clock with which a Glance that cannot be reached is waited for; None: it is not.
     :raises Exception: as of :func:`until_reached`, of a Glance or Keystone that was still unreachable; only
-        if patient.
+        with a clock.
     """
     images = image_api.images_for(context, lambda: site_copy.REQUEST_SECONDS)
 
@@ -71,9 +72,9 @@ def raw_image(context: Any, image_id: str, patient: bool) -> Optional[api.Image]
         return images.image(image_id)
 
     try:
-        image = until_reached(image_id, request) if patient else request()
+        image = until_reached(image_id, request, patience) if patience else request()
     except (api.GlanceError, exceptions.ClientException) as error:
-        if patient and api.is_away(error):
+        if patience and api.is_away(error):
             raise
         LOG.debug('Glance does not show the image %(image)s: %(error)s', {'image': image_id, 'error': error})
         return None

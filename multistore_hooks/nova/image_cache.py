@@ -4,6 +4,7 @@
 Nova calls this for ``openstack aggregate cache image`` (Ussuri and later) and from its periodic task.
 """
 
+import time
 from typing import Any
 from typing import Optional
 
@@ -21,18 +22,18 @@ CONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
 
-def copy_to_store(context: Any, image_id: str, store: str) -> Optional[bool]:
+def copy_to_store(context: Any, image_id: str, store: str, clock: Any = time) -> Optional[bool]:
     """Have an image copied to the store of this site; return whether that was needed.
 
     :returns: None: a copy there could not be cloned.
     :raises nova.exception.ImageUnacceptable: it did not get into the store.
     """
-    if clone_source.raw_image(context, image_id, patient=False) is None:
+    if clone_source.raw_image(context, image_id) is None:
         return None
-    return site_copy.ensure_in_store(context, image_id, store, _rbd_driver(), fallback=False)
+    return site_copy.ensure_in_store(context, image_id, store, _rbd_driver(), fallback=False, clock=clock)
 
 
-def copy_or_make_site_image(context: Any, image_id: str, store: Optional[str]) -> bool:
+def copy_or_make_site_image(context: Any, image_id: str, store: Optional[str], clock: Any = time) -> bool:
     """Have an image copied to the store of this site, or a site image made; return whether that was needed.
 
     :raises nova.exception.ImageUnacceptable: neither is possible.
@@ -45,11 +46,11 @@ def copy_or_make_site_image(context: Any, image_id: str, store: Optional[str]) -
     if store and site_images.asks_for_copies() and wanted.record.record.get('disk_format') == 'raw':
         try:
             return site_copy.ensure_in_store(context, image_id, store, driver,
-                                             turn_seconds=CONF.multistore_hooks.site_image_after)
+                                             turn_seconds=CONF.multistore_hooks.site_image_after, clock=clock)
         except exception.ImageUnacceptable as error:
             LOG.debug('%s', error)
     boot_needs.check_download(context, image_id)
-    with site_images.Site(driver) as site:
+    with site_images.Site(driver, clock) as site:
         found = site.find(wanted)
         made = found or site.ensure(context, wanted, site_copy.copy_seconds())
         if made is not None:  # else a copy came first

@@ -50,7 +50,7 @@ class Rbd(imagebackend.Rbd):
     _refused: Optional[Exception] = None
     #: An earlier download has left the image on this compute.
     _has_base = False
-    #: With which it is waited for the cluster; a test's is another.
+    #: With which all is waited for; a test's is another.
     _clock: Any = time
     driver: Any  # Nova's RBDDriver
 
@@ -109,7 +109,7 @@ class Rbd(imagebackend.Rbd):
             try:
                 return self._clone_what_is_here(context, image_id, store, elsewhere=False)
             except exception.ImageUnacceptable:
-                image = clone_source.raw_image(context, image_id, patient=True)
+                image = clone_source.raw_image(context, image_id, self._clock)
                 if image is None:
                     raise
                 listed = image.is_in(store)
@@ -120,7 +120,7 @@ class Rbd(imagebackend.Rbd):
             if not listed:  # else a copy may have ended between the two requests
                 site_copy.ensure_in_store(context, image_id, store, self.driver,
                                           fallback=self._has_base or site_copy.download_allowed(),
-                                          turn_seconds=turn_seconds)
+                                          turn_seconds=turn_seconds, clock=self._clock)
         raise AssertionError('the last try ends the loop')
 
     def _clone_what_is_here(self, context: Any, image_id: str, store: str, elsewhere: bool = True,
@@ -131,7 +131,7 @@ class Rbd(imagebackend.Rbd):
         :param patient: wait for a Glance that cannot be reached.
         :raises nova.exception.ImageUnacceptable: there is none.
         """
-        image = clone_source.raw_image(context, image_id, patient) if store else None
+        image = clone_source.raw_image(context, image_id, self._clock if patient else None) if store else None
         listed = image is not None and image.is_in(store)
         if image is not None:
             if image.status in GOING:
@@ -145,7 +145,8 @@ class Rbd(imagebackend.Rbd):
         try:
             if not patient:
                 return self._clone_as_it_is(context, image_id)
-            return clone_source.until_reached(image_id, lambda: self._clone_as_it_is(context, image_id))
+            return clone_source.until_reached(
+                image_id, lambda: self._clone_as_it_is(context, image_id), self._clock)
         except exception.ImageUnacceptable:
             location = clone_source.hidden_location(context, self.driver, image) if image and listed else None
             if location is None:
@@ -172,7 +173,7 @@ class Rbd(imagebackend.Rbd):
         except exception.ImageUnacceptable as error:
             LOG.debug('%s', error)
         wanted = boot_needs.wanted_for(context, image_id, self._trusted_certs)
-        with site_images.Site(self.driver) as site:
+        with site_images.Site(self.driver, self._clock) as site:
             found = site.find(wanted)
             copies = (store and site_images.asks_for_copies()
                       and wanted.record.record.get('disk_format') == 'raw')
@@ -200,7 +201,7 @@ class Rbd(imagebackend.Rbd):
         """Clone a site image that is made now, or the image's own copy if that comes first."""
         has_another_way = self._has_base or site_copy.download_allowed()
         if self._has_base:
-            site_images.make_apart(self.driver, context, wanted)
+            site_images.make_apart(self.driver, context, wanted, self._clock)
         for _ in range(CLONE_TRIES):
             made = site.ensure(context, wanted, site.patience(self._has_base), leads=not self._has_base,
                                most_waiting=site_copy.most_waiting() if has_another_way else None)
@@ -245,7 +246,7 @@ class Rbd(imagebackend.Rbd):
                 # Without a base file Nova comes to it by itself, and then waits for a download only once.
                 if self._has_base:
                     self.clone(context, image_id)
-            elif not self._has_base or clone_source.raw_image(context, image_id, patient=False):
+            elif not self._has_base or clone_source.raw_image(context, image_id):
                 self.clone(context, image_id)
         except exception.ImageUnacceptable as error:
             if self._has_base:

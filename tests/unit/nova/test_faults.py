@@ -346,7 +346,7 @@ class BootTest(test_rbd.RbdTestCase):
             'keystone', 'token', dict, keystone_error))
         self.ceph = fake_ceph.FakeCeph(self.clock)
         self.cloud.rbd_utils.rados, self.cloud.rbd_utils.rbd = self.ceph.rados, self.ceph.rbd
-        self.disk, self.downloads = self.rbd.Rbd(self), 0
+        self.disk, self.downloads = self.new_disk(), 0
         self.copy_now_and_then()
 
     def copy_now_and_then(self):

@@ -8,7 +8,6 @@ from unittest import mock
 
 from keystoneauth1 import exceptions as ks_exceptions
 
-from multistore_hooks import backoff
 from multistore_hooks.glance_api import api
 from tests import clock
 from tests import fake_ceph
@@ -89,12 +88,6 @@ class RbdTestCase(base.FakeGlanceTestCase):
         self.rbd, self.site_copy = rbd, site_copy
         options.register_nova_opts(self.cloud.conf)
         self.set(images_rbd_glance_store_name='dcn1')
-        ensure = site_copy.ensure_in_store
-        self.useFixture(base.fixtures.MockPatchObject(
-            site_copy, 'ensure_in_store', lambda *args, **kwargs: ensure(*args, clock=self.clock, **kwargs)))
-        polls = backoff.polls
-        self.useFixture(base.fixtures.MockPatchObject(
-            backoff, 'polls', lambda limit, longest: polls(limit, longest, clock=self.clock)))
         self.reached, self.is_looked_at, self.hidden = [], [], False
         self.vm_state = 'building'  # this stands for the instance too
         self.context = types.SimpleNamespace(request_id='req', global_id=None, project_id='p1',
@@ -103,7 +96,12 @@ class RbdTestCase(base.FakeGlanceTestCase):
         self.addCleanup(folder.cleanup)
         self.base_file = os.path.join(folder.name, 'base')
         self.image_id = self.base('central', disk_format='raw')
-        self.disk = rbd.Rbd(self)
+        self.disk = self.new_disk()
+
+    def new_disk(self):
+        disk = self.rbd.Rbd(self)
+        disk._clock = self.clock
+        return disk
 
     def set(self, group='libvirt', **values):
         for name, value in values.items():
@@ -196,7 +194,7 @@ class CloneTest(RbdTestCase):
             self.glance.images[image_id]['stores'] = 'central,dcn1'
             self.finish()
         for hidden in (False, True):
-            self.hidden, self.disk = hidden, self.rbd.Rbd(self)
+            self.hidden, self.disk = hidden, self.new_disk()
             self.assertEqual('clone', self.boot(prepare=waits_for_the_download))
 
     def test_base_file_is_used_where_the_copy_fails_and_the_reason_is_logged(self):
@@ -231,7 +229,7 @@ class CloneTest(RbdTestCase):
         self.clock.at(40, self.finish)
         self.assertEqual('clone', self.boot())
         for _unused in range(2):
-            self.disk = self.rbd.Rbd(self)
+            self.disk = self.new_disk()
             self.assertEqual('flat', self.boot(self.base('central', disk_format='iso')))
         self.assertEqual([], self.reached)
 
@@ -286,7 +284,7 @@ class StoresTest(RbdTestCase):
         for hidden in (False, True):
             self.hidden = hidden
             self.image('dcn2', 'dcn1')
-            self.disk = self.rbd.Rbd(self)
+            self.disk = self.new_disk()
             self.assertEqual(('images', 0), (self.pool(), self.asks()))
 
     def test_image_in_another_store_of_the_cluster_is_copied_to_the_store_that_is_named(self):
@@ -320,7 +318,7 @@ class StoresTest(RbdTestCase):
         self.assertEqual('flat', self.boot())
         self.assertIn('but that store is not the pool', self.log)
         self.image('dcn2')
-        self.disk = self.rbd.Rbd(self)
+        self.disk = self.new_disk()
         self.assertEqual(('slow', 0), (self.pool(), self.asks()))
 
     def test_image_that_glance_deletes_is_not_cloned(self):
@@ -330,7 +328,7 @@ class StoresTest(RbdTestCase):
     def test_copy_that_is_deleted_just_then_leaves_novas_own_way(self):
         for kind in ('ImageNotFound', 'InvalidArgument'):
             self.image('dcn1')
-            self.disk = self.rbd.Rbd(self)
+            self.disk = self.new_disk()
             error = type(kind, (Exception,), {})('gone')
             with mock.patch.object(Driver, 'clone', side_effect=error):
                 self.assertEqual('flat', self.boot())
@@ -354,7 +352,7 @@ class LostCopyTest(RbdTestCase):
     def test_wrong_pool_is_reported_once_for_all_boots(self):
         self.set('multistore_hooks', glance_rbd_pool='typo')
         for _unused in range(3):
-            self.disk = self.rbd.Rbd(self)
+            self.disk = self.new_disk()
             self.assertEqual('flat', self.boot())
         self.assertEqual(1, self.log.count('WARNING'))
         self.assertIn('The pool typo ([multistore_hooks] glance_rbd_pool) cannot be read', self.log)
@@ -399,7 +397,8 @@ class LimitsTest(RbdTestCase):
         ended = []
         self.clock.at(5, lambda: ended.append((self.boot(), self.clock.now)))
         self.assertRaises(self.cloud.exception.ImageUnacceptable, self.site_copy.ensure_in_store,
-                          self.context, self.image_id, 'dcn1', self.disk.driver, turn_seconds=600)
+                          self.context, self.image_id, 'dcn1', self.disk.driver, turn_seconds=600,
+                          clock=self.clock)
         (how, when), = ended
         self.assertEqual('flat', how)
         self.assertLess(when, 80)
@@ -424,7 +423,7 @@ class LimitsTest(RbdTestCase):
         self.assertIn('half of the builds that this nova-compute runs at once', self.log)
         for one in taken:
             one.__exit__(None, None, None)
-        self.disk = self.rbd.Rbd(self)
+        self.disk = self.new_disk()
         self.clock.at(5, self.finish)
         self.assertEqual('clone', self.boot())
 

@@ -9,7 +9,6 @@ import os
 
 import fixtures
 
-from multistore_hooks import backoff
 from tests import fake_glance
 from tests import fake_rbd
 from tests.unit import exhaustive
@@ -86,14 +85,6 @@ class CrashTestCase(test_site_images.SiteTestCase):
         self.watch_ceph()
         self.watch_glance()
         self.useFixture(fixtures.MockPatchObject(standins.Rbd, 'clone', self.clone_as_nova))
-        polls = backoff.polls
-        self.useFixture(fixtures.MockPatchObject(
-            backoff, 'polls', lambda limit, longest, shortest=backoff.SHORTEST, clock=None: polls(
-                limit, longest, shortest, self.clock)))
-        from multistore_hooks.nova import site_copy
-        ensure = site_copy.ensure_in_store
-        self.useFixture(fixtures.MockPatchObject(
-            site_copy, 'ensure_in_store', lambda *args, **more: ensure(*args, clock=self.clock, **more)))
         self.context.project_id, self.context.roles = 'p1', ['member']
 
     def clone_as_nova(self, context, image_id, copy_to_store=True):

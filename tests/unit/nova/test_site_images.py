@@ -7,7 +7,6 @@ import types
 import fixtures
 from keystoneauth1 import exceptions as ks_exceptions
 
-from multistore_hooks import backoff
 from multistore_hooks.ceph import site_image_record
 from multistore_hooks.ceph import site_images
 from multistore_hooks import options
@@ -49,7 +48,7 @@ class SiteTestCase(base.FakeGlanceTestCase):
         self.module, self.rbd, self.image_cache = site_images, rbd, image_cache
         # Of threads those that make a site image run at once, and those that renew a lock not at all.
         site_images._start = lambda function: function() if function.__name__ == 'make' else None
-        self.useFixture(fixtures.MockPatchObject(site_images, 'Site', self.site_class(site_images.Site)))
+        self.useFixture(fixtures.MockPatchObject(rbd.Rbd, '_clock', self.clock))
         self.context = types.SimpleNamespace(request_id='req', global_id=None)
         self.image = self.glance.add_image(['fast'], DATA, owner='p1', disk_format='qcow2',
                                            container_format='bare', checksum='sum')
@@ -58,14 +57,9 @@ class SiteTestCase(base.FakeGlanceTestCase):
         self.cloud.libvirt_utils.fetch_image = self.fetch_image
         self.driver = self.make_driver()
 
-    def site_class(self, kind):
-        """Return the class whose sites all have the clock of the test."""
-        test = self
-
-        class Site(kind):
-            def __init__(self, driver, clock=None):
-                super().__init__(driver, test.clock)
-        return Site
+    def cache(self, store=None):
+        """Make the image ready for boots; return whether that was needed."""
+        return self.image_cache.copy_or_make_site_image(self.context, self.image, store, self.clock)
 
     def set(self, name, value, group='multistore_hooks'):
         self.cloud.conf.set_override(name, value, group=group)
@@ -460,8 +454,8 @@ class LifeTest(SiteTestCase):
         self.assertIn('WARNING Unused site images could not be removed', self.log)
 
     def test_image_is_made_beforehand_without_a_file_in_novas_cache(self):
-        self.assertTrue(self.image_cache.copy_or_make_site_image(self.context, self.image, None))
-        self.assertFalse(self.image_cache.copy_or_make_site_image(self.context, self.image, None))
+        self.assertTrue(self.cache())
+        self.assertFalse(self.cache())
         self.assertEqual(1, len(self.fetched))
         self.assertFalse(os.path.exists(os.path.join(self.folder, '_base')))
 
@@ -474,9 +468,6 @@ class LifeTest(SiteTestCase):
             self.module.clean_up(self.driver, self.clock)
             self.clock.now += 700
         self.assertEqual(1, len(self.names()))
-
-    def cache(self):
-        return self.image_cache.copy_or_make_site_image(self.context, self.image, None)
 
     def test_clean_up_asks_nothing_of_glance_whose_404_may_mean_no_more_than_a_missing_right(self):
         self.boot()
@@ -550,30 +541,30 @@ class BackendTest(SiteTestCase):
     def test_site_image_is_not_cached_for_a_user_who_may_not_download(self):
         self.forbid_downloads()
         self.assertIn('does not let this user download it',
-                      self.refused(self.image_cache.copy_or_make_site_image, self.context, self.image, None))
+                      self.refused(self.cache))
 
     def test_image_is_made_ready_by_a_copy_where_it_can_be_cloned(self):
-        cache = self.image_cache.copy_or_make_site_image
         self.raw()
         self.useFixture(fixtures.MockPatchObject(
             self.rbd.site_copy, 'ensure_in_store', lambda *_args, **given: self.copies.append(given) or True))
-        self.assertTrue(cache(self.context, self.image, 'dcn1'))  # 'only': a site image
+        self.assertTrue(self.cache('dcn1'))  # 'only': a site image
         self.assertEqual(([], 1), (self.copies, len(self.fetched)))
         self.set('site_images', 'fallback')
-        self.assertTrue(cache(self.context, self.image, 'dcn1'))
+        self.assertTrue(self.cache('dcn1'))
         self.assertEqual(1, len(self.fetched))
-        self.assertEqual([{'turn_seconds': self.cloud.conf.multistore_hooks.site_image_after}], self.copies)
+        self.assertEqual([{'turn_seconds': self.cloud.conf.multistore_hooks.site_image_after,
+                           'clock': self.clock}], self.copies)
         self.glance.images[self.image]['stores'] = 'fast,dcn1'
-        self.assertFalse(cache(self.context, self.image, 'dcn1'))
+        self.assertFalse(self.cache('dcn1'))
         self.assertEqual(1, len(self.copies))
 
     def test_image_is_made_ready_as_a_site_image_where_no_copy_is_to_be_had(self):
         self.raw()
         self.set('site_images', 'fallback')
-        self.assertTrue(self.image_cache.copy_or_make_site_image(self.context, self.image, 'dcn1'))
+        self.assertTrue(self.cache('dcn1'))
         self.assertEqual((1, 1), (len(self.copies), len(self.fetched)))
 
-    def ensure_in_store(self, context, image_id, store, driver, fallback=True, turn_seconds=None):
+    def ensure_in_store(self, context, image_id, store, driver, fallback=True, turn_seconds=None, clock=None):
         self.copies.append((store, turn_seconds))
         raise self.cloud.exception.ImageUnacceptable(image_id=image_id, reason='not allowed')
 
@@ -646,9 +637,6 @@ class BackendTest(SiteTestCase):
         def away(session):
             raise ks_exceptions.ConnectFailure('Unable to establish connection')
         self.cloud.auth.get_headers = away
-        polls = backoff.polls
-        self.useFixture(fixtures.MockPatchObject(
-            backoff, 'polls', lambda limit, longest: polls(limit, longest, clock=self.clock)))
         for mode in ('only', 'off'):
             self.set('site_images', mode)
             self.set('images_rbd_glance_store_name', 'dcn1', 'libvirt')

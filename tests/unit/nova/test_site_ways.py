@@ -27,9 +27,6 @@ class WaysTestCase(test_site_images.SiteTestCase):
         from multistore_hooks.nova import site_copy
         self.site_copy = site_copy
         self.useFixture(fixtures.MockPatchObject(standins.Rbd, 'clone', self.clone_as_nova))
-        ensure = site_copy.ensure_in_store
-        self.useFixture(fixtures.MockPatchObject(
-            site_copy, 'ensure_in_store', lambda *args, **more: ensure(*args, clock=self.clock, **more)))
 
     def clone_as_nova(self, context, image_id, copy_to_store=True):
         """Stand for Nova's own: no location is shown here."""
