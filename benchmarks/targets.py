@@ -20,6 +20,9 @@ REASONS = (
     ('overhead', r'snapshot of .* through the driver',
      'The hook asks Glance for its stores before the upload, and reads the record after it: about 50 ms in '
      'all, whatever the size.'),
+    ('site_images_raw', r'two sites at once to one alone',
+     'Glance imports an image into one store at a time: the copy for the second site begins when the first '
+     'one has ended. With site_images = only, or site_image_after = 0, no site waits for another.'),
     ('volume_store', r'local, random data, download$', 'The reason is not known.'),
     ('volume_upload', r'MiB random: until',
      "Nearly all of the time is the cluster's own copy, which writes the same bytes to the same OSD as "
