@@ -132,7 +132,7 @@ def page(checkouts: Checkouts) -> str:
             ', '.join('``%s``' % one['name'] for one in reversed(chain[:-1])),
             variables.get('configure_swap_size', 0), variables.get('tempest_concurrency', "tempest's own"),
             next(one['timeout'] for one in reversed(chain) if 'timeout' in one)), '']
-        lines += ['.. code-block:: ini', '']
+        lines += ['.. code-block:: text', '']
         lines += [('    ' + line).rstrip() for line in local_conf(checkouts.role(), variables).splitlines()]
         lines += ['']
     return '\n'.join(lines)

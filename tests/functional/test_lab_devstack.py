@@ -53,10 +53,20 @@ class NeedsTest(testtools.TestCase):
 class TreeTest(testtools.TestCase):
     """What is put into the tree."""
 
-    def test_local_conf_begins_with_the_first_example_of_the_readme(self):
+    def examples(self):
+        """Return the lines of each example of the README, with the address that the tree has."""
         with open(os.path.join(paths.CHECKOUT, 'devstack', 'README.rst'), encoding='utf-8') as stream:
-            example = re.search(r'\[\[local\|localrc\]\]\n((?:    \S.*\n)+)', stream.read()).group(1)
-        wanted = [line.strip().replace('/opt/src/', '/opt/git/') for line in example.splitlines()]
+            found = re.findall(r'\[\[local\|localrc\]\]\n((?:    \S.*\n)+)', stream.read())
+        return [[line.strip().replace('/opt/src/', '/opt/git/') for line in example.splitlines()]
+                for example in found]
+
+    def test_with_ceph_it_begins_with_the_example_for_clusters_that_are_there(self):
+        wanted, = [lines for lines in self.examples()
+                   if 'MULTISTORE_RBD_CONF_dcn1=/etc/ceph/dcn1.conf' in lines]
+        self.assertEqual(wanted, list(local_conf.CEPH_OPERATOR[:len(wanted)]))
+
+    def test_local_conf_begins_with_the_first_example_of_the_readme(self):
+        wanted = self.examples()[0]
         self.assertEqual(wanted, list(local_conf.OPERATOR))
         lines = local_conf.render().splitlines()
         self.assertEqual(len(wanted), len([line for line in lines if line in wanted]))
