@@ -40,7 +40,7 @@ PURPOSES = {
     'site_images_single': 'The same in a Glance with one store',
     'site_images_train': 'The same with Nova and Glance of Train',
     'site_images_warm': 'One boot of what is near',
-    'store_plan': 'A plan for many images, on a Glance in memory',
+    'store_plan': 'A plan for many images: of a Glance in memory, and by the command of a real one',
     'volume_store': 'Images on Cinder volumes',
     'volume_storm': 'Many volumes of one cold image at two sites',
     'volume_upload': 'A volume in Ceph that is uploaded to a store of its cluster',

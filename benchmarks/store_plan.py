@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A plan over many images: 1,000 and 10,000 images, 40 stores, 20 rules; requests, seconds, memory.
+"""A plan over many images: 10,000 and a tenth of them, 40 stores, 20 rules; requests, seconds, memory.
 
 First of a Glance in memory, behind HTTP's own shapes; then of a real Glance with forty file stores, by the
-command itself (``image place --rules FILE -f json``). How long Glance takes to answer is measured apart from
+command itself (``image place --rules FILE -f json``). How long Glance takes to respond is measured apart from
 what the plan costs. Each size is measured in a process of its own, so that the memory is its own.
+``--images N`` is for another number.
 """
 
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,7 +26,7 @@ from multistore_hooks.stores import rules
 from tests import fake_glance
 from tests.unit.stores import fakes
 
-SIZES, STORES, RULES = (1000, 10000), 40, 20
+STORES, RULES = 40, 20
 #: The targets: seconds beside Glance's own responses, and MiB.
 MOST_SECONDS, MOST_MIB = 20, 300
 NOW = 1767225600.0
@@ -172,9 +174,9 @@ def measured(count):
     return json.loads(done.stdout.decode('utf-8'))
 
 
-def add_command(results, count, found):
+def add_command(results, count, found, largest):
     """Add the figures of the command with a real Glance."""
-    largest, title = count == SIZES[-1], '%d records of a real Glance, the command: ' % count
+    title = '%d records of a real Glance, the command: ' % count
     results.add(title + 'beside Glance', 's', [], [one['seconds'] - one['glance_seconds'] for one in found],
                 'under %d s' % MOST_SECONDS if largest else None)
     results.add(title + "Glance's responses", 's', [], [one['glance_seconds'] for one in found])
@@ -185,6 +187,16 @@ def add_command(results, count, found):
     results.add(title + 'planned evictions', '', [], [one['evictions'] for one in found])
 
 
+def add_growth(results, sizes, fewer, more):
+    """Add how many times as much it is with the larger number of records."""
+    title = 'from %d to %d records of a real Glance: ' % sizes
+    for what, figure in (('beside Glance', lambda one: one['seconds'] - one['glance_seconds']),
+                         ("Glance's responses", lambda one: one['glance_seconds']),
+                         ('requests', lambda one: one['requests']), ('memory', lambda one: one['mib'])):
+        results.add(title + what, 'times', [],
+                    [statistics.median(map(figure, more)) / statistics.median(map(figure, fewer))])
+
+
 def main():
     """Run it."""
     if '--one' in sys.argv:
@@ -192,11 +204,12 @@ def main():
         return
     if '--words' in sys.argv:
         count_and_run(sys.argv[sys.argv.index('--words') + 1:])
-    given = report.arguments(__doc__.splitlines()[0], times=1)
-    results = report.Report('store_plan', times=given.times, stores=STORES, rules=RULES)
-    for count in SIZES:
+    given = report.arguments(__doc__.splitlines()[0], times=1, images=10000)
+    sizes = (max(given.images // 10, 1), given.images)
+    results = report.Report('store_plan', times=given.times, stores=STORES, rules=RULES, images=given.images)
+    for count in sizes:
         found = [measured(count) for _unused in range(given.times)]
-        largest = count == SIZES[-1]
+        largest = count == given.images
         results.add('%d images: beside Glance' % count, 's', [], [
             one['reading_seconds'] + one['planning_seconds'] for one in found],
             'under %d s' % MOST_SECONDS if largest else None)
@@ -208,8 +221,10 @@ def main():
                     'under %d MiB' % MOST_MIB if largest else None)
         results.add('%d images: planned copies' % count, '', [], [one['copies'] for one in found])
         results.add('%d images: planned evictions' % count, '', [], [one['evictions'] for one in found])
-    for count in SIZES:
-        add_command(results, count, [command_on_real_glance(count) for _unused in range(given.times)])
+    by_size = [[command_on_real_glance(count) for _unused in range(given.times)] for count in sizes]
+    for count, found in zip(sizes, by_size):
+        add_command(results, count, found, count == given.images)
+    add_growth(results, sizes, *by_size)
     results.finish(given.json)
 
 

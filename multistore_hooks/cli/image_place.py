@@ -44,6 +44,8 @@ class Place(upkeep.UpkeepCommand):
 
     def take_action(self, arguments: argparse.Namespace) -> Tuple[Sequence[str], Iterable[Any]]:
         """Return the plan, or what came of it."""
+        if arguments.prometheus:
+            metrics.require_writable(arguments.prometheus)
         world = self.world(arguments)
         wanted = rules.load(arguments.rules, world.stores)
         applier = self.applier(world, arguments, wanted.reserve)
@@ -78,6 +80,8 @@ class Place(upkeep.UpkeepCommand):
     def _write(arguments: argparse.Namespace, world: upkeep.World, left: plans.Plan, failed: int = 0,
                success: Optional[float] = None) -> None:
         """Write the metrics: what is left to do, and what came of this run."""
+        held = dict.fromkeys(world.stores.ids, inventory.Held(0, 0))
+        held.update(inventory.held_by_store(world.subjects()))
         metrics.write(arguments.prometheus, metrics.Figures(
-            inventory.held_by_store(world.subjects()), sum(len(copy.stores) for copy in left.copies),
+            held, sum(len(copy.stores) for copy in left.copies),
             len(left.evictions), len(left.unmet), failed, success))

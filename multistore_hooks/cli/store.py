@@ -33,7 +33,8 @@ _Table = Tuple[Sequence[str], Iterable[Any]]
 class NoTarget(exceptions.MultistoreError):
     """It is not said where a drained store's images are to go."""
 
-    msg_fmt = _("%(store)s is Glance's default store: say with --to where its images are to go.")
+    msg_fmt = _("Say with --to where the images of %(store)s are to go: neither --to nor Glance's default is "
+                'another store.')
 
 
 class NotReached(exceptions.MultistoreError):
@@ -191,8 +192,9 @@ class Check(upkeep.UpkeepCommand):
     def take_action(self, arguments: argparse.Namespace) -> _Table:
         """Return what was found."""
         world = self.world(arguments)
-        wanted = [self.store_named(world, store,
-                                   'STORE') for store in arguments.stores] or sorted(world.reached)
+        wanted: Sequence[str] = sorted(world.reached)
+        if arguments.stores:
+            wanted = store_names.parse(arguments.stores, 'STORE', world.stores, writable=False)
         for store in wanted:
             if store not in world.reached:
                 raise NotReached(store=store)
@@ -222,7 +224,7 @@ class Check(upkeep.UpkeepCommand):
                              mended))
         if unread:
             self._code = command.REFUSED
-            if unread == wanted:
+            if len(unread) == len(wanted):
                 raise command.AlreadyReported()
         if not rows and arguments.formatter == 'table':
             self.print_error('%s: nothing was found' % ', '.join(

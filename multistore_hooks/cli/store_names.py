@@ -49,6 +49,14 @@ def parse(words: Iterable[str], option: str, stores: api.Stores, writable: bool 
     return tuple(dict.fromkeys(found))
 
 
+def one(name: str, option: str, stores: api.Stores) -> str:
+    """Return the one store that an option names; it may be read-only. ``all`` and lists are none.
+
+    :raises StoreNotUsable: Glance does not have it
+    """
+    return _known(name, option, stores, writable=False)
+
+
 def _known(name: str, option: str, stores: api.Stores, writable: bool) -> str:
     store = stores.get(name)
     if writable or store is None:

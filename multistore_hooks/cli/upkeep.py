@@ -137,7 +137,7 @@ class UpkeepCommand(image.GlanceCommand):
 
         :raises StoreNotUsable: Glance does not have it
         """
-        return store_names.parse([store], option, world.stores, writable=False)[0]
+        return store_names.one(store, option, world.stores)
 
     def evictor(self, world: World, arguments: argparse.Namespace) -> evict.Evictor:
         """Return what removes copies as the options say."""
@@ -181,6 +181,8 @@ class UpkeepCommand(image.GlanceCommand):
             for line in plan_text.lines(plan):
                 print(line, file=self.app.stdout)
             raise command.AlreadyReported()
+        for note in plan.notes:
+            self.print_error(note)
         rows = [('wait', copy.image.id, text.Name(copy.image.name), store, why, 0)
                 for copy in plan.waits for store, why in zip(copy.stores, copy.reasons)]
         rows += [('copy', copy.image.id, text.Name(copy.image.name), store, why, copy.image.size)

@@ -71,6 +71,20 @@ def _escaped(label: str) -> str:
     return label.replace('\\', '\\\\').replace('"', '\\"').replace('\n', '\\n')
 
 
+def require_writable(path: str) -> None:
+    """Make sure, while nothing is done, that a file of metrics can be written.
+
+    :raises MetricsError: it cannot
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path):
+        raise MetricsError(file=path, why='it is a directory')
+    if not os.path.isdir(folder):
+        raise MetricsError(file=path, why='there is no directory %s' % folder)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise MetricsError(file=path, why='no file can be made in the directory %s' % folder)
+
+
 def write(path: str, figures: Figures) -> None:
     """Replace a file of metrics as a whole; the time of the last success is kept if this run was none.
 

@@ -250,7 +250,18 @@ class DrainTest(StoresTestCase):
     def test_default_store_needs_a_target(self):
         code, _out, err = self.run_words('store drain fast')
         self.assertEqual(2, code)
-        self.assertIn('say with --to where its images are to go', err)
+        self.assertIn('Say with --to where the images of fast are to go', err)
+        self.assertEqual(2, self.run_words('store drain cheap --to cheap')[0])
+
+    def test_one_store_is_named_by_itself(self):
+        one = self.add('cheap', 'fast', 'reliable')
+        for words in ('store drain all --to reliable', 'store drain cheap,fast --to reliable',
+                      'image evict %s --from all' % one, 'image evict %s --from cheap,fast' % one,
+                      'image evict %s --from %s' % (one, self.write('stores', 'cheap'))):
+            code, out, err = self.run_words(words)
+            self.assertEqual((2, ''), (code, out), words)
+            self.assertIn('which does not exist', err)
+        self.assertEqual(['cheap', 'fast', 'reliable'], self.glance.where(one))
 
     def test_ctrl_c_says_what_goes_on(self):
         self.glance.copies_at_once = False
@@ -382,8 +393,25 @@ class PlaceTest(StoresTestCase):
         self.assertEqual(['rules.yaml', 'x.prom'], sorted(os.listdir(self.folder)))
 
     def test_metrics_that_cannot_be_written(self):
-        code, _out, err = self.run_words('image place --rules %s --prometheus /nonexistent/x' % self.rules)
-        self.assertEqual((2, 1), (code, err.count('\n')))
+        one = self.add('fast', visibility='public')
+        for path in ('/nonexistent/x', self.folder):
+            for words in ('image place --rules %s --prometheus %s', 'image place --apply --rules %s '
+                          '--prometheus %s'):
+                code, out, err = self.run_words(words % (self.rules, path))
+                self.assertEqual((2, '', 1), (code, out, err.count('\n')), err)
+        self.assertEqual(['fast'], self.glance.where(one))
+
+    def test_metrics_of_a_store_without_images_are_zero(self):
+        path = os.path.join(self.folder, 'x.prom')
+        self.run_words('image place --rules %s --prometheus %s' % (self.rules, path))
+        self.assertIn('multistore_hooks_images{store="cheap"} 0\n', self.read(path))
+
+    def test_reserve_that_cannot_be_held_is_said_in_every_format(self):
+        del self.places['cheap']
+        rules = self.write('reserve', 'rules: [{name: a, in: fast}]\nreserve: {cheap: 20%}')
+        for form in ('table', 'json', 'csv'):
+            _code, out, err = self.run_words('image place --rules %s -f %s' % (rules, form))
+            self.assertIn('the reserve of cheap is not held', out + err, form)
 
 
 class WatchTest(StoresTestCase):
@@ -475,7 +503,7 @@ class CheckTest(StoresTestCase):
         self.assertEqual((2, [('reliable', one, 'yes')]), (
             code, [(row['Store'], row['Name'], row['Mended']) for row in json.loads(out)]))
         self.assertIn('multistore-hooks: The store cheap cannot be checked: no route.\n', err)
-        code, out, err = self.run_words('store check')
+        code, out, err = self.run_words('store check cheap,fast,reliable')
         self.assertEqual(2, code)
         self.assertIn('multistore-hooks: fast, reliable: nothing was found', err)
 
