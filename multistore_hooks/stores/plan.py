@@ -204,7 +204,7 @@ class _Planner:
     def _copy(self, task: _Task, without_missing: bool) -> Optional[Copy]:
         """Take what fits of an image's copies, and return it.
 
-        :param without_missing: so many copies are wanted without those that other rules want and have no room
+        :param without_missing: what rules want in stores that have no room does not count as if it came
         """
         chosen: List[Tuple[str, str]] = []
         for store, why in list(task.missing):
@@ -219,7 +219,7 @@ class _Planner:
                 if store not in self._spoken_for(task) and self._take(task, store):
                     chosen.append((store, wanted.reason))
                     lacking -= 1
-        if self._homeless(task):
+        if self._homeless(task, without_missing):
             store = next((store for store in task.demand.fallback
                           if store in self._writable and self._take(task, store)), '')
             if store:
@@ -241,9 +241,10 @@ class _Planner:
         return wanted.copies - len(counted & set(wanted.of))
 
     @staticmethod
-    def _homeless(task: _Task) -> bool:
+    def _homeless(task: _Task, without_missing: bool) -> bool:
         """Return whether the image is, and will be, in no store that it may be in."""
-        return not task.missing and not any(task.allows(store) for store in task.have)
+        comes = task.missing and not without_missing
+        return not comes and not any(task.allows(store) for store in task.have)
 
     def _take(self, task: _Task, store: str) -> bool:
         """Return whether a copy fits into a store, and if so count it."""

@@ -261,6 +261,10 @@ class RulesCampaign(testtools.TestCase):
         drawn=[_drawn('a'), _drawn('a', 'b'), _drawn('a', 'b')], tight=True,
         written=[{'name': 'one', 'match': {}, 'at least': 1}, {'name': 'two', 'match': {}, 'in': ['a', 'c']},
                  {'name': 'three', 'match': {}, 'at least': 3}])
+    # The others fill c; of the stores that are allowed, a has room for the third.
+    @hypothesis.example(
+        drawn=[_drawn('a'), _drawn('a'), _drawn('b')], tight=True,
+        written=[{'name': 'one', 'match': {}, 'only': ['c', 'a'], 'in': ['c']}])
     @SETTINGS
     @hypothesis.given(st.lists(images, min_size=1, max_size=5), written_rules(), st.booleans())
     def rules_case(self, drawn, written, tight):

@@ -137,6 +137,12 @@ class RoomTest(base.RulesTestCase):
         self.assertEqual('it stays in dcn1: it is its last copy, and there is no room in central',
                          plan.unmet[0].why)
 
+    def test_image_whose_store_is_full_goes_where_else_it_may_be(self):
+        plan = self.plan('rules: [{name: a, only: [dcn2, central], in: dcn2}]', base.subject('a', ['dcn1']),
+                         space={'dcn2': inventory.Space(100, 5)})
+        self.assertEqual(['+a central', '-a dcn1', '!a'], base.short(plan))
+        self.assertEqual('no room in dcn2', plan.unmet[0].why)
+
     def test_unknown_room_is_room_and_is_said(self):
         plan = self.plan('reserve: {dcn1: 20%}\nrules: [{name: a, in: dcn1}]', base.subject('a'))
         self.assertEqual(['+a dcn1'], base.short(plan))
