@@ -33,6 +33,11 @@ class Meter:
             entries = [json.loads(line) for line in stream if line.endswith('\n')]
         return [entry for entry in entries if not entry['agent'].startswith(api.AGENT)]
 
+    def downloads(self, image_id: str) -> int:
+        """Return how often an image was downloaded since; one byte tells only whether it may be."""
+        return sum(entry['method'] == 'GET' and entry['path'].endswith('/%s/file' % image_id)
+                   and entry['out'] > 1 for entry in self.entries())
+
     def read(self) -> typing.Tuple[int, int]:
         """Return how many requests, and how many bytes: in their bodies, and copied by Glance."""
         entries = self.entries()

@@ -15,6 +15,7 @@ from lab.gate import faults
 from lab.gate import filtered
 from lab.gate import releases
 from lab.gate import servers
+from lab.gate import site_images
 from lab.gate import snapshots
 from lab.gate import tempest
 from lab.gate import volume_sites
@@ -40,6 +41,7 @@ SCENARIOS: typing.Dict[int, typing.Tuple[typing.Sequence[Mode], typing.Sequence[
     9: ((HOOKS,), [commands.check, commands.of_images]),
     10: ((STOCK, HOOKS), [volume_sites.boots, volume_sites.upload]),
     11: ((HOOKS,), [faults.glance_killed_in_turn]),
+    12: ((STOCK, HOOKS), [site_images.boots_and_snapshot]),
 }
 SHORT = (1, 2, 4)
 
