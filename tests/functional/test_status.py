@@ -679,7 +679,8 @@ class CephTest(StatusCase):
         with ceph_glance.Glance(os.path.join(self.folder, 'glance'), {
                 'dcn1': ceph_glance.store(a), 'dcn10': ceph_glance.store(b)}) as glance:
             def check(store, backend='', **more):
-                lines = ['[libvirt]', 'images_type = rbd', 'images_rbd_glance_store_name = %s' % store,
+                lines = ['[DEFAULT]', 'compute_driver = multistore.LibvirtDriver',
+                         '[libvirt]', 'images_type = rbd', 'images_rbd_glance_store_name = %s' % store,
                          'images_rbd_ceph_conf = %s' % a.conf, 'rbd_user = %s' % a.user,
                          'images_rbd_pool = vms']
                 lines += ['[multistore_hooks]'] + ['%s = %s' % pair for pair in more.items()]
@@ -733,6 +734,14 @@ class CephTest(StatusCase):
                           name)
         cluster.rbd('rm', '--no-progress', 'images/' + central)
         self.assert_mended(check(), name)
+
+        name = 'Site images'
+        self.assert_found("the pool of the servers' disks, vms", check(site_images='only'), name, 1)
+        # What a compute without the hook leaves, whose driver takes the pool of the parent.
+        cluster.rbd('create', '--size', '1', 'vms/' + central)
+        self.assert_found('with names of Glance (%s)' % central, check(site_images='only'), name, 1)
+        cluster.rbd('rm', '--no-progress', 'vms/' + central)
+        self.assert_mended(check(site_images='only', site_image_pool='images'), name)
 
 
 class _Volumes(http_server.JsonServer):

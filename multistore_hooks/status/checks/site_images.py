@@ -17,7 +17,7 @@ _IMAGE_ID = re.compile(r'[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f
 
 
 def check_site_images(facts: gather.Facts) -> finding.Findings:
-    """Has the option an effect, and has no compute without the hook put a snapshot beside site images?"""
+    """Has the option an effect, and can no compute without the hook put a snapshot beside site images?"""
     nova = facts.nova
     if nova is None:
         return [finding.skipped('--nova-conf was not given')]
@@ -44,6 +44,11 @@ def check_site_images(facts: gather.Facts) -> finding.Findings:
             'snapshots of a compute without the hook, which Glance cannot read'
             % (pool, len(strays), ', '.join(strays[:3])), where,
             'Set compute_driver to %s on all computes of the cluster' % hooks.NOVA_DRIVER)]
+    if pool == disks:
+        return [finding.warning(
+            "site images are in the pool of the servers' disks, %s: there a compute without the hook would put "
+            'direct snapshots of their clones, which Glance cannot read' % pool, where,
+            'Name a pool that only computes with the hook may write; the others upload such snapshots')]
     return [finding.passed('site images are in the pool %s, and no snapshot of a compute without the hook'
                            % pool, where)]
 

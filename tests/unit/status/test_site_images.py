@@ -24,7 +24,7 @@ class SiteImagesTest(base.CheckCase):
 
     def setUp(self):
         super().setUp()
-        self.ceph = fake_rbd.ceph(clock.Clock())
+        self.ceph = fake_rbd.ceph(clock.Clock(), pools=('vms', 'images', 'bases'))
 
     def check(self, worst, old='', new='', more=''):
         facts = self.facts(nova=self.nova(ON.replace(old, new) + more if old else ON + more))
@@ -45,10 +45,17 @@ class SiteImagesTest(base.CheckCase):
         self.assertIn("images_type is 'qcow2'", self.check(2, '= rbd', '= qcow2'))
 
     def test_direct_snapshot_of_a_compute_without_the_hook_is_seen(self):
-        self.ceph.rbd.images['vms', IMAGE + '_disk'] = fake_rbd.Image(5)
-        self.assertIn('no snapshot of a compute without the hook', self.check(0))
-        self.ceph.rbd.images['vms', IMAGE] = fake_rbd.Image(5)
-        self.assertIn('holds 1 RBD images with names of Glance (%s)' % IMAGE, self.check(1))
+        for pool in ('vms', 'bases'):
+            own = 'site_image_pool = %s' % pool
+            self.ceph.rbd.images[pool, IMAGE + '_disk'] = fake_rbd.Image(5)
+            self.assertNotIn('names of Glance', self.check(int(pool == 'vms'), more=own))
+            self.ceph.rbd.images[pool, IMAGE] = fake_rbd.Image(5)
+            self.assertIn('holds 1 RBD images with names of Glance (%s)' % IMAGE, self.check(1, more=own))
+
+    def test_default_pool_which_a_compute_without_the_hook_writes_is_a_warning(self):
+        for own in ('', 'site_image_pool = vms'):
+            self.assertIn("the pool of the servers' disks, vms", self.check(1, more=own))
+        self.assertIn('site images are in the pool bases', self.check(0, more='site_image_pool = bases'))
 
     def test_images_in_glances_own_pool_are_glances(self):
         self.ceph.rbd.images['images', IMAGE] = fake_rbd.Image(5)
