@@ -30,7 +30,9 @@ of the input ends the host. A host that does not start responds with {"error": .
 
 Operations on a host on RBD, ``parallel`` of them at the same time (1):
 
-    boot        a server from ``image_ref``; ``root_gb`` of its flavor (1; 0: as the image)
+    boot        a server from ``image_ref``; ``root_gb`` of its flavor (1; 0: as the image); ``swap_mb`` and
+                ``ephemeral_gb`` of further disks; ``user_data`` (base64), in a config drive
+    rescue      the server ``name``, from ``image_ref``
     delete      the server ``name``, with its disk
     snapshot    of the server ``name`` (shut off first), image ``image_name``; from nova-api on
     shelve      the server ``name``, in the same way; it stays on its host

@@ -70,7 +70,7 @@ class Servers:
         self._context_of = context_of
         self._by_name: typing.Dict[typing.Optional[str], Server] = {}
         self._operations = {'boot': self._boot, 'unshelve': self._unshelve, 'delete': self._delete,
-                            'cache_image': self._cache_image}
+                            'rescue': self._rescue, 'cache_image': self._cache_image}
 
     def prepare(self, wanted: Wanted) -> Server:
         """Do what nova-api did before the host is called: the record of a new server."""
@@ -79,6 +79,9 @@ class Servers:
             return self._new(context, wanted, wanted['image_ref'])
         if wanted['operation'] == 'unshelve':
             return self._new(context, wanted, wanted['base_image_ref'])
+        if wanted['operation'] == 'rescue':
+            image = releases.image_api().get(context, wanted['image_ref'])
+            return Server(context, self._by_name[wanted['name']].instance, objects.ImageMeta.from_dict(image))
         return Server(context)
 
     def operate(self, wanted: Wanted, server: Server) -> Result:
@@ -93,6 +96,8 @@ class Servers:
         instance.vm_state = vm_states.SHELVED_OFFLOADED if unshelved else vm_states.BUILDING
         instance.task_state = task_states.SPAWNING
         instance.power_state = power_state.NOSTATE
+        instance.config_drive = 'True' if wanted.get('user_data') else ''
+        instance.user_data = wanted.get('user_data')
         instance.save()
         image = images.get(context, wanted['image_ref'])
         server = Server(context, instance, objects.ImageMeta.from_dict(image))
@@ -100,7 +105,15 @@ class Servers:
         return server
 
     def _boot(self, wanted: Wanted, server: Server) -> Result:
-        return self._spawn(server)
+        return self._spawn(server, wanted.get('swap_mb', 0), wanted.get('ephemeral_gb', 0))
+
+    def _rescue(self, _wanted: Wanted, server: Server) -> Result:
+        instance, rescue = server.instance, self._manager.driver.rescue
+        offered = {'block_device_info': _local_disks(instance), 'share_info': []}
+        taken = inspect.signature(rescue).parameters
+        rescue(server.context, instance, model.NetworkInfo([]), server.image_meta, None,
+               **{name: value for name, value in offered.items() if name in taken})
+        return {'server': instance.uuid, 'disk': _disk(instance) + '.rescue'}
 
     def _unshelve(self, wanted: Wanted, server: Server) -> Result:
         """As ComputeManager._unshelve_instance does it around the driver."""
@@ -114,10 +127,10 @@ class Servers:
             server.context, instance, wanted['image_ref'])
         return result
 
-    def _spawn(self, server: Server) -> Result:
+    def _spawn(self, server: Server, swap_mb: int = 0, ephemeral_gb: int = 0) -> Result:
         instance, spawn = server.instance, self._manager.driver.spawn
         offered = {'network_info': model.NetworkInfo([]), 'allocations': {},
-                   'block_device_info': _no_volumes(instance)}
+                   'block_device_info': _local_disks(instance, swap_mb, ephemeral_gb)}
         taken = inspect.signature(spawn).parameters
         spawn(server.context, instance, server.image_meta, injected_files=[],
               admin_password=None,
@@ -131,7 +144,7 @@ class Servers:
         server = self._by_name.pop(wanted['name'])
         self._manager.driver.destroy(
             server.context, server.instance, model.NetworkInfo([]),
-            _no_volumes(server.instance))
+            _local_disks(server.instance))
         return {'server': server.instance.uuid, 'disk': _disk(server.instance)}
 
     def _take_image(self, wanted: Wanted, given: Server) -> Result:
@@ -195,9 +208,18 @@ def _disk(instance: Instance) -> str:
     return '%s/%s_disk' % (CONF.libvirt.images_rbd_pool, instance.uuid)
 
 
-def _no_volumes(instance: Instance) -> typing.Dict[str, typing.Any]:
-    return {'root_device_name': instance.root_device_name, 'swap': None, 'image': [],
-            'ephemerals': [], 'block_device_mapping': []}
+def _local_disks(instance: Instance, swap_mb: int = 0, ephemeral_gb: int = 0
+                 ) -> typing.Dict[str, typing.Any]:
+    """Return what Nova says of the disks of a server without volumes."""
+    info: typing.Dict[str, typing.Any] = {
+        'root_device_name': instance.root_device_name, 'swap': None, 'image': [], 'ephemerals': [],
+        'block_device_mapping': []}
+    if swap_mb:
+        info['swap'] = {'device_name': '/dev/vdc', 'swap_size': swap_mb, 'disk_bus': 'virtio'}
+    if ephemeral_gb:
+        info['ephemerals'] = [{'device_name': '/dev/vdb', 'size': ephemeral_gb, 'disk_bus': 'virtio',
+                               'device_type': 'disk', 'guest_format': 'ext4'}]
+    return info
 
 
 def _record(context: Context, image_api: typing.Any, wanted: Wanted) -> Instance:
@@ -205,7 +227,7 @@ def _record(context: Context, image_api: typing.Any, wanted: Wanted) -> Instance
     image_ref = wanted.get('image_ref', '')
     instance = objects.Instance(
         context, uuid=str(uuid.uuid4()), display_name=wanted.get('name') or 'lab-server',
-        user_id=context.user_id, project_id=context.project_id,
+        user_id=context.user_id, project_id=context.project_id, hostname='lab-server',
         host=settings.HOST, launched_on=settings.HOST, launched_at=timeutils.utcnow(),
         image_ref=image_ref, kernel_id='', ramdisk_id='', root_device_name='/dev/vda',
         memory_mb=128, vcpus=1, root_gb=1, ephemeral_gb=0, metadata={},

@@ -38,11 +38,15 @@ _hosts = {}
 _data = {}
 
 
-def glance(name, **options):
-    """Return the Glance of this name: a file store, dcn1 in the first cluster, dcn10 in the second."""
+def glance(name, pools=None, **options):
+    """Return the Glance of this name: a file store, dcn1 in the first cluster, dcn10 in the second.
+
+    :param pools: further stores in the first cluster, and their pools.
+    """
     if name not in _glances:
         a, b = ceph.sites()
         stores = {'central': 'file', 'dcn1': ceph_glance.store(a), 'dcn10': ceph_glance.store(b)}
+        stores.update((more, ceph_glance.store(a, pool)) for more, pool in (pools or {}).items())
         made = ceph_glance.Glance(shared.folder('copy-' + name), stores, faults=True, **options)
         atexit.register(made.stop)
         made.start()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Site images: the real Nova with the hooks, a real Glance, real Ceph clusters."""
 
+import base64
 import json
 import os
 import re
@@ -8,7 +9,11 @@ import signal
 import subprocess
 import sys
 
+import fixtures
+from testtools.matchers import StartsWith
+
 from lab import ceph
+from lab import http_server
 from lab.nova import compute_hosts
 from tests.functional import copy_sites
 from tests.functional.copy_sites import boot
@@ -19,6 +24,12 @@ from tests.functional.copy_sites import random
 from tests.functional.copy_sites import SERVICE
 from tests.functional import shared
 
+# What mkisofs is called with: -o FILE, options, FOLDER.
+PACKER = """#!/bin/sh
+for folder; do :; done
+while [ "$1" != -o ]; do shift; done
+exec tar --create --file "$2" --directory "$folder" .
+"""
 NAME = r'vms/multistore_hooks\.site_image\.%s\.[0-9a-f]{16}@base'
 
 
@@ -31,6 +42,31 @@ def qcow2(megabytes, *options):
     subprocess.run(['qemu-img', 'convert', '-O', 'qcow2'] + list(options) + [raw, made], check=True)
     with open(made, 'rb') as stream:
         return stream.read()
+
+
+def qcow2_with_backing_file():
+    """Return a qcow2 image that refers to a file of the host."""
+    folder = shared.folder('backed')
+    made = os.path.join(folder, 'qcow2')
+    subprocess.run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-u', '-F', 'raw', '-b', '/etc/hostname', made,
+                    '4M'], check=True)
+    with open(made, 'rb') as stream:
+        return stream.read()
+
+
+class Neutron(fixtures.Fixture):
+    """A Neutron that knows of no ports, which Nova asks for a config drive."""
+
+    class Server(http_server.JsonServer):
+
+        def respond(self, method, path, headers, body):
+            return 200, {'ports': [], 'security_groups': []}, {}
+
+    def _setUp(self):
+        server = self.Server()
+        server.__enter__()
+        self.addCleanup(server.__exit__)
+        self.url = server.url
 
 
 class SiteImageTestCase(copy_sites.SitesTestCase):
@@ -76,9 +112,9 @@ class BootTest(SiteImageTestCase):
         ours, stock = self.site_host(), self.host('', copy_sites.STOCK)
         for data, disk_format in ((random(4), 'raw'), (qcow2(4), 'qcow2'), (self.vmdk(), 'vmdk')):
             image = self.image(data=data, disk_format=disk_format)
-            booted = self.boot(ours, image)
+            booted = self.boot(ours, image, root_gb=1)
             self.assertFromSite(booted, image, self.a)
-            by_itself = self.boot(stock, image)
+            by_itself = self.boot(stock, image, root_gb=1)
             self.assertFlat(by_itself)
             self.assertTrue(self.disk(booted) == self.disk(by_itself), disk_format)
 
@@ -136,16 +172,102 @@ class BootTest(SiteImageTestCase):
         self.assertEqual('none', booted['outcome'])
         self.assertIn('does not let this user download it', booted['error'])
 
+    def test_deactivated_image_is_refused_though_the_site_has_it(self):
+        image = self.qcow2_image()
+        host = self.site_host(**NEVER)
+        self.assertFromSite(self.boot(host, image), image, self.a)
+        self.glance.request('POST', '/v2/images/%s/actions/deactivate' % image)
+        booted = self.boot(host, image)
+        self.assertEqual('none', booted['outcome'])
+        self.assertIn('its status is deactivated', booted['error'])
 
-class SnapshotTest(SiteImageTestCase):
+    def test_qcow2_with_a_backing_file_is_refused_in_novas_own_words_and_no_site_image_stays(self):
+        image = self.qcow2_image()
+        self.replace(image, qcow2_with_backing_file())
+        refused = self.boot(self.host('', copy_sites.STOCK), image)
+        self.assertThat(refused['error'], StartsWith('ImageUnacceptable'))
+        booted = self.boot(self.site_host(), image)
+        self.assertEqual(('none', refused['error']), (booted['outcome'], booted['error']))
+        self.assertEqual([], [name for name in self.site_images(self.a) if image in name])
+
+    def replace(self, image, data):
+        """Put other data in the place of an image's, as an older Glance would have taken them."""
+        with open(os.path.join(self.glance.dir('central'), image), 'wb') as stream:
+            stream.write(data)
+        self.change('UPDATE images SET size = ?, checksum = NULL, os_hash_algo = NULL, os_hash_value = NULL '
+                    'WHERE id = ?', len(data), image)
+
+
+class PolicyTest(SiteImageTestCase):
+    """A Glance that lets some users see images that they may not download."""
+
+    name, options = 'roles', {'policy': {'download_image': 'role:downloader'}}
+
+    def test_policy_that_forbids_the_download_forbids_the_site_image(self):
+        image = self.qcow2_image()
+        host = self.site_host(**NEVER)
+        self.assertFromSite(self.boot(host, image, token=MEMBER + ',downloader'), image, self.a)
+        booted = self.boot(host, image)
+        self.assertEqual('none', booted['outcome'])
+        self.assertIn('does not let this user download it', booted['error'])
+
+
+class OtherDisksTest(SiteImageTestCase):
+    """Config drives, swap and ephemeral disks, which hold what belongs to one server."""
+
+    SECRET = b'a password of one tenant'
+
+    def setUp(self):
+        super().setUp()
+        neutron = self.useFixture(Neutron()).url
+        # Nova writes the files of a config drive; all that the program does is to put them into one.
+        packer = os.path.join(shared.folder('packer'), 'mkisofs')
+        with open(packer, 'w', encoding='utf-8') as stream:
+            stream.write(PACKER)
+        os.chmod(packer, 0o700)
+        self.conf = {'DEFAULT': {'mkisofs_cmd': packer}, 'neutron': {
+            'auth_type': 'admin_token', 'endpoint': neutron, 'token': 'admin', 'endpoint_override': neutron}}
+
+    def boot_with_all(self, host, image):
+        """Boot a server with every kind of disk, and rescue it; return the parent of each disk, by name."""
+        self.ran = host.run(
+            boot(image, name=image, swap_mb=1, ephemeral_gb=1,
+                 user_data=base64.b64encode(self.SECRET).decode()),
+            {'operation': 'rescue', 'image_ref': image, 'name': image, 'token': MEMBER})
+        self.assertEqual([None, None], [one['error'] for one in self.ran['results']])
+        server = self.ran['results'][0]['server']
+        disks = {}
+        for name in self.a.rbd('ls', 'vms').split():
+            if name.startswith(server):
+                info = json.loads(self.a.rbd('info', '--format', 'json', 'vms/' + name))
+                disks[name[len(server):]] = info.get('parent', {}).get('image')
+                if '.config' in name:
+                    self.assertIn(self.SECRET, self.a.read('vms/' + name, info['size']))
+        return disks
+
+    def test_only_root_disks_of_servers_and_of_rescues_are_clones_of_site_images(self):
+        stock = self.boot_with_all(self.host('', copy_sites.STOCK, **self.conf), self.qcow2_image())
+        self.assertEqual({None}, set(stock.values()))
+        image = self.qcow2_image()
+        disks = self.boot_with_all(self.site_host(**self.conf), image)
+        made, = [name for name in self.site_images(self.a) if image in name]
+        self.assertEqual(dict(stock, _disk=made, **{'_disk.rescue': made}), disks)
+        self.assertEqual(6, len(disks))
+
+
+class SnapshotTestCase(SiteImageTestCase):
 
     def snapshot(self, host, image, operation='snapshot'):
-        self.assertIsNone(self.boot(host, image, name='of-' + image)['error'])
+        self.booted = self.boot(host, image, name='of-' + image, root_gb=0)
+        self.assertIsNone(self.booted['error'])
         self.ran = host.run({'operation': operation, 'name': 'of-' + image, 'image_name': 's',
                              'token': SERVICE})
         result = self.ran['results'][0]
         self.assertIsNone(result['error'])
         return result
+
+
+class SnapshotTest(SnapshotTestCase):
 
     def test_direct_snapshot_of_a_clone_of_a_site_image_is_in_glances_pool(self):
         image = self.qcow2_image()
@@ -162,6 +284,40 @@ class SnapshotTest(SiteImageTestCase):
         self.assertEqual({'central'}, self.glance.stores_of(snapshot))
         self.assertBytes(self.glance.download(snapshot))
         self.assertNotIn(snapshot, self.a.rbd('ls', 'vms').split())
+
+    def test_server_that_is_unshelved_is_flat_and_its_direct_snapshot_is_in_glances_pool(self):
+        image, host = self.qcow2_image(), self.site_host()
+        shelved = self.snapshot(host, image, 'shelve')['image_id']
+        unshelved, = host.run({'operation': 'unshelve', 'image_ref': shelved, 'base_image_ref': image,
+                               'name': shelved, 'token': SERVICE, 'root_gb': 0})['results']
+        self.assertFlat(unshelved)
+        self.assertEqual([], [name for name in self.site_images(self.a) if shelved in name])
+        taken, = host.run({'operation': 'snapshot', 'name': shelved, 'image_name': 's',
+                           'token': SERVICE})['results']
+        self.assertIsNone(taken['error'])
+        self.assertIn(taken['image_id'], self.a.rbd('ls', 'images').split())
+        self.assertEqual([], self.glance.requests('PUT', taken['image_id'] + '/file$'))
+        self.assertBytes(self.a.read('images/%s@snap' % taken['image_id'], 4 * MEGABYTE))
+
+
+class StoresTest(SnapshotTestCase):
+    """Two stores of Glance are in the cluster of this host, which names one of them."""
+
+    name, options = 'pools', {'pools': {'hdd': 'vms'}}
+
+    def test_image_in_the_other_store_is_copied_to_the_named_one_and_cloned_there(self):
+        for mode in ('off', 'fallback'):
+            image, host = self.image('hdd'), self.site_host(site_images=mode)
+            snapshot = self.snapshot(host, image)['image_id']
+            self.assertCloned(self.booted, image, self.a)
+            self.assertEqual([202], self.asked(image))
+            self.assertIn(snapshot, self.a.rbd('ls', 'images').split())
+
+    def test_image_in_the_other_store_is_cloned_there_where_no_copy_is_requested(self):
+        image = self.image('hdd')
+        booted = self.boot(self.site_host(), image)
+        self.assertEqual((None, 'vms/%s@snap' % image), (booted['error'], booted['parent']))
+        self.assertEqual(([], []), (self.asked(image), self.whole_downloads()))
 
 
 class HiddenTest(SnapshotTest):

@@ -41,6 +41,7 @@ class TrainHiddenTest(OnTrain, newest.HiddenTest):
 
     # Train adds a location to the record, which Glance refuses where locations are hidden: it uploads.
     test_direct_snapshot_of_a_clone_of_a_site_image_is_in_glances_pool = None
+    test_server_that_is_unshelved_is_flat_and_its_direct_snapshot_is_in_glances_pool = None
     test_flat_disk_is_taken_inside_the_cluster = None
 
 

@@ -46,8 +46,8 @@ def check_site_images(facts: gather.Facts) -> finding.Findings:
             'Set compute_driver to %s on all computes of the cluster' % hooks.NOVA_DRIVER)]
     if pool == disks:
         return [finding.warning(
-            "site images are in the pool of the servers' disks, %s: there a compute without the hook would put "
-            'direct snapshots of their clones, which Glance cannot read' % pool, where,
+            "site images are in the pool of the servers' disks, %s: there a compute without the hook would "
+            'put direct snapshots of their clones, which Glance cannot read' % pool, where,
             'Name a pool that only computes with the hook may write; the others upload such snapshots')]
     return [finding.passed('site images are in the pool %s, and no snapshot of a compute without the hook'
                            % pool, where)]
