@@ -33,6 +33,8 @@ class PluginTest(image_base.ImageTestCase):
         self.assertEqual(0, self.run_class(osc_image.Stores, one, '-f', 'value', '-c', 'Stores'))
         self.assertEqual(0, self.run_class(osc_image.Misplaced))
         self.assertIn('fast,cheap\n', self.app.stdout.getvalue())
+        self.assertEqual(0, self.run_class(osc_image.Stores, '-f', 'value', '-c', 'ID'))
+        self.assertIn('\n%s\n' % one, self.app.stdout.getvalue())
         self.assertIsNone(self.options)  # session.connect was not called
 
     def test_errors_bear_its_name(self):
