@@ -26,5 +26,3 @@ openstackdocs_auto_version = False
 openstackdocs_use_storyboard = False
 
 autoprogram_cliff_application = 'multistore-hooks'
-man_pages = [('commands', 'multistore-hooks', 'look after images in several Glance stores',
-              ['the multistore-hooks contributors'], 1)]

@@ -17,6 +17,7 @@ from multistore_hooks.cli import command
 from multistore_hooks.cli import image_copies
 from multistore_hooks.cli import image_lookup
 from multistore_hooks.cli import misplaced
+from multistore_hooks.cli import overview
 from multistore_hooks.cli import progress
 from multistore_hooks.cli import session
 from multistore_hooks.cli import store_names
@@ -83,7 +84,7 @@ class GlanceCommand(command.Command, lister.Lister):
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
         self.add_arguments(parser)
         self.add_cloud_options(parser)
-        parser.usage = '%(prog)s ' + self.usage + ' [-f FORMAT] [-c COLUMN] [OPTION ...]'
+        parser.usage = overview.usage(prog_name, self.usage + ' [-f FORMAT] [-c COLUMN] [OPTION ...]')
         return parser
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:

@@ -28,9 +28,7 @@ class Evict(upkeep.UpkeepCommand):
     """
 
     shown = ('ID', 'Name', 'Store', 'Result', 'Reason')
-    usage = ('IMAGE [IMAGE ...] --from STORE [--rules FILE] [--dry-run] [--reach STORE=PLACE] '
-             '[--accept-reads] '
-             '[--in-use]')
+    usage = 'IMAGE [IMAGE ...] --from STORE [--rules FILE] [--dry-run] [--usage FILE]' + upkeep.EVICTION
     exit_codes = ('Exit code: 0 the store has none of the images; 1 some stay, why is said; 2 an image or '
                   'the '
                   'store does not exist, or Glance cannot be reached: nothing was removed; 130 stopped by '

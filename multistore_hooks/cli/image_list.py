@@ -47,7 +47,8 @@ class List(upkeep.UpkeepCommand):
     """List images by where they are, are not, and how long nothing has used them."""
 
     shown = ('ID', 'Name', 'Status', 'Size', 'Stores', 'Last Used')
-    usage = '[--store STORE,...] [--not-in STORE,...] [--unused-for DURATION] [--usage FILE]'
+    usage = ('[--store STORE,...] [--not-in STORE,...] [--unused-for DURATION] [--usage FILE]'
+             + upkeep.REACH)
     exit_codes = 'Exit code: 0 success; 2 a store does not exist, or Glance cannot be reached.'
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:

@@ -25,8 +25,8 @@ class Place(upkeep.UpkeepCommand):
     """
 
     shown = tuple(dict.fromkeys(upkeep.PLANNED + upkeep.DONE))
-    usage = ('--rules FILE [--apply] [--most-bytes SIZE] [--prometheus FILE] [--reach STORE=PLACE] '
-             '[--accept-reads] [--in-use]')
+    usage = ('--rules FILE [--apply | --dry-run] [--prometheus FILE] [--usage FILE]' + upkeep.EVICTION
+             + upkeep.LIMITS)
     exit_codes = ('Exit code: 0 all images are where the rules want them; 1 something is to be done (with '
                   '--apply: failed or is not possible); 2 the rules are wrong, or Glance cannot be reached: '
                   'nothing was done; 130 stopped by Ctrl-C.')

@@ -11,6 +11,7 @@ from cliff import app
 from cliff import commandmanager
 
 import multistore_hooks
+from multistore_hooks.cli import overview
 from multistore_hooks.cli import text
 from multistore_hooks.patching import release
 
@@ -70,6 +71,7 @@ class MultistoreHooks(app.App):
             version=version(),
             command_manager=manager,
             deferred_help=True)  # so that --help after a command is the command's
+        manager.add_command('help', overview.Help)
 
     def build_option_parser(self, description: Optional[str], version: Optional[str],
                             argparse_kwargs: Optional[Dict[str, Any]] = None) -> argparse.ArgumentParser:
@@ -78,6 +80,8 @@ class MultistoreHooks(app.App):
         if self._asks_glance:
             from multistore_hooks.cli import session
             session.add_options(parser)
+        else:
+            parser.usage = overview.usage(parser.prog, '[OPTION ...] COMMAND [ARGUMENT ...]')
         return parser
 
 
@@ -85,6 +89,11 @@ def version() -> str:
     """Return the version of this library."""
     home = os.path.dirname(os.path.dirname(os.path.abspath(multistore_hooks.__file__)))
     return release.find_version(MultistoreHooks.NAME, [home]) or 'unknown'
+
+
+def _without_help(arguments: List[str]) -> List[str]:
+    """Return no arguments where only help is requested; the command ``help`` gives it."""
+    return [] if set(arguments) <= {'-h', '--help'} else arguments
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -98,7 +107,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     try:
         # Without arguments cliff would start a shell of its own.
         asks_glance = ('image' in arguments or 'store' in arguments) and 'site' not in arguments
-        return int(MultistoreHooks(asks_glance).run(arguments or ['--help']))
+        return int(MultistoreHooks(asks_glance).run(_without_help(arguments) or ['help']))
     except KeyboardInterrupt:
         print('stopped', file=sys.stderr)
         return 130

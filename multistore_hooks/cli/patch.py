@@ -6,8 +6,8 @@ import json
 import traceback
 from typing import Any, Dict, NamedTuple
 
-
 from multistore_hooks.cli import command
+from multistore_hooks.cli import overview
 from multistore_hooks.patching import errors
 from multistore_hooks.patching import runner
 
@@ -47,6 +47,8 @@ class _PatchCommand(command.Command):
         parser.add_argument(
             '-f', '--format', choices=('text', 'json'), default='text',
             help='text for a person, json for a program (default: text)')
+        parser.usage = overview.usage(
+            prog_name, 'PROJECT [--root DIR] [--series NAME] [--release N] [-f {text,json}]')
         return parser
 
     def take_action(self, arguments: argparse.Namespace) -> None:

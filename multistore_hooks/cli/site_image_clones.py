@@ -36,6 +36,8 @@ class WhichSiteImages(exceptions.MultistoreError):
 class Clones(site_images.SiteImageCommand, lister.Lister):
     """List the disks that are clones of site images, and their servers."""
 
+    usage = '[NAME ...]'
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Return the parser of the command's own arguments."""
         parser = super().get_parser(prog_name)
@@ -57,6 +59,7 @@ class Flatten(site_images.SiteImageCommand):
     Servers may run meanwhile. Each disk becomes a whole copy in the cluster.
     """
 
+    usage = '{NAME [NAME ...] | --all} [--pause SECONDS]'
     clock: Any = time
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

@@ -15,6 +15,7 @@ from multistore_hooks.ceph import cluster
 from multistore_hooks.ceph import site_image_record
 from multistore_hooks.ceph import site_images
 from multistore_hooks.cli import command
+from multistore_hooks.cli import overview
 from multistore_hooks.cli import text
 from multistore_hooks import exceptions
 from multistore_hooks.i18n import _
@@ -42,6 +43,8 @@ class SiteImageCommand(command.Command):
 
     refusals = tuple((kind, 'the Ceph cluster')
                      for kind in (cluster.ClusterError, cluster.Missing, cluster.Busy))
+    #: The command line without the options that all of them have, and those of cliff's tables.
+    usage = ''
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Return the parser of the command's own arguments."""
@@ -53,6 +56,9 @@ class SiteImageCommand(command.Command):
         parser.add_argument('--pool', metavar='POOL', default='vms',
                             help='[multistore_hooks] site_image_pool or, if that is not set, [libvirt] '
                                  'images_rbd_pool of the hosts (default: %(default)s)')
+        parser.usage = overview.usage(prog_name, ' '.join(
+            [self.usage, '[--ceph-conf FILE] [--ceph-user NAME] [--pool POOL]']
+            + ['[-f FORMAT] [-c COLUMN] [OPTION ...]'] * isinstance(self, lister.Lister)))
         return parser
 
     @staticmethod
@@ -77,6 +83,8 @@ class Show(SiteImageCommand, lister.Lister):
 
 class Remove(SiteImageCommand):
     """Remove site images that no disk is a clone of. The next boot makes what it needs again."""
+
+    usage = 'NAME [NAME ...]'
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Return the parser of the command's own arguments."""

@@ -61,7 +61,7 @@ class StoreList(upkeep.UpkeepCommand):
     """List the stores, with the images and bytes that are in each by their records."""
 
     shown = ('ID', 'Default', 'Read Only', 'Type', 'Place', 'Images', 'Size', 'Free')
-    usage = '[--reach STORE=PLACE]'
+    usage = upkeep.REACH.strip()
     exit_codes = 'Exit code: 0 success; 2 Glance cannot be reached, or has one store only.'
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -101,7 +101,7 @@ class Drain(upkeep.UpkeepCommand):
     """
 
     shown = tuple(dict.fromkeys(upkeep.PLANNED + upkeep.DONE))
-    usage = 'STORE [--to STORE,...] [--dry-run] [--reach STORE=PLACE] [--accept-reads] [--in-use]'
+    usage = 'STORE [--to STORE,...] [--dry-run]' + upkeep.EVICTION + upkeep.LIMITS
     exit_codes = ('Exit code: 0 the store is empty (with --dry-run: nothing is to be done); 1 some images '
                   'are '
                   'still there, which ones and why is said (with --dry-run: something is to be done); 2 '
@@ -175,7 +175,7 @@ class Check(upkeep.UpkeepCommand):
     """
 
     shown = ('Store', 'Finding', 'Name', 'Why', 'Size', 'Mended')
-    usage = '[STORE ...] --reach STORE=PLACE [--verify] [--mend] [--dry-run]'
+    usage = '[STORE ...] --reach STORE=PLACE [--verify] [--mend] [--dry-run] [--accept-reads] [--in-use]'
     exit_codes = ('Exit code: 0 nothing was found, or all was mended; 1 something was found; 2 a store '
                   'cannot be read (the others were checked), or Glance cannot be reached; 130 stopped by '
                   'Ctrl-C.')

@@ -39,6 +39,12 @@ class NotAdministrator(exceptions.MultistoreError):
                 'projects, and may neither copy nor remove.')
 
 
+#: In the usage of a command: the options of `UpkeepCommand.add_reach`, `add_eviction` and `add_limits`.
+REACH = ' [--reach STORE=PLACE]'
+EVICTION = REACH + ' [--accept-reads] [--in-use]'
+LIMITS = ' [--per-store N] [--parallel N] [--most-bytes SIZE] [--timeout SECONDS]'
+
+
 def _size(given: str) -> int:
     try:
         return units.bytes_of(given)

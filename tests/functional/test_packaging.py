@@ -86,6 +86,8 @@ class ContentsTest(testtools.TestCase):
         data = [name for name in names if '.data/data/' in name]
         expected = {'share/multistore-hooks/' + name.replace('etc/multistore-hooks/', 'etc/')
                     for name in built()['files'] if name.startswith(('patches/', 'etc/multistore-hooks/'))}
+        # The manual pages, and bash's completion.
+        expected |= {name for name in built()['files'] if name.startswith('share/')}
         self.assertEqual(expected, {name.partition('.data/data/')[2] for name in data})
         modules = {name for name in built()['files']
                    if name.startswith('multistore_hooks/')}
@@ -93,10 +95,34 @@ class ContentsTest(testtools.TestCase):
                                    if '.data/' not in name and '.dist-info/' not in name})
         self.assertIn('multistore_hooks/py.typed', modules)
 
-    def test_wheel_needs_what_requirements_say_and_has_the_extras(self):
+    def metadata(self):
+        """Return the wheel's metadata."""
         with zipfile.ZipFile(built()['wheel']) as archive:
             name, = [name for name in archive.namelist() if name.endswith('.dist-info/METADATA')]
-            metadata = email.message_from_string(archive.read(name).decode('utf-8'))
+            return email.message_from_string(archive.read(name).decode('utf-8'))
+
+    def test_metadata_is_complete_and_has_no_link_into_the_checkout(self):
+        metadata = self.metadata()
+        for name in ('Name', 'Summary', 'Author', 'Requires-Python', 'Classifier'):
+            self.assertTrue(metadata[name], name)
+        self.assertEqual('text/x-rst', metadata['Description-Content-Type'])
+        # Which of the two depends on the setuptools that builds.
+        self.assertEqual('Apache-2.0', metadata['License-Expression'] or metadata['License'])
+        description = metadata.get_payload() or metadata['Description']
+        self.assertIn('What works where', description)
+        self.assertIsNone(re.search(r'(?m)`_\W|^\.\. _', description))
+
+    def test_version_is_that_of_a_tag(self):
+        tree = self.useFixture(fixtures.TempDir()).path + '/tree'
+        checkout.copy(tree)
+        subprocess.run(['git', '-c', 'user.name=a', '-c', 'user.email=a@example.org', 'tag', '-am', '1.2.0',
+                        '1.2.0'], cwd=tree, check=True)
+        done = subprocess.run([sys.executable, 'setup.py', '--version'], cwd=tree, check=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True)
+        self.assertEqual('1.2.0', done.stdout.split()[-1])
+
+    def test_wheel_needs_what_requirements_say_and_has_the_extras(self):
+        metadata = self.metadata()
         needed = metadata.get_all('Requires-Dist')
         with open(os.path.join(CHECKOUT, 'requirements.txt'), encoding='utf-8') as stream:
             listed = {_name_of(line) for line in stream if line.strip() and not line.startswith('#')}
