@@ -102,7 +102,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     :param argv: the arguments; default: those of the process
     :returns: the exit code
     """
-    arguments = sys.argv[1:] if argv is None else argv
+    arguments = [text.argument(word) for word in sys.argv[1:]] if argv is None else argv
     text.show_everything()
     try:
         # Without arguments cliff would start a shell of its own.

@@ -26,8 +26,8 @@ class _PatchCommand(command.Command):
 
     def get_epilog(self) -> str:
         """Return what to say after the list of options."""
-        return ('Exit code: 0 applied, can be applied, or done; 1 not applied; 2 cannot be '
-                'applied, or refused; 255 internal error.')
+        return ('Exit code: 0 applied, can be applied, done, or not needed; 1 not applied; 2 cannot '
+                'be applied, or refused; 255 internal error.')
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Return the parser of the command's own arguments."""
@@ -72,6 +72,9 @@ class _PatchCommand(command.Command):
             'patches': [], 'files': []}
         try:
             report = getattr(runner.Runner(request), self.verb)()
+        except errors.NotNeeded as error:
+            return _Outcome(command.OK, dict(
+                asked, state=error.reason, exit_code=command.OK, message=str(error)))
         except errors.PatchError as error:
             return _Outcome(command.REFUSED, dict(
                 asked, state='refused', exit_code=command.REFUSED, reason=error.reason, message=str(error)))
@@ -116,6 +119,8 @@ class Revert(_PatchCommand):
 
 
 def _text(shown: Dict[str, Any]) -> str:
+    if shown['state'] == errors.NotNeeded.reason:
+        return str(shown['message'])
     lines = ['%s %s in %s' % (shown['project'], shown['release'] or '(release unknown)',
                               shown['root']),
              'series %s: %s' % (shown['series'], shown['message'])]

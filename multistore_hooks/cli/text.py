@@ -2,6 +2,7 @@
 """Text on a terminal: names that users chose are shown without what a terminal would obey, in cells."""
 
 import io
+import os
 import sys
 from typing import Any
 import unicodedata
@@ -56,6 +57,17 @@ def cut(text: str, room: int) -> str:
 def padded(text: str, room: int) -> str:
     """Return a text with spaces up to so many cells."""
     return text + ' ' * (room - cells(text))
+
+
+def argument(given: str) -> str:
+    """Return an argument of the command line as the UTF-8 that a terminal sends, whatever the locale says.
+
+    What is no UTF-8 is escaped: a request with it could not be sent.
+    """
+    try:
+        return os.fsencode(given).decode('utf-8', 'backslashreplace')
+    except UnicodeEncodeError:  # it was no argument of a process
+        return given
 
 
 def show_everything() -> None:

@@ -18,6 +18,12 @@ class BadInput(PatchError):
     reason = 'bad-input'
 
 
+class NotNeeded(PatchError):
+    """No series was named, and the project needs none. There is nothing to do, and nothing is wrong."""
+
+    reason = 'not-needed'
+
+
 class UnknownRelease(PatchError):
     """The release was not found out, or no patch is known to be right for it."""
 

@@ -137,7 +137,8 @@ def _parse_entry(words: List[str]) -> Entry:
 def choose(found: Dict[str, Series], project: str, name: Optional[str]) -> Series:
     """Return the series of that name, or the needed one if none is named.
 
-    :raises BadInput: if there is none
+    :raises BadInput: if there is none of that name
+    :raises NotNeeded: if none is named, and none is needed
     """
     names = ', '.join(sorted(found))
     if name:
@@ -147,7 +148,7 @@ def choose(found: Dict[str, Series], project: str, name: Optional[str]) -> Serie
     for series in found.values():
         if series.needed:
             return series
-    raise errors.BadInput(
+    raise errors.NotNeeded(
         '%s needs no patch; an optional one is chosen with --series: %s' % (project, names))
 
 

@@ -51,6 +51,16 @@ class TestPatch(base.TreeTestCase):
         self.assertEqual(KEYS, sorted(shown))
         return code, shown
 
+    def test_a_project_that_needs_no_patch_is_a_success_and_nothing_is_done(self):
+        base.write(self.patches, 'nova/series', b'series manager optional\n15-34 first.patch\n')
+        for verb in ('status', 'check', 'apply', 'revert'):
+            code, shown = self.json(verb)
+            self.assertEqual((0, 'not-needed', None), (code, shown['state'], shown['reason']))
+            code, out, err = self.patch(verb)
+            self.assertEqual((0, ''), (code, err))
+            self.assertIn('nova needs no patch; an optional one is chosen with --series: manager', out)
+        self.assert_gone()
+
     def test_exit_codes_of_a_whole_life(self):
         codes = [(verb, self.patch(verb)[0]) for verb in (
             'status', 'check', 'apply', 'status', 'check', 'apply', 'revert', 'status', 'revert')]

@@ -64,6 +64,22 @@ class EncodingTest(testtools.TestCase):
                               env={'PYTHONIOENCODING': 'ascii', 'PYTHONPATH': ':'.join(sys.path)})
         self.assertEqual((b'\\u65e5\n', b'\\u65e5\n'), (done.stdout, done.stderr))
 
+    def test_an_argument_is_what_was_typed_in_every_locale(self):
+        code = ("import sys; from multistore_hooks.cli import text; text.show_everything(); "
+                "print(ascii([text.argument(word) for word in sys.argv[1:]]))")
+        for locale in ('C', 'POSIX', 'C.UTF-8'):
+            printed = subprocess.check_output(
+                [sys.executable, '-c', code, '日本'.encode(), b'no \xff UTF-8'],
+                env={'LC_ALL': locale, 'PYTHONPATH': ':'.join(sys.path)}, universal_newlines=True)
+            self.assertEqual(ascii(['日本', 'no \\xff UTF-8']), printed.strip(), locale)
+
+    def test_output_in_every_locale_shows_a_name_or_escapes_it(self):
+        code = "from multistore_hooks.cli import text; text.show_everything(); print('\\u65e5')"
+        for locale in ('C', 'POSIX', 'C.UTF-8'):
+            printed = subprocess.check_output([sys.executable, '-c', code],
+                                              env={'LC_ALL': locale, 'PYTHONPATH': ':'.join(sys.path)})
+            self.assertIn(printed, (b'\\u65e5\n', '日\n'.encode()))
+
     def test_a_stream_that_a_test_put_in_its_place_stays(self):
         before = sys.stdout
         sys.stdout = replaced = io.StringIO()

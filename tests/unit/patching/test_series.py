@@ -50,7 +50,7 @@ class TestSeries(base.TestCase):
 
     def test_a_project_may_need_none(self):
         found = self.load('series manager optional\n15-29 first.patch\n')
-        error = self.assertRaises(errors.BadInput, series.choose, found, 'nova', None)
+        error = self.assertRaises(errors.NotNeeded, series.choose, found, 'nova', None)
         self.assertIn('needs no patch', str(error))
         self.assertIn('--series: manager', str(error))
 
