@@ -91,20 +91,23 @@ def headline(results):
     lines = []
     storm, sites, volumes = (by_name.get(name) for name in ('boot_storm', 'many_sites', 'volume_store'))
     if storm:
-        hosts = storm['settings']['hosts']
-        lines.append('- %d boots of a cold image of %s MiB at two sites: **%s clones, the last after %s s**; '
-                     'stock: %s and %s s' % ((hosts, plots.figure(storm['settings']['mib'])) + tuple(
-                         plots.figure(plots.median(storm, what, whose)) for whose in ('ours', 'stock')
-                         for what in ('clones', 'time to the last boot'))))
+        figures = tuple(plots.figure(plots.median(storm, what, whose)) for whose in ('ours', 'stock')
+                        for what in ('clones', 'time to the last boot'))
+        lines.append(
+            '- %d servers boot at two sites from an image of %s MiB that is at neither: **%s disks are '
+            'clones, the last server boots after %s s**; with stock Nova %s is a clone, and the last boots '
+            'after %s s'
+            % ((storm['settings']['hosts'], plots.figure(storm['settings']['mib'])) + figures))
     if sites:
         what = 'copy of 60 s, %s limits: clones of 1000 boots'
-        lines.append('- 1,000 boots at 40 sites, simulated: **%s clones** with raised limits, %s with the '
-                     'defaults; stock: %s' % tuple(plots.figure(plots.median(sites, what % limits, whose)) for
-                                                   limits, whose in (('raised', 'ours'), ('default', 'ours'),
-                                                                     ('default', 'stock'))))
+        lines.append(
+            '- 1,000 servers boot at 40 sites, simulated: **%s clones** with raised limits, %s with the '
+            'default ones; with stock Nova %s' % tuple(
+                plots.figure(plots.median(sites, what % limits, whose))
+                for limits, whose in (('raised', 'ours'), ('default', 'ours'), ('default', 'stock'))))
     if volumes:
         what = 'local, random data, upload'
-        lines.append('- An upload to an image on a Cinder volume: **%s MB/s**; glance_store: %s' % tuple(
+        lines.append('- An upload to an image on a Cinder volume: **%s MB/s**; with glance_store %s' % tuple(
             plots.figure(plots.median(volumes, what, whose)) for whose in ('ours', 'stock')))
     return '\n'.join(part for line in lines
                      for part in textwrap.wrap(line, 108, subsequent_indent='  ')) + '\n'
