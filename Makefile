@@ -27,6 +27,10 @@ samples: $(OWN)/bindep ## sample configuration files, into build/samples
 demo: $(OWN)/bindep ## the main job on a real Glance, with Nova's and Cinder's own code
 	@$(TOX) -q -e venv -- python -m lab.demo
 
+pictures: $(OWN)/bindep ## of the documentation, as on a screen and on a telephone, into build/pictures (needs Chromium)
+	@$(TOX) -q -e docs
+	@$(PYTHON) tools/pictures.py doc/build/html build/pictures
+
 bench: $(OWN)/bindep ## stock code beside ours, into benchmarks/results
 	@$(TOX) -q -e venv -- python -m benchmarks
 
@@ -49,4 +53,4 @@ $(OWN)/bindep:
 	@$(PYTHON) -m venv .tox/.make
 	@$(OWN)/pip install -qq --disable-pip-version-check tox bindep
 
-.PHONY: help test releases samples demo bench gate devstack clean
+.PHONY: help test releases samples demo pictures bench gate devstack clean

@@ -16,6 +16,8 @@ extensions = [
     'sphinx.ext.autodoc',
 ]
 html_theme = 'openstackdocs'
+html_static_path = ['_static']
+html_css_files = ['narrow.css']
 pygments_style = 'native'
 # What no directive says the language of, has none.
 highlight_language = 'none'
