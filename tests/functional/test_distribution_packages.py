@@ -110,6 +110,11 @@ class PackageBase(testtools.TestCase):
         library, data = self.SITE + '/multistore_hooks/', 'usr/share/multistore-hooks/'
         self.assertEqual(set(), {library + 'py.typed', library + 'stores/rules_schema.json',
                                  data + 'patches/nova/series', data + 'etc/rootwrap.conf'} - self.files())
+        for name in ('multistore-hooks', 'multistore-status'):
+            self.assertIn('usr/share/bash-completion/completions/' + name, self.files())
+            # A distribution compresses it, or not.
+            self.assertTrue({'usr/share/man/man1/%s.1%s' % (name, end)
+                             for end in ('', '.gz')} & self.files(), name)
 
     def check_removed(self, before):
         """What the packages put there is gone."""

@@ -11,7 +11,10 @@
 ``cinder``
     a real Cinder with the hooks and a real Glance, for the openstack client, as an administrator
 ``ceph``
-    a real Ceph cluster with an image and a server's disk: ``$IMAGE``, ``$SERVER``
+    a real Ceph cluster with an image and a server's disk: ``$IMAGE``, ``$SERVER``; as its administrator
+``sites``
+    two real Ceph clusters, a Glance with a store in each, and a server of a real Nova with the hook that was
+    booted at the first: ``$IMAGE``, ``$SERVER``
 ``logs``
     a folder /var/log with lines that the hooks log
 ``services``
@@ -42,14 +45,18 @@ import uuid
 import testtools
 
 from lab import ceph
+from lab import ceph_glance
 from lab.cinder.client import ADMIN
+from lab.cinder import run
 from lab.cinder.server import Cinder
 from lab.glance import BASE_IMAGE_FILTER
 from lab.glance import Glance
+from lab.nova import compute_hosts
 from lab import operator_host
 from lab import poll
 from tests import documentation
 from tests.functional import cinder_base
+from tests.functional import nova_runs
 from tests.functional import shared
 
 MISSING = [name for name in ('nova', 'cinder', 'glance', 'gunicorn') if not importlib.util.find_spec(name)]
@@ -216,7 +223,7 @@ class CommandsTest(testtools.TestCase):
             self.assertIn("['RBDDriver', 'PlacesUploads', 'RBDDriver']", printed)
 
     def test_every_lab_that_a_page_names_is_one_of_these(self):
-        known = {'host', 'glance', 'cinder', 'ceph', 'logs', 'services', 'cinder driver'}
+        known = {'host', 'glance', 'cinder', 'ceph', 'sites', 'logs', 'services', 'cinder driver'}
         unknown = [block.place for blocks in marked('runs').values() for block in blocks
                    if block.mark.what.replace(FAILS, '') not in known
                    and not block.mark.what.startswith(('tests.', 'services, until '))]
@@ -395,3 +402,112 @@ class FilesTest(testtools.TestCase):
                     (True, {'roles': ['member'], 'service_roles': ['service']}),
                     (False, {'roles': ['member', 'service'], 'service_roles': []})):
                 self.assertEqual(admitted, enforcer.enforce('copy_image', {}, credentials), credentials)
+
+
+class PageTestCase(testtools.TestCase):
+    """Has what one page writes into files.
+
+    :cvar PAGE: the page
+    """
+
+    PAGE = ''
+
+    def setUp(self):
+        super().setUp()
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def block(self, what):
+        """Return the sections of the page's one block of a file."""
+        found, = marked('reads', what)[self.PAGE]
+        return sections_of(found.text)
+
+    def options(self, what):
+        """Return {section: {option: value}}; an option that is given again has a list."""
+        found = {}
+        for section, lines in self.block(what).items():
+            for name, value in [[piece.strip() for piece in line.split('=', 1)] for line in lines]:
+                before = found.setdefault(section, {}).get(name)
+                found[section][name] = value if before is None else (
+                    before if isinstance(before, list) else [before]) + [value]
+        return found
+
+
+@unittest.skipIf(MISSING, 'not installed here: %s' % ', '.join(MISSING))
+class ReadmeTest(PageTestCase):
+    """What README alone writes into files makes the hooks work, in the real services."""
+
+    PAGE = 'README.rst'
+
+    def test_snapshots_and_uploads_follow_their_base_image(self):
+        cinder = self.options('cinder.conf')
+        # The functional tests of Cinder run with these lines, and no others.
+        self.assertEqual(cinder_base.OURS, cinder)
+        path = nova_runs.disk(os.urandom(1 << 20))
+        with PastedGlance(os.path.join(self.folder, 'glance'), self.block('glance-api-paste.ini')) as glance:
+            base = glance.add_image(b'base', ['reliable'], visibility='public')
+            snapshot, = nova_runs.compute(glance, self.options('nova.conf')['DEFAULT']['compute_driver'],
+                                          nova_runs.operation('snapshot', base, path))
+            upload, = run.run({
+                'glance_url': glance.url, 'token': cinder_base.MEMBER, 'cache_dir': cinder_base.CACHE,
+                'volume_manager': cinder['DEFAULT']['volume_manager'], 'conf': {},
+                'operations': [{'image': {'name': 'uploaded'}, 'volume': {
+                    'bytes_from': path, 'type': None, 'bootable': True,
+                    'glance_metadata': {'image_id': base}}}]}, cinder_base.PYTHON, '')['results']
+            for result in (snapshot, upload):
+                self.assertIsNone(result['error'])
+                glance.wait_for_import(result['image_id'])
+                self.assertEqual({'reliable'}, glance.stores_of(result['image_id']))
+        self.assertTrue(any('is active with' in line for line in snapshot['log']), snapshot['log'])
+
+
+@unittest.skipIf(MISSING, 'not installed here: %s' % ', '.join(MISSING))
+@unittest.skipIf(ceph.unavailable(), ceph.unavailable())
+class WalkThroughTest(PageTestCase):
+    """The page about a centre and two edges: its users of Ceph, stores and lines of nova.conf, in order."""
+
+    PAGE = 'doc/source/two_sites.rst'
+
+    def compute_host(self, glance, cluster, store):
+        """Return a compute host of an edge, with the lines of nova.conf that the page has."""
+        written = self.options('nova.conf')
+        hooks = dict(written['multistore_hooks'], auth_type='admin_token', endpoint=glance.url, token=TOKEN)
+        host = compute_hosts.Host(compute_hosts.document(
+            cluster, glance.url, store, pool=written['libvirt']['images_rbd_pool'],
+            conf={'multistore_hooks': hooks}, token=nova_runs.TOKEN, nova_root=nova_runs.root(),
+            compute_driver=written['DEFAULT']['compute_driver']))
+        self.addCleanup(host.stop)
+        return host
+
+    def run_blocks(self, what, **environ):
+        """Run the page's blocks for a lab, and check what they print."""
+        commands = [command for block in marked('runs', what)[self.PAGE]
+                    for command in documentation.commands(block.text)]
+        for command, done in zip(commands, host().run([one.line for one in commands], **environ)):
+            self.assertEqual(0, done.code, '%s\n%s' % (command.line, done.printed))
+            self.assertTrue(documentation.matches(command.prints or '', done.printed),
+                            '%s\n%s' % (command.line, done.printed))
+
+    def test_two_edges(self):
+        a, b = ceph.sites()
+        self.run_blocks('ceph', CEPH_CONF=a.conf)
+        names = [name.partition(':')[0].strip() for name
+                 in self.options('glance-api.conf')['DEFAULT']['enabled_backends'].split(',')]
+        self.assertEqual(['central', 'dcn1', 'dcn2'], names)
+        stores = dict(zip(names, ('file', ceph_glance.store(a), ceph_glance.store(b))))
+        with ceph_glance.Glance(os.path.join(self.folder, 'glance'), stores, locations=False) as glance:
+            image = glance.add_image(os.urandom(4 << 20), ['central'], visibility='public')
+            named = glance.add_image(os.urandom(4 << 20), ['central'], visibility='public', name='debian-12')
+            boot = {'operation': 'boot', 'token': nova_runs.TOKEN, 'name': 'server'}
+            ran = self.compute_host(glance, a, 'dcn1').run(dict(boot, image_ref=image))
+            booted, = ran['results']
+            self.assertEqual((None, 'clone'), (booted['error'], booted['outcome']))
+            logged = '\n'.join(line['text'] for line in ran['log'])
+            self.assertIn('Asking Glance to copy image %s to the store dcn1.' % image, logged)
+            self.run_blocks(
+                'sites', IMAGE=image, SERVER=booted['server'], CEPH_CONF=a.conf,
+                CEPH_ARGS='--keyring=ceph.client.nova.keyring', OS_AUTH_TYPE='admin_token',
+                OS_ENDPOINT=glance.url, OS_TOKEN=TOKEN)
+            other, = self.compute_host(glance, b, 'dcn2').run(dict(boot, image_ref=named))['results']
+            self.assertEqual((None, 'clone'), (other['error'], other['outcome']))
