@@ -17,7 +17,7 @@ extensions = [
 ]
 html_theme = 'openstackdocs'
 html_static_path = ['_static']
-html_css_files = ['narrow.css']
+html_css_files = ['tables.css']
 pygments_style = 'native'
 # What no directive says the language of, has none.
 highlight_language = 'none'
