@@ -24,16 +24,6 @@ def setup_arguments(url='', version='84.0.0'):
     return setup.call_args[1]
 
 
-def targets(text):
-    """Return {name: target} of the links of a text."""
-    return dict(re.findall(r'(?m)^\.\. _([^:]+): (\S+)$', text))
-
-
-def references(text):
-    """Return the names that a text links by."""
-    return {' '.join(name.split()) for name in re.findall(r'(?<!`)`([^`]+)`_(?!_)', text)}
-
-
 def metadata():
     """Return setup.cfg's section of that name."""
     setup = configparser.ConfigParser(interpolation=None)
@@ -42,29 +32,25 @@ def metadata():
 
 
 class DescriptionTest(testtools.TestCase):
+    """README is also what a package index shows, which has no other file of the repository."""
 
-    def test_every_link_of_the_readme_has_a_target_that_is_there(self):
+    def test_it_has_no_link_into_the_checkout(self):
         readme = documentation.read('README.rst')
-        self.assertEqual(set(targets(readme)), references(readme))
-        missing = [target for target in targets(readme).values() if not target.startswith('http')
-                   and not os.path.exists(os.path.join(documentation.ROOT, target))]
-        self.assertEqual([], missing)
+        self.assertEqual('README.rst', metadata()['description_file'])
+        self.assertEqual([], re.findall(r'(?<!`)`[^`]+`_|^\.\. _.*', readme, re.MULTILINE))
 
-    def test_without_an_address_there_is_no_link_into_the_checkout(self):
-        text = setup_arguments()['long_description']
-        self.assertEqual((set(), {}), (references(text), targets(text)))
-        text = ' '.join(text.split())
-        self.assertIn('``doc/source/install`` and ``doc/source/hooks`` cover', text)
-        self.assertIn('a walk-through for a centre and two edges,', text)
+    def test_every_file_that_it_names_is_there(self):
+        named = set(re.findall(r'``((?:doc/source|[A-Z]+\.rst)[^`]*)``', documentation.read('README.rst')))
+        self.assertIn('doc/source/two_sites.rst', named)
+        self.assertEqual(set(), {name for name in named
+                                 if not os.path.exists(os.path.join(documentation.ROOT, name))})
 
-    def test_with_an_address_every_link_begins_with_it(self):
+
+class AddressTest(testtools.TestCase):
+
+    def test_a_build_can_name_the_projects_address(self):
         arguments = setup_arguments(URL + '/')
-        found = targets(arguments['long_description'])
-        self.assertEqual(set(targets(documentation.read('README.rst'))), set(found))
-        self.assertEqual(set(), {target for target in found.values()
-                                 if not target.startswith((URL + '/', 'https:'))})
-        self.assertEqual(URL, arguments['url'])
-        self.assertEqual({'Source', 'Documentation'}, set(arguments['project_urls']))
+        self.assertEqual((URL, {'Source': URL}), (arguments['url'], arguments['project_urls']))
 
     def test_no_address_is_made_up(self):
         self.assertEqual(set(), {'url', 'project_urls'} & set(setup_arguments()))
