@@ -35,8 +35,8 @@ DONE = (FREED, TRASHED, REMOVED, ABSENT, GONE)
 _WITHOUT_CLONES = ('file', 'swift', 's3')
 #: States of a task that works.
 _WORKING = ('pending', 'processing')
-#: Seconds for which the lock of an import is waited for that is at its end, and the longest pause between two
-#: polls.
+#: Seconds for which a run waits in vain for locks of imports that are at their end, and the longest pause
+#: between two polls.
 LOCK_CLEARS, LONGEST_PAUSE = 60, 5
 
 
@@ -76,6 +76,8 @@ class Evictor:
 
     def __init__(self, tools: Tools) -> None:
         self._tools, self._images = tools, tools.images
+        #: Seconds left for locks: a Glance that was killed may have left one on each of many images.
+        self._patience: float = LOCK_CLEARS
 
     def evict(self, image_id: str, store: str) -> Outcome:
         """Remove an image's copy from a store.
@@ -134,10 +136,11 @@ class Evictor:
 
         Glance lists the last store first, and clears its staging area and the lock a moment later.
         """
-        for _waited in backoff.polls(LOCK_CLEARS, LONGEST_PAUSE, clock=self._tools.clock):
+        for waited in backoff.polls(self._patience, LONGEST_PAUSE, clock=self._tools.clock):
             image = self._images.image(image_id)
             if not image.import_task or image.importing_to:
-                break
+                return image
+        self._patience = max(0, self._patience - waited)
         return image
 
     def _judge(self, image: api.Image, store: str) -> Optional[Outcome]:

@@ -302,6 +302,13 @@ class TogetherTest(fakes.EvictionTestCase):
         examined = self.evictor().examine(self.images().image(one), 'b')
         self.assertEqual((evict.REFUSED, evict.LOCK_CLEARS), (examined.state, round(self.clock.now)))
 
+    def test_locks_that_a_killed_glance_has_left_on_many_images_are_waited_for_once(self):
+        evictor = self.evictor()
+        outcomes = [evictor.evict(self.glance.add_image(['a', 'b'], os_glance_import_task='t'), 'b')
+                    for _ in range(3)]
+        self.assertEqual([evict.REFUSED] * 3, [outcome.state for outcome in outcomes])
+        self.assertEqual(evict.LOCK_CLEARS, round(self.clock.now))
+
     def test_record_that_a_copy_saved_over_the_eviction_is_no_success(self):
         one = self.glance.add_image(['a', 'b'])
         locations = list(self.glance._locations[one])
