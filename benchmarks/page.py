@@ -43,6 +43,7 @@ PURPOSES = {
     'store_plan': 'A plan for many images: of a Glance in memory, and by the command of a real one',
     'volume_store': 'Images on Cinder volumes',
     'volume_storm': 'Many volumes of one cold image at two sites',
+    'volume_wait': 'What cinder-volume does for others while many volumes wait for a copy',
     'volume_upload': 'A volume in Ceph that is uploaded to a store of its cluster',
 }
 

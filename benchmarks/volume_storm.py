@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from typing import NamedTuple
+from typing import Optional
 
 from benchmarks import report
 from lab import ceph
@@ -26,6 +27,13 @@ STOCK, OURS = 'cinder.volume.manager.VolumeManager', 'multistore_hooks.cinder.ma
 STORES = ('dcn1', 'dcn10')
 MEBIBYTE = 1 << 20
 PATIENCE = 3600
+#: Of each volume of stock's, at most: a download, its conversion, and the volume itself.
+COPIES_OF_STOCK = 3
+#: Of a Cinder's log so many warnings and errors, of so many characters, are printed when a volume fails.
+LOG_LINES, LOG_WIDTH = 15, 400
+#: A cinder-volume that is busy with many downloads does not report itself for a minute, and the scheduler
+#: then has no backend for the next volume (stock, 6 of 1 GiB). How long that takes is the figure here.
+DOWN_SECONDS = 3600
 
 
 class Storm(NamedTuple):
@@ -37,9 +45,9 @@ class Storm(NamedTuple):
     failures: int
     mib: int
     seconds: float
-    #: One more volume at each site, and one of an image that was there before.
-    next_one: float
-    bare: float
+    #: One more volume at each site, and one of an image that was there before; None: it failed.
+    next_one: Optional[float]
+    bare: Optional[float]
 
 
 FIGURES = (('copies by Glance', '', 'copies'), ('clones', '', 'clones'), ('downloads', '', 'downloads'),
@@ -53,14 +61,14 @@ TARGETS = {'copies': 'ours: one for each site', 'clones': 'ours: all', 'download
 class Sites:
     """Two clusters, a Glance, and Cinder services of stock or ours at each site."""
 
-    def __init__(self, folder, stack):
-        self._folder, self._stack = folder, stack
+    def __init__(self, folder, stack, names=STORES):
+        self._folder, self._stack, self._names = folder, stack, names
         self.clusters = [ceph.Ceph(os.path.join(folder, store), pools=('images', 'volumes'), mgr=True)
-                         for store in STORES]
+                         for store in names]
         for cluster in self.clusters:
             stack.enter_context(cluster)
         stores = {'central': 'file'}
-        stores.update({store: ceph_glance.store(cluster) for store, cluster in zip(STORES, self.clusters)})
+        stores.update({store: ceph_glance.store(cluster) for store, cluster in zip(names, self.clusters)})
         self.glance = ceph_glance.Glance(os.path.join(folder, 'glance'), stores, default='central',
                                          faults=True)
         self.glance.start()
@@ -68,15 +76,16 @@ class Sites:
         self._bindings = str(ceph.bindings(os.path.join(folder, 'modules')))
 
     @contextlib.contextmanager
-    def cinders(self, manager):
-        """Run the services of all sites for the duration of a ``with`` block."""
+    def cinders(self, manager, **options):
+        """Run the services of all sites, with these options, for the duration of a ``with`` block."""
         with contextlib.ExitStack() as stack:
-            yield [stack.enter_context(self._cinder(manager, store, cluster))
-                   for store, cluster in zip(STORES, self.clusters)]
+            yield [stack.enter_context(self._cinder(manager, store, cluster, options))
+                   for store, cluster in zip(self._names, self.clusters)]
 
-    def _cinder(self, manager, store, cluster):
+    def _cinder(self, manager, store, cluster, options):
         overrides = {
-            'DEFAULT': {'volume_manager': manager, 'quota_volumes': '-1', 'quota_gigabytes': '-1'},
+            'DEFAULT': {'volume_manager': manager, 'quota_volumes': '-1', 'quota_gigabytes': '-1',
+                        'service_down_time': str(DOWN_SECONDS), **options},
             'directory': {'volume_driver': 'lab.cinder.rbd.RbdDriver', 'rbd_pool': 'volumes',
                           'rbd_ceph_conf': cluster.conf, 'rbd_user': cluster.user,
                           'volume_backend_name': 'directory'}}
@@ -92,15 +101,14 @@ class Sites:
         """Create volumes, as many at each site, and count what that took."""
         data = os.urandom(MEBIBYTE) * mib
         cold = self.glance.add_image(data, ['central'], token=client.MEMBER)
-        warm = self.glance.add_image(data, ['central'] + list(STORES), token=client.MEMBER)
+        warm = self.glance.add_image(data, ['central'] + list(self._names), token=client.MEMBER)
         del data
         with self.cinders(manager) as cinders:
             self.glance.forget_requests()
             made, failures, seconds = self._create(cinders, cold, volumes)
             copies = sum(note['status'] == 202 for note in self.glance.requests('POST', '/import$'))
             downloads = len(self.glance.requests('GET', '/file$'))
-            next_one = max(self._timed(cinder, cold) for cinder in cinders)
-            bare = max(self._timed(cinder, warm) for cinder in cinders)
+            next_one, bare = (self._slowest(cinders, image) for image in (cold, warm))
             clones = sum(self._is_clone(*one) for one in made)
         for cluster in self.clusters:
             for disk in cluster.rbd('ls', 'volumes').split():
@@ -108,10 +116,18 @@ class Sites:
         return Storm(copies, clones, downloads, failures, (copies + downloads) * mib, seconds, next_one, bare)
 
     @staticmethod
-    def _timed(cinder, image):
-        began = time.monotonic()
-        cinder.create_volume(image=image, timeout=PATIENCE)
-        return time.monotonic() - began
+    def _slowest(cinders, image):
+        """Create one volume at each site; return the longest time, or None if one failed."""
+        times = []
+        for cinder in cinders:
+            began = time.monotonic()
+            try:
+                cinder.create_volume(image=image, timeout=PATIENCE)
+            except Exception as error:  # a figure that is missing, not the end of the run
+                report.say('one more volume failed: %s\n%s' % (error, failures_of(cinder)))
+                return None
+            times.append(time.monotonic() - began)
+        return max(times)
 
     def _create(self, cinders, image, volumes):
         made, failures = [], []
@@ -122,7 +138,7 @@ class Sites:
                 made.append((site, cinders[site].create_volume(image=image, timeout=PATIENCE)))
             except Exception as error:  # a figure, not the end of the run
                 failures.append(error)
-                report.say('a volume failed: %s' % error)
+                report.say('a volume failed: %s\n%s' % (error, failures_of(cinders[site])))
 
         threads = [threading.Thread(target=create, args=(number,)) for number in range(volumes)]
         began = time.monotonic()
@@ -136,12 +152,21 @@ class Sites:
         return 'parent: ' in self.clusters[site].rbd('info', 'volumes/volume-' + volume)
 
 
+def failures_of(cinder):
+    """Return the last lines of a Cinder's log that are warnings or errors."""
+    lines = [line for line in cinder.log.splitlines() if ' WARNING ' in line or ' ERROR ' in line]
+    return '\n'.join(line[:LOG_WIDTH] for line in lines[-LOG_LINES:])
+
+
 def main():
     """Run it."""
     given = report.arguments(__doc__.splitlines()[0], volumes=20, mib=1024, times=1)
     results = report.Report('volume_storm', volumes=given.volumes, mib=given.mib, times=given.times,
                             sites=len(STORES))
     folder = tempfile.mkdtemp(prefix='volume-storm-')
+    needed, free = COPIES_OF_STOCK * given.volumes * given.mib >> 10, shutil.disk_usage(folder).free >> 30
+    if free < needed:
+        report.say('%s has %d GiB left; stock may need %d' % (folder, free, needed))
     storms = {STOCK: [], OURS: []}
     try:
         with contextlib.ExitStack() as stack:
@@ -153,12 +178,13 @@ def main():
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     for what, unit, name in FIGURES:
-        results.add(what, unit, [getattr(one, name) for one in storms[STOCK]],
-                    [getattr(one, name) for one in storms[OURS]], TARGETS.get(name),
-                    'more' if name == 'clones' else 'less')
+        results.add(what, unit, *(
+            [getattr(one, name) for one in storms[manager] if getattr(one, name) is not None]
+            for manager in (STOCK, OURS)), target=TARGETS.get(name),
+            better='more' if name == 'clones' else 'less')
     results.add('one more volume, relative to a bare clone', '', *(
-        [one.next_one / one.bare for one in storms[manager]] for manager in (STOCK, OURS)),
-        target='ours: at most 1.2')
+        [one.next_one / one.bare for one in storms[manager] if one.next_one and one.bare]
+        for manager in (STOCK, OURS)), target='ours: at most 1.2')
     results.finish(given.json)
 
 
