@@ -22,6 +22,7 @@ from cinder import context as cinder_context
 from cinder import exception
 from oslo_log import log as logging
 
+from multistore_hooks import backoff
 from multistore_hooks.ceph import cluster
 from multistore_hooks.ceph import coordinator
 from multistore_hooks.ceph import flat_copy
@@ -37,6 +38,9 @@ LOG = logging.getLogger(__name__)
 #: Copies of a process at the same time, each of which keeps a native thread: Cinder has 20 for all backends
 #: (backend_native_threads_pool_size). The volumes beyond that are streamed.
 AT_ONCE = 8
+#: How long the copies of a co-located image wait for the task that computes its hashes, in seconds: Glance
+#: gives up a task without progress after an hour. And the longest pause between two requests.
+COPIES_SECONDS, LONGEST_WAIT = 3600, 15
 #: Seconds after which a location whose response was lost counts as refused, if nothing has changed.
 LOST_SECONDS = 30
 
@@ -80,16 +84,20 @@ def upload(driver: Any, context: Any, volume: Any, service: Any, image_meta: Any
         return False
     with _slots.take(AT_ONCE) as free:
         site = cluster.Cluster(image_clones.access_of(driver), flat_copy.TIMEOUTS)
+        job = _Upload(driver, context, volume, service, image_meta, site)
         try:
             if not free:
                 raise _Impossible('%d volumes are being copied inside the cluster already' % AT_ONCE)
-            return _Upload(driver, context, volume, service, image_meta, site).run()
+            if not job.run():
+                return False
         except _Impossible as error:
             LOG.info('Image %(image)s is not copied inside the Ceph cluster, but sent to Glance: %(why)s.',
                      {'image': image_meta['id'], 'why': error})
             return False
         finally:
             site.close()
+    job.request_copies()  # which waits, but keeps no native thread
+    return True
 
 
 class _Upload:
@@ -104,12 +112,12 @@ class _Upload:
         self._image_id = image_meta['id']
         self._options = driver.configuration
         self._images = image_client.images_for(context)
+        #: Where Glance copies the image afterwards.
+        self._others: Tuple[str, ...] = ()
 
     def run(self) -> bool:
         self._check_volume()
-        store = self._service.only_store()
-        if store is None:
-            raise _Impossible('Glance chooses its store, or puts it into several')
+        store, self._others = self._stores()
         try:
             target = self._target(store)
             self._check_pool(target)
@@ -125,6 +133,23 @@ class _Upload:
                 self._site, image_clones.access_of(self._driver), self._options.rbd_pool, entry, self.clock))
         finally:
             _running.discard(entry.name)
+
+    def _stores(self) -> Tuple[str, Tuple[str, ...]]:
+        """Return the store that the copy is for, and those that Glance is to copy it to.
+
+        :raises _Impossible: it is not known here, or the copies could not be requested.
+        """
+        stores, near = self._service.target_stores(), self._options.rbd_glance_store_name
+        if not stores:
+            raise _Impossible('Glance chooses its store')
+        if len(stores) == 1:
+            return stores[0], ()
+        if near not in stores:
+            raise _Impossible('its base image is in several stores, and not in %s' % near)
+        if not image_client.may_copy(self._context):
+            raise _Impossible('its base image is in several stores, and Cinder has no credentials with which '
+                              'it could have it copied to the others ([multistore_hooks])')
+        return near, tuple(store for store in stores if store != near)
 
     def _check_volume(self) -> None:
         """Check what is known without any request.
@@ -205,6 +230,46 @@ class _Upload:
         transfer.check(self._images, self._image_id, transfer.Sent(size, placements.Placement(
             target.store, None, 'it is in the cluster of the volume')), clock=self.clock)
         return True
+
+    def request_copies(self) -> None:
+        """Request the copies that Glance makes by itself of data that it is sent.
+
+        The upload has succeeded, whatever comes of it. The task that computes its hashes is waited for.
+        """
+        if not self._others:
+            return
+        named = {'image': self._image_id, 'store': self._options.rbd_glance_store_name,
+                 'others': ', '.join(self._others)}
+        failure: Optional[Exception] = None
+        for _waited in backoff.polls(COPIES_SECONDS, LONGEST_WAIT, clock=self.clock):
+            failure = self._request_copies()
+            if not isinstance(failure, api.Conflict):
+                break
+        # Outside of an except block: oslo.log would append the exception to the line.
+        if failure is not None:
+            LOG.warning('Image %(image)s is in %(store)s, but Glance does not copy it to the other stores of '
+                        'its base image, %(others)s: %(error)s', dict(named, error=failure))
+        else:
+            LOG.info('Image %(image)s is in %(store)s, and Glance copies it to the other stores of its base '
+                     'image, %(others)s.', named)
+
+    def _request_copies(self) -> Optional[Exception]:
+        """Request the copies; return why that failed."""
+        try:
+            image_client.privileged_images_for(self._context).copy(self._image_id, self._others)
+        except Exception as error:  # Glance's, Cinder's or Keystone's
+            return None if self._is_being_copied() else error
+        return None
+
+    def _is_being_copied(self) -> bool:
+        """Return whether an earlier request, whose response was lost, has taken effect."""
+        try:
+            image = self._images.image(self._image_id)
+        except Exception as error:  # the next poll shows it
+            LOG.debug('Glance does not show image %(image)s: %(error)s',
+                      {'image': self._image_id, 'error': error})
+            return False
+        return set(self._others) <= set(image.stores + image.importing_to)
 
     def _refusal(self, target: _Target, error: Exception) -> str:
         """Remember that Ceph refuses the pool; return what an operator can do."""

@@ -40,6 +40,7 @@ _PATCH = 'application/openstack-images-v2.1-json-patch'
 _VOLUME_DRIVERS = ('cinder', 'volume')
 #: Refusals of the newer location API where the older one may be for us: no rights there, or no such API.
 _NOT_FOR_US = (401, 403, 404, 405)
+_EXPIRED = 401
 
 
 class LocationRefused(api.GlanceError):
@@ -267,6 +268,28 @@ def privileged_images_for(context: Any, get_timeout: Optional[Callable[[], float
     return CinderImages(run, run, get_timeout=get_timeout)
 
 
+class LastingImages:
+    """Reads images with the rights of the user and, once the token has expired, with those for copies.
+
+    :param make_privileged: returns the ImageApi with the latter.
+    """
+
+    def __init__(self, images: api.ImageApi, make_privileged: Callable[[], api.ImageApi]) -> None:
+        self._images, self._make_privileged = images, make_privileged
+
+    def image(self, image_id: str) -> api.Image:
+        """Return an image as ``ImageLookup.image`` does."""
+        try:
+            return self._images.image(image_id)
+        except api.GlanceError as error:
+            if error.status != _EXPIRED:
+                raise
+        return self._make_privileged().image(image_id)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._images, name)
+
+
 def add_rbd_image(context: Any, image_id: str, url: str, store: str) -> None:
     """Request that an RBD image be the data of a queued image.
 
@@ -302,13 +325,23 @@ def requester(context: Any) -> str:
     """Return a name for the rights of ``privileged_images_for``: equal names, equal rights."""
     if _has_credentials():
         return '[multistore_hooks]'
-    if _as_service() and getattr(CONF.glance, 'auth_type', None):
+    if _has_own_credentials():
         return '[glance]'
     return 'project %s, roles %s' % (context.project_id, ','.join(sorted(context.roles or ())))
 
 
+def may_copy(context: Any) -> bool:
+    """Return whether ``privileged_images_for`` has rights that Glance may require for copies."""
+    return bool(_has_credentials() or _has_own_credentials() or context.is_admin
+                or getattr(getattr(CONF, 'service_user', None), 'send_service_user_token', False))
+
+
 def _has_credentials() -> bool:
     return bool(CONF.multistore_hooks.auth_section or CONF.multistore_hooks.auth_type)
+
+
+def _has_own_credentials() -> bool:
+    return bool(_as_service() and getattr(CONF.glance, 'auth_type', None))
 
 
 def _as_service() -> Dict[str, bool]:

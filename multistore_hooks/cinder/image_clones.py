@@ -158,7 +158,7 @@ class _Clone:
                         {'volume': self._volume.id, 'error': error},
                         exc_info=not isinstance(error, exceptions.CopyFailed))
             return {}, False
-        result = self._clone_now(store)
+        result = self._clone_now()
         if result is None:
             LOG.warning("Glance has image %(image)s in the store %(store)s, but volume %(volume)s cannot be "
                         "cloned from it: it is not in this backend's Ceph cluster, or not in the pool "
@@ -168,7 +168,7 @@ class _Clone:
             return {}, False
         return result
 
-    def _clone_now(self, store: str) -> Optional[Result]:
+    def _clone_now(self) -> Optional[Result]:
         """Clone the image, of which Glance has just said that it is in the store."""
         try:
             location = self._image_service.get_location(self._context, self._image_id)
@@ -180,18 +180,22 @@ class _Clone:
                                          self._image_service)
             if cloned:
                 return update, cloned
-        return self._clone_from_hidden_locations(store)
+        return self._clone_from_cluster()
 
     def _clone_from_hidden_locations(self, store: str) -> Optional[Result]:
         """Clone the image from a location in this cluster that its record does not show (OSSN-0065)."""
         try:
-            image = image_client.images_for(self._context).image(self._image_id)
+            image = self._lasting_images().image(self._image_id)
         except Exception as error:  # Glance's or Cinder's: the copy shows what it is
             LOG.debug('Glance does not show image %(image)s: %(error)s',
                       {'image': self._image_id, 'error': error})
             return None
         if image.stores and store not in image.stores:
             return None
+        return self._clone_from_cluster()
+
+    def _clone_from_cluster(self) -> Optional[Result]:
+        """Clone the image, which is in the store, from wherever it can be read in this cluster."""
         for url in self._hidden_urls():
             if self._can_be_read(url):
                 LOG.debug('Image %(image)s has the location %(url)s, which Glance hides.',
@@ -255,9 +259,15 @@ class _Clone:
         job = request.Job(self._image_id, store, '[%s] rbd_glance_store_name' % self._options.config_group,
                           image_client.requester(self._context))
         return waiter.CopyWaiter(
-            image_client.images_for(self._context, timeout), asker, job, wait,
+            self._lasting_images(timeout), asker, job, wait,
             coordinator.CephCoordinator(site, self._options.rbd_pool, self._options.rbd_glance_pool,
                                         self._image_id, store), clock=watch).run()
+
+    def _lasting_images(self, *timeout: Callable[[], float]) -> Any:
+        """Return what reads the image: a copy may take longer than the token of the user lives."""
+        return image_client.LastingImages(
+            image_client.images_for(self._context, *timeout),
+            lambda: image_client.privileged_images_for(self._context, *timeout))
 
 
 class _VolumeWatch:

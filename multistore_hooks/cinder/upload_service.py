@@ -8,6 +8,7 @@ from Train on. Only these two are replaced; everything else goes to Cinder's own
 
 from typing import Any
 from typing import Optional
+from typing import Tuple
 
 from cinder import exception
 from cinder.image import glance
@@ -94,7 +95,7 @@ class PlacingImageService:
         stores of a base image that is in several; a clone is in one.
         """
         placement = self._resolved()
-        if placement is None:
+        if placement.colocated:
             return self._upload_instead('Glance co-locates it with its base image')
         self._clone_store = placement.store
         if placement.store is None:
@@ -110,41 +111,34 @@ class PlacingImageService:
                 placement.store, stores[placement.store]))
         return True
 
-    def only_store(self) -> Optional[str]:
-        """Return the one store that the image belongs into; None if it is several, or not known here."""
+    def target_stores(self) -> Tuple[str, ...]:
+        """Return the stores that the image belongs into; none if that is not known here.
+
+        They are several where Glance co-locates: it puts an upload into one, and copies it to the others.
+        """
         placement = self._resolved()
-        if placement is None or placement.degraded:
-            return None
+        if placement.degraded:
+            return ()
         if placement.store:
-            return placement.store
+            return (placement.store,) + (placement.other_stores if placement.colocated else ())
         try:
             stores = self._images.stores()
         except Exception as error:  # the upload does not depend on it
             LOG.debug('Glance does not show its stores: %s', error)
-            return None
+            return ()
         # With resolve_base_image = never it is still Glance's to follow the base image.
-        return None if self._request.base_image and stores.follows_base_image else stores.default
+        if stores.default is None or self._request.base_image and stores.follows_base_image:
+            return ()
+        return (stores.default,)
 
-    def _resolved(self) -> Optional[placements.Placement]:
-        """Return the placement with its store also where Glance would infer that from the base image.
-
-        None: Glance puts an upload into several stores.
-        """
-        placement = self._placement
-        if self._request.base_image and placement.store is None and self._request.resolve == options.AUTO:
-            placement = transfer.decide_placement(
+    def _resolved(self) -> placements.Placement:
+        """Return the placement with its store also where Glance would infer that from the base image."""
+        if self._request.base_image and self._placement.store is None and (
+                self._request.resolve == options.AUTO):
+            return transfer.decide_placement(
                 self._images, self._request._replace(resolve=options.ALWAYS))
-            if placement.store and self._is_colocated(self._request.base_image):
-                return None
-        return placement
-
-    def _is_colocated(self, base_image: str) -> bool:
-        try:
-            return len(placements.writable(self._images.image(base_image).stores,
-                                           self._images.stores())) > 1
-        except Exception as error:  # the upload does not depend on it
-            LOG.debug('Glance does not show where image %s is: %s', base_image, error)
-            return True
+        # A store that this process names is the only one, whatever Glance would do without.
+        return self._placement._replace(colocated=False)
 
     def _upload_instead(self, why: str) -> bool:
         LOG.info('Image %(image)s does not become a clone of volume %(volume)s, but is uploaded: %(why)s.',

@@ -75,10 +75,13 @@ class BaseImageFilter:
         return self._app(environ, start_response)  # type: ignore[no-any-return]
 
     def _announce(self, environ: Dict[str, Any]) -> webob.Response:
-        """Return the stores, with a header that says that uploads follow the base image."""
+        """Return the stores, with a header that says that uploads follow the base image, and how."""
         response = webob.Request(environ).get_response(self._app)
         if response.status_code == 200:
-            response.headers[api.FILTER_HEADER] = api.FILTER_TOKEN
+            tokens = [api.FILTER_TOKEN]
+            if self._colocate.volumes == options.PRIMARY:
+                tokens.append(api.ONE_STORE_TOKEN)
+            response.headers[api.FILTER_HEADER] = ', '.join(tokens)
         return response
 
     def _upload(self, environ: Dict[str, Any], image_id: str) -> webob.Response:

@@ -23,6 +23,8 @@ from multistore_hooks.glance_api import text
 # base image.
 FILTER_HEADER = 'X-OpenStack-Multistore-Hooks'
 FILTER_TOKEN = 'base-image-ref'
+# And that the image of a volume comes to one store of its base image only (colocate_volumes = primary).
+ONE_STORE_TOKEN = 'volumes-in-one-store'
 # In the same header of an upload: it is a server's snapshot. Uploads of volumes do not have the header.
 SNAPSHOT = 'snapshot'
 
@@ -47,6 +49,8 @@ class Stores(NamedTuple):
     stores: Tuple[Store, ...] = ()
     #: The filter is in front of this Glance, which therefore follows X-OpenStack-Base-Image-Ref.
     follows_base_image: bool = False
+    #: The filter copies the image of a volume to the other stores of its base image.
+    colocates_volumes: bool = False
 
     def get(self, store_id: str) -> Optional[Store]:
         """Return the store of exactly this id, or None."""
@@ -68,10 +72,11 @@ class Stores(NamedTuple):
         def true(entry: Mapping[str, Any], key: str) -> bool:
             return str(entry.get(key, '')).lower() == 'true'
 
+        tokens = split_commas(headers.get(FILTER_HEADER))
         return cls(
             tuple(Store(str(entry['id']), true(entry, 'default'), true(entry, 'read-only'))
                   for entry in response.get('stores', ())),
-            FILTER_TOKEN in split_commas(headers.get(FILTER_HEADER)))
+            FILTER_TOKEN in tokens, FILTER_TOKEN in tokens and ONE_STORE_TOKEN not in tokens)
 
 
 class StoreDetail(NamedTuple):

@@ -62,6 +62,8 @@ class Placement(NamedTuple):
     fallback_store: Optional[str] = None
     #: The other stores of the base image that take images.
     other_stores: Tuple[str, ...] = ()
+    #: Glance copies the image of a volume to those itself, after an upload that names the base image.
+    colocated: bool = False
 
     @property
     def where(self) -> str:
@@ -154,8 +156,10 @@ def _by_base_image(request: UploadRequest, stores: api.Stores,
     if store is None:
         return _default(request, 'its base image %s is in no store that takes images (it is in %s)'
                         % (request.base_image, ', '.join(base_image.stores)))
+    others = _without(usable, store)
     return Placement(store, request.base_image, 'its base image %s is in this store' % request.base_image,
-                     fallback_store=_other(default, store), other_stores=_without(usable, store))
+                     fallback_store=_other(default, store), other_stores=others,
+                     colocated=bool(others) and stores.colocates_volumes)
 
 
 def _named(request: UploadRequest, named: StoreRef,

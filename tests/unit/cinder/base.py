@@ -86,6 +86,39 @@ class TestCase(base.FakeGlanceTestCase):
             'http://glance', contract.MEMBER, adapter))(verb, function)
 
 
+class Calls:
+    """Counts calls, of which one fails: before or after it took effect."""
+
+    def __init__(self):
+        self.count, self.fails_at, self.after, self.error = 0, None, False, None
+        self.again, self.hang = False, None
+
+    def fail(self, number, after, error, again=False, hang=None):
+        """Let a call fail, counted from 1.
+
+        :param again: all calls after it, too.
+        :param hang: called before the error; lets time pass.
+        """
+        self.count, self.fails_at, self.after, self.error, self.again = 0, number, after, error, again
+        self.hang = hang
+
+    def wrap(self, function, *arguments):
+        self.count += 1
+        fails = self.fails_at is not None and (
+            self.count == self.fails_at or self.again and self.count > self.fails_at)
+        if fails and not self.after:
+            self._raise()
+        result = function(*arguments)
+        if fails:
+            self._raise()
+        return result
+
+    def _raise(self):
+        if self.hang:
+            self.hang()
+        raise self.error
+
+
 class Responses:
     """Stands for Cinder's client: each request gets the next response of a list.
 

@@ -17,6 +17,7 @@ from multistore_hooks.cinder import driver
 from multistore_hooks.cinder import image_client
 from multistore_hooks.copy import slots
 from multistore_hooks import exceptions
+from multistore_hooks.glance_api import api
 from tests import contract
 from tests import fake_glance
 from tests import fake_rbd
@@ -31,29 +32,6 @@ class Killed(BaseException):
     """The process is killed: nothing of it runs on."""
 
 
-class Calls:
-    """Counts calls, of which one fails: before or after it took effect."""
-
-    def __init__(self):
-        self.count, self.fails_at, self.after, self.error = 0, None, False, None
-        self.again = False
-
-    def fail(self, number, after, error, again=False):
-        """Let a call fail, counted from 1; ``again``: and all after it."""
-        self.count, self.fails_at, self.after, self.error, self.again = 0, number, after, error, again
-
-    def wrap(self, function, *arguments):
-        self.count += 1
-        fails = self.fails_at is not None and (
-            self.count == self.fails_at or self.again and self.count > self.fails_at)
-        if fails and not self.after:
-            raise self.error
-        result = function(*arguments)
-        if fails:
-            raise self.error
-        return result
-
-
 @testtools.skipIf(base.REAL, "Cinder's own driver needs a cluster")
 class DirectUploadTestCase(base.TestCase):
 
@@ -66,7 +44,7 @@ class DirectUploadTestCase(base.TestCase):
         self.disk = self.disks['volumes', base.Volume.name] = fake_rbd.Image(SIZE)
         self.glance.locate, self.glance.pool = self.locate, 'images'
         self.glance.details['cheap'] = {'type': 'rbd', 'pool': 'images', 'fsid': 'the-fsid'}
-        self.to_glance, self.to_ceph = Calls(), Calls()
+        self.to_glance, self.to_ceph = base.Calls(), base.Calls()
         self.token = SERVICE
         self.cinder_images = image_client.CinderImages(self.as_user, self.as_service, clock=self.clock)
         across = cluster.Cluster.call_across
@@ -187,15 +165,13 @@ class WhenTest(DirectUploadTestCase):
         self.glance.default = 'cheap'
         self.assert_direct(self.upload(base.Volume()))
 
-    def test_what_glance_puts_into_several_stores_is_left_to_it(self):
+    def test_what_glance_decides_without_telling_how_is_left_to_it(self):
         self.glance.headers = {'X-OpenStack-Multistore-Hooks': 'base-image-ref'}
-        self.upload(base.Volume.made_from(self.base('cheap', 'fast')))
-        self.assertEqual((1, []), (self.sent(), self.left()))
-        self.assertIn('Glance chooses its store, or puts it into several', self.log)
         self.conf.config(resolve_base_image='never', group='multistore_hooks')
         self.glance.default = 'cheap'
         self.upload(base.Volume.made_from(self.base('reliable')))
-        self.assertEqual((2, []), (self.sent(), self.left()))
+        self.assertEqual((1, []), (self.sent(), self.left()))
+        self.assertIn('Glance chooses its store', self.log)
 
     def test_a_glance_with_one_store_gets_the_data(self):
         self.glance.stores = {}
@@ -266,6 +242,111 @@ class WhenTest(DirectUploadTestCase):
         self.useFixture(fixtures.MonkeyPatch('multistore_hooks.cinder.direct_upload._Upload._target', broken))
         self.assert_streamed(self.upload())
         self.assertIn('is sent to Glance: a library is broken', self.log)
+
+
+class ColocatedTest(DirectUploadTestCase):
+    """The base image is in several stores, into all of which Glance's filter would bring an upload."""
+
+    def setUp(self):
+        super().setUp()
+        self.glance.headers = {'X-OpenStack-Multistore-Hooks': 'base-image-ref'}
+        self.glance.copies_at_once = True
+        self.service_user(True)
+        self.volume = base.Volume.made_from(self.base('fast', 'cheap'))
+
+    def service_user(self, sends_token):
+        self.useFixture(fixtures.MonkeyPatch('multistore_hooks.cinder.image_client.may_copy',
+                                             lambda context: sends_token))
+
+    def assert_in_all(self, image):
+        self.assertEqual(['cheap', 'fast'], sorted(api.split_commas(self.glance.images[image]['stores'])))
+        self.assertEqual((0, []), (self.sent(), self.left()))
+        self.assertIn(('images', image), self.disks)
+
+    def copies(self):
+        return len(self.glance.requests('POST', '/import$'))
+
+    def test_it_is_copied_inside_the_cluster_and_then_by_glance_to_the_others(self):
+        image = self.upload(self.volume)
+        self.assert_in_all(image)
+        self.assertEqual(1, self.copies())
+        self.assertIn('INFO Image %s is in cheap, and Glance copies it to the other stores of its base '
+                      'image, fast.' % image, self.log)
+        self.assertNotIn('WARNING', self.log)
+
+    def test_a_base_image_in_no_store_of_the_backend_is_left_to_glance(self):
+        self.upload(base.Volume.made_from(self.base('fast', 'reliable')))
+        self.assertEqual((1, []), (self.sent(), self.left()))
+        self.assertIn('its base image is in several stores, and not in cheap', self.log)
+
+    def test_without_the_rights_for_copies_it_is_left_to_glance(self):
+        self.service_user(False)
+        self.upload(self.volume)
+        self.assertEqual((1, 0), (self.sent(), self.copies()))
+        self.assertIn('Cinder has no credentials with which', self.log)
+
+    def test_where_the_filter_says_one_store_there_are_no_copies(self):
+        self.glance.headers = {'X-OpenStack-Multistore-Hooks': 'base-image-ref, volumes-in-one-store'}
+        self.glance.default = 'cheap'
+        self.assert_direct(self.upload(self.volume))
+        self.assertEqual(0, self.copies())
+
+    def test_a_store_that_cinder_names_is_the_only_one(self):
+        self.conf.config(resolve_base_image='always', group='multistore_hooks')
+        self.glance.default = 'cheap'
+        self.assert_direct(self.upload(self.volume))
+        self.assert_direct(self.upload(base.Volume.naming(
+            'cheap', glance_metadata=self.volume.glance_metadata)))
+        self.assertEqual(0, self.copies())
+
+    def test_the_task_that_computes_hashes_is_waited_for(self):
+        self.glance.faults.append(fake_glance.Fault('POST', '/import$', 409, times=20))
+        before = self.clock.now
+        self.assert_in_all(self.upload(self.volume))
+        self.assertEqual(21, self.copies())
+        self.assertLess(10, self.clock.now - before)
+
+    def test_a_wait_keeps_no_place_of_other_copies(self):
+        taken = []
+        self.glance.faults.append(fake_glance.Fault('POST', '/import$', 409))
+        self.clock.at(self.clock.now, lambda: taken.append(direct_upload._slots._taken))
+        self.upload(self.volume)
+        self.assertEqual([0], taken)
+
+    def test_copies_that_glance_refuses_are_logged_and_the_upload_has_succeeded(self):
+        for status, words in ((403, '403'), (409, '409')):
+            self.glance.faults.append(fake_glance.Fault('POST', '/import$', status, times=9999))
+            before = self.clock.now
+            image = self.upload(self.volume)
+            self.assertEqual('cheap', self.glance.images[image]['stores'])
+            self.assertIn('WARNING Image %s is in cheap, but Glance does not copy it to the other stores of '
+                          'its base image, fast: ' % image, self.log)
+            self.assertIn(words, self.log)
+            self.assertGreater(3700, self.clock.now - before)
+            del self.glance.faults[:]
+
+    def test_every_request_to_glance_in_turn(self):
+        self.upload(self.volume)
+        steps, ways = self.to_glance.count, {'direct': 0, 'streamed': 0, 'without copies': 0}
+        for number in range(1, steps + 1):
+            for after in (False, True):
+                del self.glance.log[:]
+                logged = len(self.log)
+                self.to_glance.fail(number, after, OSError('lost'))
+                image = self.upload(self.volume)
+                direct, log = ('images', image) in self.disks, self.log[logged:]
+                found = self.glance.images[image]
+                self.assertEqual(('active', 0 if direct else 1), (found['status'], self.sent()))
+                self.assertEqual([], self.left(), (number, after))
+                way = 'direct' if direct else 'streamed'
+                if direct and 'fast' not in found['stores']:
+                    way = 'without copies'
+                self.assertEqual(way == 'without copies', 'Glance does not copy it to the other' in log,
+                                 (number, after))
+                ways[way] += 1
+        # Only the request for the copies itself, when it does not take effect.
+        self.assertEqual(1, ways['without copies'])
+        self.assertLess(0, ways['direct'])
 
 
 class LocationTest(DirectUploadTestCase):

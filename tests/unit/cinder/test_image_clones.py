@@ -11,17 +11,23 @@ import fixtures
 import glanceclient.exc
 import testtools
 
+from multistore_hooks.ceph import cluster
+from multistore_hooks.ceph import coordinator as ceph_coordinator
 from multistore_hooks.cinder import driver
+from multistore_hooks.cinder import image_client
 from multistore_hooks.cinder import image_clones
 from multistore_hooks.copy import coordinator
 from multistore_hooks.copy import single_flight
 from multistore_hooks.copy import slots
+from multistore_hooks.glance_api import api
 from tests import clock
 from tests import contract
 from tests import fake_ceph
 from tests import fake_glance
 from tests.unit.cinder import base
 
+#: Before a test puts another in its place.
+CEPH_COORDINATOR = ceph_coordinator.CephCoordinator
 PLAIN, RBD = 'cinder.volume.drivers.plain.Driver', 'cinder.volume.drivers.rbd.RBDDriver'
 
 
@@ -305,6 +311,111 @@ class FallbackTest(ClonesTestCase):
         self.glance.faults.append(fake_glance.Fault('POST', '/import$', 409, times=999))
         self.assert_cinders_way(image, 'it did not get its turn within 60 seconds')
         self.assertLess(self.clock.now, 70)
+
+
+class FaultsTest(ClonesTestCase):
+    """One call of a cold image's way fails, or hangs: the volume is a clone, or Cinder goes on by itself."""
+
+    def setUp(self):
+        super().setUp()
+        self.to_glance, self.to_ceph = base.Calls(), base.Calls()
+        self.ceph = fake_ceph.FakeCeph(self.clock)
+        self.driver.rados, self.driver.rbd = self.ceph.rados, self.ceph.rbd
+        asker = image_client.CinderImages(self.counted(contract.ADMIN), self.counted(contract.ADMIN),
+                                          clock=self.clock)
+        reader = image_client.CinderImages(self.counted(contract.MEMBER), self.counted(contract.MEMBER),
+                                           clock=self.clock)
+        across = cluster.Cluster.call_across
+        for name, stub in (
+                ('cinder.image_clones.coordinator.CephCoordinator', self.coordinator),
+                ('cinder.image_clones.image_client.privileged_images_for', lambda *arguments: asker),
+                ('cinder.image_clones.image_client.images_for', lambda *arguments: reader),
+                ('ceph.cluster.Cluster.call_across', lambda site, pools, function: self.to_ceph.wrap(
+                    across, site, pools, function)),
+                ('ceph.cluster.call_natively', lambda function, *arguments: function(*arguments))):
+            self.useFixture(fixtures.MonkeyPatch('multistore_hooks.' + name, stub))
+
+    def coordinator(self, *arguments):
+        return CEPH_COORDINATOR(*arguments, clock=self.clock)
+
+    def counted(self, token):
+        adapter = fake_glance.SocketlessAdapter(self.glance)
+        run = contract.run_with(lambda: contract.session_client('http://glance', token, adapter))
+        return lambda verb, function: self.to_glance.wrap(run, verb, function)
+
+    def cold(self):
+        image = self.base('fast')
+        self.driver.present.add(self.url(image))
+        return image
+
+    def run_cases(self, calls, errors):
+        """Create a volume for each call and way to fail; return how many are clones, and how many not."""
+        calls.fail(None, False, None)
+        self.assertTrue(self.clone(self.cold(), 'file:///x')[1])
+        steps, ways = calls.count, {True: 0, False: 0}
+        self.assertLess(2, steps)
+        for number in range(1, steps + 1):
+            for error in errors:
+                for after, hang in ((False, None), (True, None), (False, lambda: self.clock.sleep(30))):
+                    image, logged = self.cold(), len(self.log)
+                    calls.fail(number, after, error, hang=hang)
+                    update, cloned = self.clone(image, 'file:///x')
+                    ways[cloned] += 1
+                    case = number, error, after, hang
+                    self.assertEqual({'cloned_from': self.url(image)} if cloned else {}, update, case)
+                    if not cloned:
+                        self.assertIn('does not become a clone, Cinder goes on', self.log[logged:], case)
+                    self.assertNotIn('Traceback', self.log[logged:], case)
+                    self.assertEqual(0, image_clones._waits._taken, case)
+                    self.assertEqual('active', self.glance.images[image]['status'], case)
+        return ways
+
+    def test_every_request_to_glance_in_turn(self):
+        ways = self.run_cases(self.to_glance, [OSError('lost')] + [
+            api.error_for(status, 'no') for status in (400, 403, 404, 409, 500, 503)])
+        self.assertLess(0, ways[True])
+        self.assertLess(ways[False], ways[True])
+
+    def test_every_call_to_ceph_in_turn(self):
+        ways = self.run_cases(self.to_ceph, [cluster.ClusterError('away')])
+        self.assertEqual(0, ways[False])
+
+
+class TokenTest(ClonesTestCase):
+    """The user's token expires after an hour; the copy of the image takes longer."""
+
+    def setUp(self):
+        super().setUp()
+        self.glance.copies_at_once = False
+        self.driver.configuration._options['rbd_glance_copy_timeout'] = 0
+        self.image = self.base('fast')
+        self.driver.present.add(self.url(self.image))
+        self.clock.at(4000, self.glance.finish_copies)
+
+    def let_expire(self, *names):
+        adapter = fake_glance.SocketlessAdapter(self.glance)
+        send = contract.run_with(lambda: contract.session_client('http://glance', contract.ADMIN, adapter))
+
+        def run(verb, function):
+            if self.clock.now >= 3600:
+                raise api.error_for(401, 'The request you have made requires authentication.')
+            return send(verb, function)
+        expiring = image_client.CinderImages(run, run, clock=self.clock)
+        for name in names:
+            self.useFixture(fixtures.MonkeyPatch(
+                'multistore_hooks.cinder.image_clones.image_client.' + name, lambda *arguments: expiring))
+
+    def test_with_other_rights_for_copies_it_is_a_clone(self):
+        self.let_expire('images_for')
+        self.assertTrue(self.clone(self.image, 'file:///x')[1])
+        self.assertLess(4000, self.clock.now)
+
+    def test_without_them_cinder_goes_on_when_it_has_expired(self):
+        self.let_expire('images_for', 'privileged_images_for')
+        self.assertEqual(({}, False), self.clone(self.image, 'file:///x'))
+        self.assertIn('does not become a clone, Cinder goes on without: Image %s is not in the store cheap: '
+                      'Glance does not show the image' % self.image, self.log)
+        self.assertLess(3600, self.clock.now)
 
 
 class Sleepers:

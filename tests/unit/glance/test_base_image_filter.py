@@ -479,6 +479,13 @@ class OtherRequestsTest(FilterTestCase):
         self.assertTrue(stores.follows_base_image)
         self.assertEqual(('reliable', 'fast', 'cheap'), stores.ids)
 
+    def test_discovery_announces_that_volumes_come_to_one_store(self):
+        self.assertTrue(self.images(application=self.pipeline).stores().colocates_volumes)
+        for snapshots in ('all', 'primary'):
+            pipeline = Context(base_image_filter.BaseImageFilter(self.glance, Colocate('primary', snapshots)))
+            stores = self.images(application=pipeline).stores()
+            self.assertEqual((True, False), (stores.follows_base_image, stores.colocates_volumes))
+
     def test_discovery_of_one_store_announces_nothing(self):
         self.glance.stores = {}
         response = webob.Request.blank('/v2/info/stores').get_response(self.pipeline)
