@@ -31,9 +31,11 @@ class Client:
     """Talks to a Cinder of the lab.
 
     :ivar url: the API's root, with the project in it
+    :ivar microversion: of the API, for what newer releases have
     """
 
     url = ''
+    microversion = MICROVERSION
 
     def __init__(self, auth: str) -> None:
         self._auth = auth
@@ -48,7 +50,7 @@ class Client:
             token = ':'.join(token.split(':')[:2])
         response = requests.request(
             method, self.url + path, json=body, timeout=poll.SECONDS,
-            headers={'X-Auth-Token': token, 'OpenStack-API-Version': MICROVERSION})
+            headers={'X-Auth-Token': token, 'OpenStack-API-Version': self.microversion})
         if response.status_code >= 400:
             raise Refused(method, path, response)
         return response.json() if response.content else {}

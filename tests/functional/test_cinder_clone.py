@@ -35,8 +35,8 @@ class CloneTestCase(cinder_base.CinderTestCase):
         port = ports.free()
         chosen = dict(CLONES, **overrides)
         if stock:
-            chosen['DEFAULT'] = {'volume_manager': cinder_base.STOCK_MANAGER,
-                                 'volume_api_class': 'cinder.volume.api.API'}
+            chosen['DEFAULT'] = dict(chosen.get('DEFAULT', {}), volume_manager=cinder_base.STOCK_MANAGER,
+                                     volume_api_class='cinder.volume.api.API')
         self.cinder = self.start_cinder('http://127.0.0.1:%d' % port, chosen)
         auth.catalog.update({kind: self.cinder.url for kind in ('block-storage', 'volumev3', 'volume')})
         mine = {'cinder_store_auth_address': auth.auth_url, 'cinder_store_user_name': 'glance',

@@ -10,7 +10,9 @@ import hashlib
 import os
 import sqlite3
 
+from lab import glance
 from lab import poll
+from tests.functional import cinder_base
 from tests.functional import test_cinder_image_clones
 
 MEGABYTE = 1 << 20
@@ -105,6 +107,23 @@ class DirectUploadTest(DirectUploadTestCase):
         self.assert_image(image)
         self.assert_nothing_is_left(volume)
 
+    def test_co_located_image_is_copied_inside_the_cluster_and_then_by_glance_to_the_other_store(self):
+        for sent, credentials in ((0, True), (1, False)):
+            self.begin(filters=[glance.BASE_IMAGE_FILTER], credentials=credentials)
+            volume = self.create(self.image('central', 'dcn1'))
+            self.write(volume)
+            image, _record = self.upload(volume)
+            poll.until('copies', lambda: self.glance.stores_of(image) == {'central', 'dcn1'})
+            self.glance.wait_for_import(image)
+            self.assertEqual(sent, self.sent(), self.cinder.log[-3000:])
+            self.assertEqual(self.data, self.glance.data('central', image)[:len(self.data)])
+            self.assert_image(image)
+            self.assert_nothing_is_left(volume)
+            self.cinder.stop()
+            self.glance.kill()
+            self.directory = self.useFixture(cinder_base.fixtures.TempDir()).path
+        self.assertIn('Cinder has no credentials with which it could', self.cinder.log)
+
     def test_other_formats_and_other_stores_go_through_glance(self):
         self.begin()
         self.cinder.create_type('far', {KEY: 'central'})
@@ -147,6 +166,33 @@ class StreamInsteadTest(DirectUploadTestCase):
         self.assertIn('the Ceph user cinder was refused the pool images before', self.cinder.log)
         self.assertEqual(1, self.cinder.log.count('could not be copied inside the Ceph cluster'))
         self.assert_nothing_is_left(volume)
+
+
+class LimitsTest(DirectUploadTestCase):
+    """What Glance does not let into a store that it is sent, does not get there by a location."""
+
+    def assert_ends_as_in_stock(self, **conf):
+        self.begin(conf={'DEFAULT': conf})
+        outcomes = []
+        for stock in (False, True):
+            if stock:
+                self.cinder.stop()
+                self.cinder = self.started(self.another_cinder('stock', stock=True))
+                self.cinder.create_type('near', {KEY: 'dcn1'})
+            volume = self.volume()
+            image = self.cinder.upload(volume)
+            self.cinder.wait_volume(volume)
+            found = self.glance.request('GET', '/v2/images/' + image)
+            outcomes.append(found.json()['status'] if found.status == 200 else 'gone')
+            self.assertNotIn(image, self.cluster.rbd('ls', 'images'))
+            self.assert_nothing_is_left(volume)
+        return outcomes
+
+    def test_a_quota_of_storage(self):
+        self.assertNotIn('active', self.assert_ends_as_in_stock(user_storage_quota='1MB'))
+
+    def test_a_limit_for_images(self):
+        self.assertNotIn('active', self.assert_ends_as_in_stock(image_size_cap=str(MEGABYTE)))
 
 
 class KilledTest(DirectUploadTestCase):

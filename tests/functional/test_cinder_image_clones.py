@@ -39,44 +39,47 @@ def cluster():
 
 class ClonesTestCase(cinder_base.CinderTestCase):
 
+    #: Of the Cinder: its interpreter, where it is unpacked, and the folder of its migrated database.
+    python, tree, cache = cinder_base.PYTHON, cinder_base.PYTHONPATH, cinder_base.CACHE
+
     def setUp(self):
-        why = ceph.unavailable(cinder_base.PYTHON)
+        why = ceph.unavailable(self.python)
         if why:
             self.skipTest(why)
         super().setUp()
         self.cluster = cluster()
-        modules = ceph.bindings(os.path.join(self.directory, 'modules'), cinder_base.PYTHON)
-        self.useFixture(cinder_base.fixtures.MonkeyPatch(
-            'tests.functional.cinder_base.PYTHONPATH',
-            os.pathsep.join(path for path in (cinder_base.PYTHONPATH, str(modules)) if path)))
+        modules = ceph.bindings(os.path.join(self.directory, 'modules'), self.python)
+        self.pythonpath = os.pathsep.join(path for path in (self.tree, str(modules)) if path)
 
     def start(self, locations=True, policy=None, stock=False, credentials=True, pool='images',
-              import_methods=('glance-direct', 'copy-image'), **options):
+              import_methods=('glance-direct', 'copy-image'), filters=(), conf=None, **options):
         """Start a Glance, and a Cinder whose backend names dcn1."""
         self.glance = ceph_glance.Glance(
             os.path.join(self.directory, 'glance'),
             {'central': 'file', 'dcn1': ceph_glance.store(self.cluster)}, default='central', faults=True,
-            policy=policy, import_methods=import_methods, locations=locations)
+            policy=policy, import_methods=import_methods, locations=locations, filters=filters,
+            conf=conf)
         self.glance.start()
         self.addCleanup(self.glance.kill)
         self.cinder = self.another_cinder('cinder', stock, credentials, pool, **options)
 
-    def another_cinder(self, name, stock=False, credentials=True, pool='images', default=None, **options):
+    def another_cinder(self, name, stock=False, credentials=True, pool='images', default=None, sections=None,
+                       **options):
         """Return a running Cinder with its own services and database, on the same pool."""
         backend = {'volume_driver': 'lab.cinder.rbd.RbdDriver', 'rbd_pool': 'volumes',
                    'rbd_ceph_conf': self.cluster.conf, 'rbd_user': self.cluster.user,
                    'volume_backend_name': 'directory', 'rbd_glance_store_name': 'dcn1',
                    'rbd_glance_pool': pool, 'rbd_glance_copy_poll_interval': '1'}
         backend.update(options)
-        overrides = {'directory': backend, 'DEFAULT': dict(default or {})}
+        overrides = dict(sections or {}, directory=backend, DEFAULT=dict(default or {}))
         if credentials:
             overrides['multistore_hooks'] = {'auth_type': 'admin_token', 'endpoint': self.glance.url,
                                              'token': lab.ADMIN}
         if stock:
             overrides['DEFAULT'].update(volume_manager=cinder_base.STOCK_MANAGER)
         return cinder_base.server.Cinder(
-            self.glance.url, os.path.join(self.directory, name), python=cinder_base.PYTHON,
-            pythonpath=cinder_base.PYTHONPATH, cache_dir=cinder_base.CACHE,
+            self.glance.url, os.path.join(self.directory, name), python=self.python,
+            pythonpath=self.pythonpath, cache_dir=self.cache,
             overrides=ini.merged(dict(cinder_base.OURS), overrides))
 
     def started(self, cinder):
@@ -176,26 +179,61 @@ class CopyThenCloneTest(ClonesTestCase):
             self.glance.kill()
             self.directory = self.useFixture(cinder_base.fixtures.TempDir()).path
 
-    def test_an_image_that_cannot_be_cloned_anywhere_is_not_copied(self):
+    def test_a_volume_that_is_larger_than_its_image_and_of_a_multi_attach_type_is_a_clone_with_its_size(self):
         self.start()
         self.started(self.cinder)
+        self.cinder.create_type('shared', {'multiattach': '<is> True'})
+        image = self.image('central')
+        volume = self.create(image, size=2, volume_type='shared')
+        self.assert_clone(volume, image)
+        self.assertIn('size 2 GiB', self.cluster.rbd('info', 'volumes/volume-' + volume))
+        self.assertTrue(self.cinder.volume(volume)['multiattach'])
+
+
+class AsCinderTest(ClonesTestCase):
+    """What cannot be cloned, or is cloned faster, is Cinder's own affair: Glance is asked for no copy."""
+
+    def qcow2(self):
         path = os.path.join(self.directory, 'image.qcow2')
         subprocess.run(['qemu-img', 'create', '-f', 'qcow2', path, '8M'], check=True,
                        stdout=subprocess.DEVNULL)
         with open(path, 'rb') as file:
-            data = file.read()
-        image = self.glance.add_image(data, ['central'], token=client.MEMBER, disk_format='qcow2')
-        self.glance.forget_requests()
-        self.assertIsNone(self.parent(self.create(image)))
-        self.assertEqual(([], 1), (self.requested(), self.downloads()))
+            return self.glance.add_image(file.read(), ['central'], token=client.MEMBER, disk_format='qcow2')
 
-    def test_a_volume_that_is_larger_than_its_image_has_its_size(self):
+    def encrypted(self):
+        """Create an encrypted volume type; return its name."""
+        made = self.cinder.create_type('encrypted')
+        self.cinder.request('POST', '/types/%s/encryption' % made, {'encryption': {
+            'provider': 'luks', 'cipher': 'aes-xts-plain64', 'key_size': 256,
+            'control_location': 'front-end'}}, client.ADMIN)
+        return 'encrypted'
+
+    def test_an_image_that_cannot_be_cloned_anywhere_is_not_copied(self):
+        self.start()
+        self.cinder = self.another_cinder('keys', sections={'key_manager': {
+            'backend': 'cinder.keymgr.conf_key_mgr.ConfKeyManager', 'fixed_key': 'ab' * 32}})
+        self.started(self.cinder)
+        for image, options in ((self.qcow2(), {}),
+                               (self.image('central'), {'volume_type': self.encrypted()})):
+            self.glance.forget_requests()
+            self.assertIsNone(self.parent(self.create(image, **options)))
+            self.assertEqual(([], 1), (self.requested(), self.downloads()), options)
+        large = self.image('central', min_disk=2)
+        self.glance.forget_requests()
+        refused = self.assertRaises(client.Refused, self.create, large)
+        self.assertEqual((400, [], 0), (refused.status, self.requested(), self.downloads()))
+
+    def test_a_volume_that_gets_another_image_downloads_it(self):
         self.start()
         self.started(self.cinder)
+        volume = self.create(self.image('dcn1'))
         image = self.image('central')
-        volume = self.create(image, size=2)
-        self.assert_clone(volume, image)
-        self.assertIn('size 2 GiB', self.cluster.rbd('info', 'volumes/volume-' + volume))
+        self.glance.forget_requests()
+        self.cinder.microversion = 'volume 3.68'
+        self.cinder.request('POST', '/volumes/%s/action' % volume, {'os-reimage': {'image_id': image}})
+        self.assertEqual('available', self.cinder.wait_volume(volume)['status'])
+        self.assertEqual(self.data, self.cluster.read('volumes/volume-' + volume, len(self.data)))
+        self.assertEqual(([], 1), (self.requested(), self.downloads()))
 
 
 class HiddenLocationsTest(ClonesTestCase):

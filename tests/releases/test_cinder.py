@@ -7,6 +7,7 @@ import testtools
 
 from lab.cinder import run
 from tests.functional import shared
+from tests.functional import test_cinder_direct_upload
 from tests.functional import test_cinder_drivers
 from tests.releases import under_test
 
@@ -92,6 +93,29 @@ class PlacementTest(CinderTestCase):
 
     def test_stock_manager_does_not_follow_the_base_image(self):
         self.assertAreIn(['fast'], self.cinder(STOCK, self.base('cheap')))
+
+
+class CephTest(test_cinder_direct_upload.DirectUploadTestCase):
+    """Volumes of the release in a real Ceph cluster, which has one of Glance's stores."""
+
+    python, tree, cache = under_test.PYTHON, under_test.path(under_test.STOCK), under_test.CACHE
+
+    def test_cold_image_is_copied_once_and_cloned_and_a_volume_is_uploaded_inside_its_cluster(self):
+        self.begin()
+        self.assertIn('(version %d.' % under_test.MAJOR, self.cinder.log)
+        image = self.image('central')
+        self.glance.forget_requests()
+        for _number in range(2):
+            self.assert_clone(self.create(image), image)
+        self.assertEqual(([202], 0), (self.requested(), self.downloads()), self.cinder.log[-3000:])
+        volume = self.volume()
+        uploaded, record = self.upload(volume)
+        self.assertEqual((0, test_cinder_direct_upload.SIZE, 'dcn1'),
+                         (self.sent(), record['size'], record['stores']), self.cinder.log[-3000:])
+        self.assert_image(uploaded)
+        self.assert_nothing_is_left(volume)
+        self.cinder.delete_volume(volume)
+        self.assert_image(uploaded)
 
 
 class DriversTest(testtools.TestCase):

@@ -43,7 +43,8 @@ WHAT = {
     'nova': 'the store of the base image, a dedicated store, a store that is not there, no base image, '
             'a 503 in the middle of an upload; copy, then clone with two real Ceph clusters',
     'cinder': 'volume type, base image, default, ``upload_store``, a store that is not there, without '
-              'keystone, the optional patch, a 503 in the middle of an upload',
+              'keystone, the optional patch, a 503 in the middle of an upload; copy, then clone and an '
+              'upload inside its cluster with a real Ceph cluster',
 }
 
 GLANCE = """
