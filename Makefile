@@ -39,7 +39,7 @@ gate: $(OWN)/bindep ## a real cloud with two sites, stock and with the hooks (ro
 	@$(TOX) -q -e tempest --notest
 	@GATE=$(GATE) ONLY=$(ONLY) KEEP=$(KEEP) $(TOX) -q -e gate$(addprefix -,$(RELEASE:oldest=ussuri))
 
-devstack: $(OWN)/bindep ## a real devstack on this machine (root; DEVSTACK_DIR=..., SERVICES_DIR=..., CEPH=1, LOCAL_CONF=..., AGAIN=1, KEEP=1)
+devstack: $(if $(DEVSTACK_DIR),$(OWN)/bindep) ## a real devstack on this machine (root; DEVSTACK_DIR=..., SERVICES_DIR=..., CEPH=1, LOCAL_CONF=..., AGAIN=1, KEEP=1)
 	@[ -z "$(DEVSTACK_DIR)" ] || tools/debian_packages $(OWN)/bindep devstack
 	@DEVSTACK_DIR=$(DEVSTACK_DIR) SERVICES_DIR=$(SERVICES_DIR) LOCAL_CONF=$(LOCAL_CONF) CEPH=$(CEPH) AGAIN=$(AGAIN) \
 	    KEEP=$(KEEP) WORK=$(WORK) STOP=$(STOP) $(PYTHON) -m lab.devstack
