@@ -10,9 +10,6 @@ from typing import Optional
 from typing import Sequence
 from typing import Tuple
 
-from cliff import columns
-from cliff import lister
-
 from multistore_hooks.cli import command
 from multistore_hooks.cli import image_copies
 from multistore_hooks.cli import image_lookup
@@ -21,7 +18,7 @@ from multistore_hooks.cli import overview
 from multistore_hooks.cli import progress
 from multistore_hooks.cli import session
 from multistore_hooks.cli import store_names
-from multistore_hooks.cli import text
+from multistore_hooks.cli import table
 from multistore_hooks.copy import limits
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
@@ -42,35 +39,10 @@ class SingleStore(exceptions.MultistoreError):
     msg_fmt = _('This Glance does not have several stores: enabled_backends in glance-api.conf is not set.')
 
 
-class WrongColumn(exceptions.MultistoreError):
-    """-c names a column that does not exist."""
-
-    msg_fmt = _("There is no column '%(column)s'. The columns are: %(columns)s.")
-
-
-class _List(List[str]):
-    """A list in JSON; its items with commas between them in other formats."""
-
-    def __str__(self) -> str:
-        return ','.join(self)
-
-
-class Names(columns.FormattableColumn):
-    """A column of several names."""
-
-    def human_readable(self) -> str:
-        return ', '.join(self._value)
-
-    def machine_readable(self) -> Any:
-        return _List(self._value)
-
-
-class GlanceCommand(command.Command, lister.Lister):
+class GlanceCommand(table.TableCommand):
     """A command that sends requests to Glance and prints a table."""
 
     refusals = ((api.GlanceError, 'Glance refuses'),)
-    #: The names of the columns.
-    shown: Tuple[str, ...] = ()
     exit_codes = ''
     #: The command line without the options that all have; those of the cloud alone are twenty.
     usage = ''
@@ -98,29 +70,6 @@ class GlanceCommand(command.Command, lister.Lister):
         """Return the connection to Glance."""
         given = {name: value for name, value in vars(self.app.options).items() if value is not None}
         return session.connect(argparse.Namespace(**dict(vars(arguments), **given)))
-
-    def produce_output(self, parsed_args: argparse.Namespace, column_names: Any, data: Any) -> int:
-        """Print the table; names that users chose are themselves only where the format escapes them."""
-        structured = parsed_args.formatter in ('json', 'yaml')
-
-        def shown(cell: Any) -> Any:
-            if isinstance(cell, Names) and structured:
-                return list(cell.machine_readable())  # YAML writes no list but plain ones
-            if not isinstance(cell, text.Name):
-                return cell
-            return str.__str__(cell) if structured else str(cell)
-
-        rows = [tuple(shown(cell) for cell in row) for row in data]
-        return int(super().produce_output(parsed_args, column_names, rows) or 0)
-
-    def check(self, arguments: argparse.Namespace) -> None:
-        """Refuse a wrong -c while nothing is done; cliff would do so afterwards.
-
-        :raises WrongColumn: if one is wrong
-        """
-        for column in arguments.columns:
-            if column.lower().replace('_', ' ') not in [name.lower() for name in self.shown]:
-                raise WrongColumn(column=column, columns=', '.join(self.shown))
 
     def find(self, images: image_lookup.Images, wanted: Sequence[str]) -> List[api.Image]:
         """Return the images of ids or names, each once; report missing ones, and set the exit code."""
@@ -160,8 +109,8 @@ class Stores(GlanceCommand):
             some_stores(images)
             found = images.all()
         return self.shown, [
-            (image.id, image_lookup.name_of(image), image.status, Names(image.stores),
-             Names(image.importing_to), Names(image.failed_import)) for image in found]
+            (image.id, image_lookup.name_of(image), image.status, table.Names(image.stores),
+             table.Names(image.importing_to), table.Names(image.failed_import)) for image in found]
 
 
 class _Copying(GlanceCommand):
@@ -275,8 +224,8 @@ class Misplaced(_Copying):
                              [image_copies.Wanted(entry.image, entry.missing) for entry in found])
         self._code = command.NOT_ALL if found else command.OK
         return self.listed, [
-            (entry.image.id, image_lookup.name_of(entry.image), Names(entry.image.stores), entry.base.id,
-             Names(entry.missing)) for entry in found]
+            (entry.image.id, image_lookup.name_of(entry.image), table.Names(entry.image.stores),
+             entry.base.id, table.Names(entry.missing)) for entry in found]
 
     def _candidates(self, images: image_lookup.Images,
                     wanted: Sequence[str]) -> Tuple[List[api.Image], Dict[str, api.Image]]:

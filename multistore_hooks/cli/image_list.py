@@ -9,8 +9,8 @@ from typing import Iterable
 from typing import Sequence
 from typing import Tuple
 
-from multistore_hooks.cli import image
 from multistore_hooks.cli import store_names
+from multistore_hooks.cli import table
 from multistore_hooks.cli import text
 from multistore_hooks.cli import upkeep
 from multistore_hooks.stores import inventory
@@ -82,7 +82,7 @@ class List(upkeep.UpkeepCommand):
         readable = arguments.formatter == 'table'
         return self.shown, [
             (subject.id, text.Name(subject.name), subject.status,
-             units.show_bytes(subject.size) if readable else subject.size, image.Names(subject.stores),
+             units.show_bytes(subject.size) if readable else subject.size, table.Names(subject.stores),
              _shown(selection.last_used(subject, used))) for subject in subjects]
 
 

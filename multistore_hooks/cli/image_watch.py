@@ -15,6 +15,7 @@ from multistore_hooks.cli import command
 from multistore_hooks.cli import image
 from multistore_hooks.cli import image_lookup
 from multistore_hooks.cli import progress
+from multistore_hooks.cli import table
 from multistore_hooks.cli import upkeep
 from multistore_hooks.glance_api import api
 
@@ -64,8 +65,8 @@ class Watch(upkeep.UpkeepCommand):
             if result in ('goes on', 'failed'):
                 self._code = command.NOT_ALL
             shown = last or one
-            rows.append((one.id, image_lookup.name_of(one), image.Names(shown.stores),
-                         image.Names(shown.failed_import), result))
+            rows.append((one.id, image_lookup.name_of(one), table.Names(shown.stores),
+                         table.Names(shown.failed_import), result))
         return self.shown, rows
 
     @staticmethod

@@ -12,13 +12,12 @@ from typing import Iterable
 from typing import Iterator
 from typing import Tuple
 
-from cliff import lister
-
 from multistore_hooks.ceph import cluster
 from multistore_hooks.ceph import site_image_record
 from multistore_hooks.ceph import site_images as stored
 from multistore_hooks.cli import command
 from multistore_hooks.cli import site_images
+from multistore_hooks.cli import table
 from multistore_hooks.cli import text
 from multistore_hooks import exceptions
 from multistore_hooks.i18n import _
@@ -33,9 +32,10 @@ class WhichSiteImages(exceptions.MultistoreError):
     msg_fmt = _('Name site images, or give --all.')
 
 
-class Clones(site_images.SiteImageCommand, lister.Lister):
+class Clones(site_images.SiteImageCommand, table.TableCommand):
     """List the disks that are clones of site images, and their servers."""
 
+    shown = ('Site image', 'Pool', 'Disk', 'Server', 'In trash')
     usage = '[NAME ...]'
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -48,9 +48,9 @@ class Clones(site_images.SiteImageCommand, lister.Lister):
     def take_action(self, arguments: argparse.Namespace) -> Any:
         """Return the columns and the rows."""
         images = self.connect(arguments)
-        return (('Site image', 'Pool', 'Disk', 'Server', 'In trash'),
-                [(name, clone.pool, clone.disk, server_of(clone.disk), clone.in_trash)
-                 for name, clone in clones(images, arguments.names)])
+        return self.shown, [
+            (text.Name(name), clone.pool, text.Name(clone.disk), text.Name(server_of(clone.disk)),
+             clone.in_trash) for name, clone in clones(images, arguments.names)]
 
 
 class Flatten(site_images.SiteImageCommand):

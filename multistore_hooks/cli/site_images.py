@@ -9,13 +9,12 @@ from typing import Any
 from typing import List
 from typing import Tuple
 
-from cliff import lister
-
 from multistore_hooks.ceph import cluster
 from multistore_hooks.ceph import site_image_record
 from multistore_hooks.ceph import site_images
 from multistore_hooks.cli import command
 from multistore_hooks.cli import overview
+from multistore_hooks.cli import table
 from multistore_hooks.cli import text
 from multistore_hooks import exceptions
 from multistore_hooks.i18n import _
@@ -58,7 +57,7 @@ class SiteImageCommand(command.Command):
                                  'images_rbd_pool of the hosts (default: %(default)s)')
         parser.usage = overview.usage(prog_name, ' '.join(
             [self.usage, '[--ceph-conf FILE] [--ceph-user NAME] [--pool POOL]']
-            + ['[-f FORMAT] [-c COLUMN] [OPTION ...]'] * isinstance(self, lister.Lister)))
+            + ['[-f FORMAT] [-c COLUMN] [OPTION ...]'] * isinstance(self, table.TableCommand)))
         return parser
 
     @staticmethod
@@ -72,13 +71,14 @@ class SiteImageCommand(command.Command):
         return site_images.SiteImages(cluster.Cluster(access), access, arguments.pool)
 
 
-class Show(SiteImageCommand, lister.Lister):
+class Show(SiteImageCommand, table.TableCommand):
     """List the base images that the hosts of a Ceph cluster made for themselves (site images)."""
+
+    shown = ('Name', 'Image', 'Bytes', 'State', 'Clones', 'Made', 'Last used')
 
     def take_action(self, arguments: argparse.Namespace) -> Any:
         """Return the columns and the rows."""
-        return (('Name', 'Image', 'Bytes', 'State', 'Clones', 'Made', 'Last used'),
-                rows(self.connect(arguments)))
+        return self.shown, [(text.Name(row[0]),) + row[1:] for row in rows(self.connect(arguments))]
 
 
 class Remove(SiteImageCommand):

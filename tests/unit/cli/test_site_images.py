@@ -61,6 +61,19 @@ class SiteImageCommandTest(SiteImageCommandTestCase):
                          {row['Name']: (row['State'], row['Clones']) for row in json.loads(out)})
         self.assertEqual({'2023-11-14T22:13:20Z'}, {row['Made'] for row in json.loads(out)})
 
+    def test_a_wrong_column_is_refused_before_the_cluster_is_reached(self):
+        self.ceph.rados.Rados = None
+        for verb in ('list', 'clones'):
+            code, out, err = self.run_command(verb, '-c', 'Colour')
+            self.assertEqual((2, '', 1), (code, out, err.count('\n')))
+            self.assertIn("There is no column 'Colour'. The columns are: ", err)
+
+    def test_a_hostile_name_of_a_disk_is_escaped_for_a_person(self):
+        used = self.make()
+        self.ceph.rbd.clone('vms', used.name, site_image_record.SNAPSHOT, 'evil\x1b[2J')
+        self.assertIn('evil\\x1b[2J', self.run_command('clones')[1])
+        self.assertEqual('evil\x1b[2J', json.loads(self.run_command('clones', '-f', 'json')[1])[0]['Disk'])
+
     def test_remove_takes_what_nothing_is_a_clone_of(self):
         made, old = self.make(), self.make(published=False, created=1)
         self.assertEqual(0, self.run_command('remove', made.name, old.name)[0])
