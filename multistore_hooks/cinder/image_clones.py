@@ -12,7 +12,7 @@ from typing import Iterator
 from typing import Optional
 from typing import Tuple
 
-from cinder import db
+from cinder.db import api
 from cinder import exception
 from cinder import objects
 from oslo_config import cfg
@@ -110,7 +110,8 @@ def _is_cloneable(driver: Any, context: Any, volume: Any, image_location: Any, i
     try:
         return not _is_in_image_cache(context, volume, image_meta['id'])
     except Exception as error:  # the database's; Cinder's own way reads it again
-        LOG.debug('The image cache of Cinder cannot be read: %s', error)
+        LOG.warning('Volume %(volume)s does not become a clone, Cinder goes on without: %(error)s', {
+            'volume': volume.id, 'error': 'the image cache of Cinder cannot be read (%s)' % error})
         return False
 
 
@@ -120,7 +121,7 @@ def _is_in_image_cache(context: Any, volume: Any, image_id: str) -> bool:
     Cinder's own ``get_entry`` would delete an entry that is out of date, and notify.
     """
     where = {'cluster_name': volume.cluster_name} if volume.is_clustered else {'host': volume.host}
-    return bool(db.image_volume_cache_get_all(context, image_id=image_id, **where))
+    return bool(api.image_volume_cache_get_all(context, image_id=image_id, **where))
 
 
 def _urls(image_location: Any) -> Iterator[str]:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Volumes of RBD backends: cloned as it is, copied and cloned, or Cinder's own way."""
 
+import inspect
 import threading
 import types
 
+import cinder.db.api
 from cinder import exception
 from cinder import objects
 from cinder.volume import manager
@@ -165,7 +167,7 @@ class ImageCacheTest(ClonesTestCase):
     def setUp(self):
         super().setUp()
         self.image, self.entries = self.base('fast'), []
-        self.useFixture(fixtures.MonkeyPatch('cinder.db.image_cache', self.entries))
+        self.useFixture(fixtures.MonkeyPatch('cinder.db.api.image_cache', self.entries))
         self.driver = self.load(RBD, rbd_glance_store_name='cheap', image_volume_cache_enabled=True)
         self.driver.present.add(self.url(self.image))
 
@@ -195,8 +197,18 @@ class ImageCacheTest(ClonesTestCase):
     def test_a_cache_that_cannot_be_read_is_no_failure_of_the_volume(self):
         def fail(*arguments, **filters):
             raise OSError('the database is away')
-        self.useFixture(fixtures.MonkeyPatch('cinder.db.image_volume_cache_get_all', fail))
+        self.useFixture(fixtures.MonkeyPatch('cinder.db.api.image_volume_cache_get_all', fail))
         self.assert_left_to_cinder()
+        self.assertIn('WARNING Volume the volume does not become a clone, Cinder goes on without: the image '
+                      'cache of Cinder cannot be read (the database is away)', self.log)
+
+
+class DatabaseTest(base.TestCase):
+
+    def test_every_cinder_has_what_its_image_cache_is_read_by(self):
+        # Of the services' own Cinder, too: see tox -e cinder.
+        self.assertEqual(['context', 'filters'],
+                         list(inspect.signature(cinder.db.api.image_volume_cache_get_all).parameters))
 
 
 class HiddenTest(ClonesTestCase):

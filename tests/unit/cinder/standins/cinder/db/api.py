@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stands in for cinder.db: the entries of the image cache."""
+"""Stands in for cinder.db.api: the entries of the image cache."""
 
 image_cache = []
 
