@@ -29,7 +29,8 @@ REASONS = (
     ('volume_store', r'local, random data, download$', 'The reason is not known.'),
     ('volume_upload', r'MiB random: until',
      "Nearly all of the time is the cluster's own copy, which writes the same bytes to the same OSD as "
-     "stock's: flatten with 5 to 40 requests at once and librbd's copy take as long."),
+     "stock's: flatten with 5 to 40 requests at once and librbd's copy take as long. What the bytes alone "
+     'take is in the row of rbd import.'),
 )
 
 
