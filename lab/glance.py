@@ -80,6 +80,8 @@ class Glance:
 
     #: Drivers of stores, by the names of their entry points.
     _drivers = {'lab_full': 'lab.full_store:Store'}
+    #: More options of gunicorn.
+    _server_options = ()
 
     def __init__(self, root, stores=None, default=None, filters=(), conf=None, port=None,
                  multistore=True, faults=False, drain=True, python=sys.executable, pythonpath='',
@@ -226,7 +228,8 @@ class Glance:
         warm = '' if self._eventlet or self._pythonpath else 'glance'
         command = [self._python, '-m'] + (['lab.glance_eventlet', str(listener)] if self._eventlet else [
             'gunicorn', '-k', 'gthread', '-w', '1', '--threads', '16', '-t', '600', '--graceful-timeout', '2',
-            '--no-control-socket', '-b', 'fd://%d' % listener, 'lab.glance_app:application'])
+            '--no-control-socket', *self._server_options, '-b', 'fd://%d' % listener,
+            'lab.glance_app:application'])
         return processes.Process(command, self._output, warm, cwd=self.root, env=self._environ(),
                                  pass_fds=[listener])
 

@@ -20,9 +20,13 @@ from lab import poll
 LOOP = 'lab.volume_store.drivers.LoopDriver'
 MOUNTED = 'lab.volume_store.drivers.MountedDriver'
 RBD = 'lab.cinder.rbd.RbdDriver'
+LVM = 'cinder.volume.drivers.lvm.LVMVolumeDriver'
+FILER = 'cinder.volume.drivers.nfs.NfsDriver'
 #: Backends, and the driver of each. tiny: what is written fails after some MiB; dirty: new volumes are not
-#: zeroed, as the others' are.
-DRIVERS = {'rbd': RBD, 'loop': LOOP, 'nfs': MOUNTED, 'tiny': LOOP, 'dirty': LOOP}
+#: zeroed, as the others' are. lvm and filer are Cinder's own drivers, see lab.volume_store.guest.
+DRIVERS = {'rbd': RBD, 'loop': LOOP, 'nfs': MOUNTED, 'tiny': LOOP, 'dirty': LOOP, 'lvm': LVM, 'filer': FILER}
+#: What they need: a volume group, and a folder below what a server of NFS exports, on loopback.
+GROUP, SHARED = 'volumes', '/volumes'
 DIRT_MIB = 48
 SHARE_DIGEST = hashlib.md5(conf.SHARE.encode(), usedforsecurity=False).hexdigest()
 ELSEWHERE = {'host': 'elsewhere', 'ip': '127.0.0.2', 'platform': 'x86_64', 'os_type': 'linux',
@@ -38,7 +42,7 @@ class Cinder(server.Cinder):
 
     :param backends: of :data:`DRIVERS`
     :param ceph: the cluster for the backend rbd, with a pool named volumes
-    :param modules: the folder in which rados and rbd are
+    :param modules: the folder in which rados and rbd are, after that of another release of Cinder
     :param types: more volume types, such as rbd-other, loop-multi
     """
 
@@ -65,6 +69,14 @@ class Cinder(server.Cinder):
             section = {'volume_driver': DRIVERS[name], 'volume_backend_name': name}
             if name == 'rbd':
                 section.update(rbd_pool='volumes', rbd_ceph_conf=ceph.conf, rbd_user=ceph.user)
+            elif name == 'lvm':
+                section.update(volume_group=GROUP, lvm_type='default', target_helper='lioadm',
+                               target_ip_address='127.0.0.1', volume_clear='none')
+            elif name == 'filer':
+                # Its files are those of Cinder's user, and open to others.
+                section.update(nas_host='127.0.0.1', nas_share_path=SHARED, nfs_snapshot_support='true',
+                               nas_secure_file_permissions='false', nas_secure_file_operations='false',
+                               nfs_mount_point_base=self.base(name))
             else:
                 section.update(nas_secure_file_operations='true', nas_secure_file_permissions='true',
                                nfs_mount_point_base=self.base(name), nfs_snapshot_support='true',
@@ -92,6 +104,11 @@ class Cinder(server.Cinder):
             more = {'multiattach': '<is> True'} if name.endswith(MULTI) else {}
             self.create_type(name, dict(more, volume_backend_name=name.partition('-')[0]))
         return self
+
+    def path_of(self, volume_id: str) -> str:
+        """Return the file, or the logical volume, that holds the volume's bytes."""
+        logical = '/dev/%s/volume-%s' % (GROUP, volume_id)
+        return logical if os.path.exists(logical) else super().path_of(volume_id)
 
     @property
     def root(self) -> str:

@@ -14,6 +14,8 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import pwd
+import subprocess
 import sys
 import typing
 
@@ -91,21 +93,28 @@ class Lab:
     :param ceph: a running cluster with the pools images and volumes, and a manager; None: one is started
     :param conf: {section: {option: value}} for glance-api.conf
     :param cinder_conf: the same for cinder.conf
+    :param cinder_release: python and pythonpath of lab.cinder.server.Cinder, for another release
     :ivar glance: lab.glance.Glance
     :ivar cinder: lab.volume_store.cinder.Cinder
     :ivar proxy: between them, lab.volume_store.proxy.Proxy
+    :cvar user: whom Glance's process belongs to; '': to who runs this
     """
+
+    user = ''
 
     def __init__(self, root: str, stores: typing.Dict[str, typing.Any], default: typing.Optional[str] = None,
                  backends: typing.Sequence[str] = (), ceph: typing.Any = None,
                  conf: typing.Optional[ini.Sections] = None, cache_dir: typing.Optional[str] = None,
-                 cinder_conf: typing.Optional[ini.Sections] = None, **glance_options: typing.Any) -> None:
+                 cinder_conf: typing.Optional[ini.Sections] = None,
+                 cinder_release: typing.Optional[typing.Dict[str, str]] = None, **glance_options: typing.Any
+                 ) -> None:
         self.root = os.path.abspath(root)
         self._stores, self._default = dict(stores), default
         needed = {kind.volume_type.partition('-')[0] for kind in stores.values() if isinstance(kind, Kind)}
         self.backends = [name for name in DRIVERS if name in needed | set(backends)]
         self._conf = conf or {}
         self._cinder_conf = cinder_conf or {}
+        self._cinder_release = dict({'python': sys.executable, 'pythonpath': ''}, **(cinder_release or {}))
         self._cache_dir = cache_dir
         self._glance_options = glance_options
         self.ceph = ceph
@@ -153,7 +162,8 @@ class Lab:
         self.glance = VolumeGlance(self)
         self.cinder = Cinder(
             'http://127.0.0.1:%d' % self.glance.reserve(), self.inside('cinder'), self.backends, self.ceph,
-            self.inside('modules'), self._cinder_conf, self._cache_dir,
+            os.pathsep.join(filter(None, [self._cinder_release['pythonpath'], self.inside('modules')])),
+            self._cinder_conf, self._cache_dir, self._cinder_release['python'],
             types=[kind.volume_type for kind in self._stores.values() if isinstance(kind, Kind)])
         self._mount()
         self.cinder.start()
@@ -234,7 +244,8 @@ class VolumeGlance(Glance):
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
-        self.temporary = lab.inside('tmp')
+        # os-brick's filters allow a socket in /tmp alone.
+        self.temporary = '/tmp' if lab.user else lab.inside('tmp')
         self._drivers = dict(self._drivers, **{
             FAULTY: 'lab.volume_store.faulty:Store', FAULTY_STOCK: 'lab.volume_store.faulty_stock:Store'})
         if not registered('volume'):
@@ -256,6 +267,14 @@ class VolumeGlance(Glance):
         os.makedirs(self.temporary, exist_ok=True)
         super().start()
 
+    def _spawn(self, listener: int) -> typing.Any:
+        user = self._lab.user
+        if user:
+            group = pwd.getpwnam(user).pw_gid
+            subprocess.run(['chown', '-R', '%s:%d' % (user, group), self.root], check=True)
+            self._server_options = ('--user', user, '--group', str(group))
+        return super()._spawn(listener)
+
     def log_text(self) -> str:
         """Return the whole log."""
         with open(self.log, encoding='utf-8', errors='replace') as stream:
@@ -272,7 +291,7 @@ class VolumeGlance(Glance):
                     path = os.readlink(os.path.join(folder, name))
                 except OSError:
                     continue
-                if path.startswith('/dev/loop') or '/volume-' in path:
+                if path.startswith(('/dev/loop', '/dev/sd')) or '/volume-' in path:
                     found.append('%s by %d' % (path, pid))
         return found
 
@@ -286,8 +305,10 @@ class VolumeGlance(Glance):
     def _environ(self) -> typing.Dict[str, str]:
         environ = super()._environ()
         environ['TMPDIR'] = self.temporary
+        # A user who is not root needs the real sudo.
         environ['PATH'] = os.pathsep.join(
-            [os.path.join(HERE, 'bin'), os.path.join(sys.prefix, 'bin'), environ['PATH']])
+            (['/usr/bin'] if self._lab.user else [os.path.join(HERE, 'bin')])
+            + [os.path.join(sys.prefix, 'bin'), environ['PATH']])
         environ['PYTHONPATH'] += os.pathsep + self._lab.inside('modules')
         environ['LAB_VOLUME_FAULTS'] = self._lab.inside('faults')
         return environ

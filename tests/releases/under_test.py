@@ -18,6 +18,7 @@ PATCHED = os.environ.get('RELEASE_PATCHED', STOCK)
 OVERLAYS = os.environ.get('RELEASE_OVERLAYS', '')
 #: For what outlives a run: the release's migrated database.
 CACHE = os.environ['RELEASE_CACHE']
+PROJECT = os.environ.get('RELEASE_PROJECT', '')
 MAJOR = int(os.environ['RELEASE_VERSION'].split('.')[0])
 
 

@@ -16,6 +16,7 @@ OURS = STOCK + ('multistore_hooks', 'patches', 'tests/releases')
 HOOKS = ('multistore_hooks', 'patches', 'tests/releases', 'lab', 'tests/functional/shared.py',
          'tests/functional/cli.py', 'tests/functional/nova_runs.py', 'tests/functional/cinder_base.py',
          'tests/functional/test_cinder_image_clones.py', 'tests/functional/test_cinder_direct_upload.py',
+         'tests/functional/test_volume_store.py',
          'tests/constraints-services.txt')
 LIBRARY = ('multistore_hooks', 'tests/unit', 'tests/contract.py')
 

@@ -44,7 +44,8 @@ WHAT = {
             'a 503 in the middle of an upload; copy, then clone with two real Ceph clusters',
     'cinder': 'volume type, base image, default, ``upload_store``, a store that is not there, without '
               'keystone, the optional patch, a 503 in the middle of an upload; copy, then clone and an '
-              'upload inside its cluster with a real Ceph cluster',
+              'upload inside its cluster with a real Ceph cluster; where it attaches volumes to servers only '
+              '(15, 16), the error of the store on Cinder volumes when Glance starts',
 }
 
 GLANCE = """
