@@ -14,6 +14,8 @@ import subprocess
 import tempfile
 import typing
 
+from lab import guard
+
 PACKAGES = ('user-mode-linux', 'kmod', 'open-iscsi', 'libopeniscsiusr', 'libisns0', 'nfs-kernel-server',
             'nfs-common', 'libnfsidmap1', 'keyutils', 'rpcbind', 'libevent-core-2.1-7', 'libwrap0',
             'libtirpc3')
@@ -148,7 +150,8 @@ class Kernel:
             command = [os.path.join(files(), 'usr/bin/linux.uml'), 'mem=' + self._memory, 'rootfstype=hostfs',
                        'rootflags=/', 'ro', 'init=' + init, 'con=null', 'con0=null,fd:1', 'quiet']
             # The guest's memory is a file there.
-            environ = dict(os.environ, LD_PRELOAD=os.path.join(files(), 'registers.so'), HOME=folder,
+            environ = dict(os.environ, **guard.mark())
+            environ.update(LD_PRELOAD=os.path.join(files(), 'registers.so'), HOME=folder,
                            TMPDIR='/dev/shm' if os.access('/dev/shm', os.W_OK) else folder)
             with subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, start_new_session=True) as process:

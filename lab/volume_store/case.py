@@ -135,7 +135,7 @@ class Case(testtools.TestCase):
         reason = unavailable()
         if reason:
             self.skipTest(reason)
-        self.lab = running()
+        self.lab = self.started_lab()
         if self.store not in self.lab._stores:
             self.skipTest(ceph_bindings.unavailable() or 'no store %s' % self.store)
         self.lab.proxy.clear()
@@ -143,6 +143,10 @@ class Case(testtools.TestCase):
         self.glance.clear_faults()
         self.glance.forget_requests()
         self.logged = len(self.glance.log_text())
+
+    def started_lab(self) -> Lab:
+        """Return the lab of these tests, started when it is first wanted."""
+        return running()
 
     # ---- steps ---------------------------------------------------------------------------
 

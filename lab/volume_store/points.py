@@ -20,6 +20,8 @@ import typing
 VARIABLE = 'LAB_VOLUME_FAULTS'
 #: What the injected errors say.
 SAID = 'injected by the lab'
+#: At the end of a file's name: there is one as soon as a call hangs.
+HANGS = '-hangs'
 
 
 class Plan:
@@ -51,9 +53,13 @@ class Plan:
 
     def clear(self) -> None:
         """Let no call fail, and forget which points were reached."""
-        for path in (self._plan, self._reached):
+        for path in (self._plan, self._reached, self._reached + HANGS):
             if os.path.exists(path):
                 os.unlink(path)
+
+    def hangs(self) -> bool:
+        """Return whether a call hangs, or has hung, as planned."""
+        return os.path.exists(self._reached + HANGS)
 
     def reached(self) -> typing.List[str]:
         """Return the points that were reached since the last :meth:`clear`, in their order."""
@@ -98,9 +104,10 @@ class Points:
             self._seen[plan['number']] = before + 1
             return plan if plan['skip'] <= before < plan['skip'] + plan['times'] else None
 
-    @staticmethod
-    def _act(point: str, rule: typing.Dict[str, typing.Any]) -> None:
+    def _act(self, point: str, rule: typing.Dict[str, typing.Any]) -> None:
         if rule['action'] == 'hang':
+            with open(os.path.join(self._folder, 'reached' + HANGS), 'w', encoding='utf-8'):
+                pass
             time.sleep(rule['seconds'])
             return
         if point.startswith('device'):

@@ -3,70 +3,95 @@
 
 import os
 import re
-import sys
 
 import testtools
 
 from lab import kernel
+from lab.volume_store import guest
+from lab.volume_store.lab import unavailable_with
 
 MISSING = kernel.unavailable()
-CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-#: A guest under load is slow; it is killed if it hangs.
-SECONDS = 3000
-PREPARE = '''set -e
-for module in configfs dm_mod loop; do modprobe $module; done
-mount -t configfs none /sys/kernel/config
-mkdir -p /run/disk /run/lock /run/share /etc/iscsi
-mount -t tmpfs tmpfs /run/disk
-truncate -s 512M /run/disk/volumes
-export DM_DISABLE_UDEV=1 OSLO_LOCK_PATH=/run/lock HOME=/run PYTHONDONTWRITEBYTECODE=1
-'''
-ISCSI = PREPARE + '''
-for module in target_core_mod target_core_iblock iscsi_target_mod iscsi_tcp sd_mod; do modprobe $module; done
-vgcreate -q volumes $(losetup -f --show /run/disk/volumes)
-echo InitiatorName=$(iscsi-iname) > /etc/iscsi/initiatorname.iscsi
-iscsid
-'''
-NFS = PREPARE + '''
-for module in nfsd nfs nfsv4; do modprobe $module; done
-mkfs.ext4 -q /run/disk/volumes
-mount -o loop /run/disk/volumes /run/share
-rmdir /run/share/lost+found
-mount -t nfsd none /proc/fs/nfsd
-mkdir -p /var/lib/nfs/v4recovery /var/lib/nfs/rpc_pipefs
-mount -t rpc_pipefs none /var/lib/nfs/rpc_pipefs
-echo '/run/share 127.0.0.1(rw,fsid=0,no_root_squash,no_subtree_check,insecure)' > /etc/exports
-exportfs -a
-echo 10 > /proc/fs/nfsd/nfsv4leasetime
-echo 10 > /proc/fs/nfsd/nfsv4gracetime
-rpc.mountd -N 3 -N 2
-rpc.nfsd -N 3 2
-'''
+NO_SERVICES = unavailable_with([])
+#: Whether the real Cinder and Glance run all their tests there, and not a few.
+ALL = os.environ.get('VOLUME_KERNEL') == 'all'
+FLOWS = 'tests.functional.volume_guest.'
+SERVICES = 'tests.functional.volume_services_guest.'
+
+
+class Guests(testtools.TestCase):
+    """Runs test cases in guests.
+
+    :cvar seconds: after which a guest is killed: one under load is slow
+    """
+
+    seconds = 3000
+
+    def guest(self, least, tests, memory='2G', skipped=0, **disks):
+        """Run test cases in a guest: that many at least, of which so many are skipped."""
+        status, output = kernel.Kernel(memory).run(guest.script_for(tests, **disks), self.seconds)
+        self.assertEqual(0, status, output[-8000:])
+        ran = re.search(r'Ran (\d+) tests?', output)
+        self.assertGreaterEqual(int(ran.group(1)), least, output)
+        self.assertEqual(skipped, sum(map(int, re.findall(r'skipped=(\d+)', output))), output[-2000:])
 
 
 @testtools.skipIf(MISSING, MISSING or '')
-class KernelTest(testtools.TestCase):
+class KernelTest(Guests):
+    """The guest itself, and the driver below the unit tests' Cinder."""
 
     def test_a_guest_boots_to_a_script_and_leaves_nothing_here(self):
         path = '/var/tmp/multistore-hooks-guest-%d' % os.getpid()
         status, output = kernel.Kernel('256M').run('uname -r; id -u; echo hello > %s; cat %s; exit 3' % (
-            path, path), SECONDS)
+            path, path), self.seconds)
         self.assertEqual(3, status, output)
         self.assertIn('hello', output)
         self.assertNotIn(os.uname().release, output)
         self.assertFalse(os.path.exists(path))
 
-    def guest(self, prepare, case):
-        """Run a test case in a guest."""
-        status, output = kernel.Kernel().run(prepare + 'cd %s\nexport PYTHONPATH=%s\n%s -m testtools.run '
-                                             'tests.functional.volume_guest.%s 2>&1\n' % (
-                                                 CHECKOUT, CHECKOUT, sys.executable, case), SECONDS)
-        self.assertEqual(0, status, output[-8000:])
-        ran = re.search(r'Ran (\d+) tests', output)
-        self.assertGreaterEqual(int(ran.group(1)), 4, output)
-
     def test_the_driver_over_iscsi_on_lvm(self):
-        self.guest(ISCSI, 'IscsiTest')
+        self.guest(4, [FLOWS + 'IscsiTest'], iscsi='512M')
 
     def test_the_driver_on_an_nfs_share(self):
-        self.guest(NFS, 'NfsTest')
+        self.guest(4, [FLOWS + 'NfsTest'], nfs='512M')
+
+
+@testtools.skipIf(MISSING or NO_SERVICES, MISSING or NO_SERVICES or '')
+class ServicesTest(Guests):
+    """Cinder's own LVM and NFS drivers, and a glance-api that is not root."""
+
+    def test_an_image_lives_on_both(self):
+        self.guest(2, [SERVICES + name for name in ('IscsiShortTest', 'NfsShortTest')], memory='3G',
+                   iscsi='24G', nfs='24G', thin=True)
+
+
+@testtools.skipIf(MISSING or NO_SERVICES or not ALL, MISSING or NO_SERVICES or
+                  'a part of the tests: VOLUME_KERNEL=all for all of them')
+class AllServicesTest(Guests):
+    """The rest of what is tested on them. An attachment takes seconds there: each of these takes long."""
+
+    seconds = 10800
+
+    def services(self, least, *names, **more):
+        # Cinder's clones of logical volumes are whole copies, in memory.
+        self.guest(least, [SERVICES + name for name in names], memory='8G', iscsi='24G', nfs='24G',
+                   thin=True, **more)
+
+    def test_all_flows_over_iscsi(self):
+        self.services(12, 'IscsiTest', 'IscsiGrowthTest')
+
+    def test_all_flows_on_nfs(self):
+        self.services(12, 'NfsTest', 'NfsGrowthTest')
+
+    def test_glance_is_killed_after_each_step_over_iscsi(self):
+        self.services(3, 'IscsiKillsTest')
+
+    def test_glance_is_killed_after_each_step_on_nfs(self):
+        self.services(3, 'NfsKillsTest')
+
+    # Uploads of unknown size are left to the loop device's run.
+
+    def test_every_call_fails_in_turn_over_iscsi(self):
+        self.services(4, 'IscsiFaultsTest', skipped=1)
+
+    def test_every_call_fails_in_turn_on_nfs(self):
+        self.services(4, 'NfsFaultsTest', skipped=1)

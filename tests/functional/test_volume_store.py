@@ -12,14 +12,18 @@ import uuid
 from keystoneauth1 import adapter
 from keystoneauth1 import session
 from keystoneauth1 import token_endpoint
+import testtools
 
 from lab.cinder import client
+from lab import glance
 from lab import poll
 from lab.poll import LabError
 from lab.volume_store import case
 from lab.volume_store.lab import PROJECTS
 from lab.volume_store.lab import SERVICE
+from lab.volume_store.lab import unavailable_with
 from multistore_hooks.volume_store import cinder_client
+from tests.functional import shared
 
 MIB, GIB = case.MIB, case.GIB
 #: Odd, longer than any piece, with holes at odd places.
@@ -278,6 +282,27 @@ class RbdTest(Flows, FlowCase):
     """RBD images in a real cluster, by os-brick in user space."""
 
     store = 'ruby'
+
+
+class DetailTest(testtools.TestCase):
+    """Glance's stores in detail, of which Glance has a table of its own."""
+
+    def detail(self, **stores):
+        """Return what a Glance with these stores responds with."""
+        folder = shared.folder('detail')
+        stores = {name: (kind, {'filesystem_store_datadir': os.path.join(folder, name)})
+                  for name, kind in stores.items()}
+        with glance.Glance(folder, stores) as running:
+            self.assertEqual(200, running.request('GET', '/v2/info/stores').status)
+            return running.request('GET', '/v2/info/stores/detail')
+
+    def test_a_kind_that_is_not_in_the_table_is_an_error_whatever_its_driver_is(self):
+        reason = unavailable_with([])
+        if reason:
+            self.skipTest(reason)
+        self.assertEqual(['file'], [one['type'] for one in self.detail(one='file').json()['stores']])
+        # The very same driver, by the other name that glance_store has for it.
+        self.assertEqual(500, self.detail(one='file', other='glance.store.filesystem.Store').status)
 
 
 class StockTest(FlowCase):

@@ -85,6 +85,14 @@ class Matrix(test_volume_store.FlowCase):
         self.hash = hashlib.sha512(self.data).hexdigest()
         self.tally = Tally()
 
+    def http_faults(self):
+        """Return the ways in which a request fails, as arguments of Proxy.fault()."""
+        return http_faults(self.stock)
+
+    def call_faults(self):
+        """Return the ways in which a call fails, as arguments of Plan.set()."""
+        return call_faults()
+
     # ---- operations ------------------------------------------------------------------------
 
     def try_upload(self, sized=True):
@@ -126,12 +134,12 @@ class Matrix(test_volume_store.FlowCase):
             skip, seen[key] = seen[key], seen[key] + 1
             if skip > 2:
                 continue  # one more look at a state
-            for fault in http_faults(self.stock):
+            for fault in self.http_faults():
                 name = '%s %s[%d] %s' % (note.method, path.partition('/v3')[2], skip, fault)
                 found.append(Case(name, 'http', dict(fault, method=note.method, path=path, skip=skip)))
         for point, count in collections.Counter(self.plan.reached()).items():
             for skip in sorted({0, count - 1}) if ALL else [count - 1]:
-                for fault in call_faults():
+                for fault in self.call_faults():
                     found.append(Case('%s[%d] %s' % (point, skip, fault), 'call',
                                       dict(fault, point=point, skip=skip)))
         self.lab.proxy.clear()
