@@ -34,25 +34,23 @@ ONLY_WITH = {
 CLOSURE = r'''
 import json, re, sys
 try:
-    from pip._vendor import pkg_resources
-    needs = lambda name, extras: pkg_resources.get_distribution(name).requires(extras)
-    needs('pip', ())
-except Exception:
     from importlib import metadata
+except ImportError:     # Python 3.6
+    from pip._vendor import pkg_resources
+    def needs(name, extras):
+        return pkg_resources.get_distribution(name).requires(extras)
+else:
     from pip._vendor.packaging.requirements import Requirement
     def needs(name, extras):
-        found = []
-        for line in metadata.requires(name) or ():
-            one = Requirement(line)
-            if not one.marker or any(one.marker.evaluate({'extra': extra}) for extra in extras or ('',)):
-                found.append(one)
-        return found
+        found = [Requirement(line) for line in metadata.requires(name) or ()]
+        return [one for one in found if not one.marker
+                or any(one.marker.evaluate({'extra': extra}) for extra in ('',) + tuple(extras))]
 seen, waiting = set(), [(sys.argv[1], tuple(sys.argv[2:]))]
 while waiting:
     one = waiting.pop()
     if one not in seen:
         seen.add(one)
-        waiting += [(need.name if hasattr(need, 'name') else need.project_name, tuple(need.extras))
+        waiting += [(getattr(need, 'project_name', need.name), tuple(need.extras))
                     for need in needs(*one)]
 print(json.dumps(sorted({re.sub('[._-]+', '-', name).lower() for name, _extras in seen})))
 '''
@@ -104,7 +102,8 @@ def find_python(version: str) -> typing.Optional[str]:
     """Return the interpreter of a version, if there is one."""
     home = os.environ.get('PYENV_ROOT', os.path.expanduser('~/.pyenv'))
     found = sorted(glob.glob(os.path.join(home, 'versions', version + '.*', 'bin', 'python')))
-    return shutil.which('python' + version) or (found[-1] if found else None)
+    # Before PATH, where pyenv's own stand-ins refuse a version that is not selected.
+    return found[-1] if found else shutil.which('python' + version)
 
 
 def closure(python: str, extras: typing.Sequence[str]) -> typing.Set[str]:

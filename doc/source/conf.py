@@ -21,6 +21,8 @@ html_css_files = ['tables.css']
 pygments_style = 'native'
 # What no directive says the language of, has none.
 highlight_language = 'none'
+# Quotes and points, but no dashes: in a command's help '--wait' is an option.
+smartquotes_action = 'qe'
 
 # The name shall be ours: the theme would take it from git's remote.
 openstackdocs_auto_name = False

@@ -3,6 +3,7 @@
 
 import importlib
 import sys
+import warnings
 
 #: Names of packages that differ from those of their modules.
 _PACKAGES = {'glanceclient': 'python-glanceclient', 'openstack': 'openstacksdk', 'yaml': 'PyYAML',
@@ -20,6 +21,9 @@ def status() -> int:
 
 
 def _run(program: str, module: str) -> int:
+    if not sys.warnoptions:
+        # What libraries warn their developers of, such as that a Python is old, does not concern an operator.
+        warnings.simplefilter('ignore')
     try:
         return int(importlib.import_module(module).main())
     except ImportError as error:

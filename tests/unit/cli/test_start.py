@@ -47,6 +47,19 @@ class StartTest(testtools.TestCase):
         self.assertEqual((0, ''), (code, err))
 
 
+class WarningsTest(testtools.TestCase):
+
+    def test_what_libraries_warn_of_is_not_shown_unless_requested(self):
+        code = ('import sys, warnings; from multistore_hooks.cli import main, start\n'
+                'def warn():\n    warnings.warn("an old Python", UserWarning)\n    return 0\n'
+                'main.main = warn\nsys.exit(start.hooks())')
+        for options, shown in (([], False), (['-W', 'default'], True)):
+            done = subprocess.run([sys.executable] + options + ['-c', code],
+                                  env={'PYTHONPATH': ':'.join(path for path in sys.path if path)},
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+            self.assertEqual((0, shown), (done.returncode, 'an old Python' in done.stderr), done.stderr)
+
+
 class CompletionTest(testtools.TestCase):
 
     def test_every_command_and_its_options_are_completed(self):
