@@ -26,6 +26,11 @@ class HeldFile:
         os.rename(path, self._data)
         os.mkfifo(path)
 
+    @property
+    def held(self) -> bool:
+        """Whether it is not a plain file yet."""
+        return os.path.exists(self._data)
+
     def serve(self) -> None:
         """Wait for a reader, and let it have all of the file."""
         with self._open() as pipe, open(self._data, 'rb') as data:
@@ -42,6 +47,16 @@ class HeldFile:
         assert self._pipe is not None, 'nobody has been served half of it'
         with open(self._data, 'rb') as data:
             data.seek(os.path.getsize(self._data) // 2)
+            shutil.copyfileobj(data, self._pipe)
+        self._pipe.close()
+        self._pipe = None
+
+    def finish(self) -> None:
+        """Put the file back first, then let the reader that waits in the middle have the rest of it."""
+        assert self._pipe is not None, 'nobody has been served half of it'
+        with open(self._data, 'rb') as data:
+            os.replace(self._data, self._path)
+            data.seek(os.path.getsize(self._path) // 2)
             shutil.copyfileobj(data, self._pipe)
         self._pipe.close()
         self._pipe = None

@@ -109,6 +109,10 @@ class Evictor:
             return (Outcome(REFUSED, 'no other store is proved to hold it: %s' % proof.why_not), nothing,
                     None, '')
         children, unknown = self._children(image.id, store)
+        if children is None and store in self._tools.reached:
+            # Glance 33 forgets a copy in a cluster that is away, responds 204, and leaves the data there.
+            why = 'its place cannot be read, and its data might stay there: %s' % unknown
+            return Outcome(REFUSED, why), proof, None, unknown
         if children is not None and children.clones and not self._tools.in_use:
             return (Outcome(REFUSED, '%d clones use it there: removing it would free nothing'
                             % children.clones), proof, children, unknown)
@@ -197,9 +201,17 @@ class Evictor:
         if store in image.stores:
             if isinstance(problem, (api.Conflict, api.Forbidden)):
                 return Outcome(REFUSED, 'Glance refuses: %s' % problem)
-            return Outcome(FAILED, 'its record still lists the store, which may have no data of it any more: '
-                           '%s' % (problem or 'another request has changed it'))
+            return Outcome(FAILED, 'its record still lists the store, %s: %s' % (
+                self._data_in(store, image), problem or 'another request has changed it'))
         return self._freed(image, store, children, unknown)
+
+    def _data_in(self, store: str, image: api.Image) -> str:
+        """Return in words whether a store has the data of an image."""
+        try:
+            found = self._tools.reached[store].find(image.id)
+        except (KeyError, places.PlaceError):
+            return 'which may have no data of it any more'
+        return 'which has no data of it any more' if found is None else 'and its data is there'
 
     def _freed(self, image: api.Image, store: str, children: Optional[places.Children],
                unknown: str) -> Outcome:

@@ -3,7 +3,6 @@
 
 import atexit
 import contextlib
-import json
 import os
 import subprocess
 import sys
@@ -12,21 +11,14 @@ import types
 import unittest
 from unittest import mock
 
-import fixtures
-import requests.adapters
-import testtools
-
 from lab import ceph
 from lab import ceph_glance
 from lab import poll
-from multistore_hooks import backoff
 from multistore_hooks.cli import store
-from multistore_hooks.stores import lock
 from tests.functional import cli
 from tests.functional import shared
+from tests.functional import stores_base
 
-MEMBER = 'u1:p1:member,reader'
-ADMIN = 'admin:admin:admin,member,reader'
 RULES = '''
 rules:
   - {name: everywhere, match: {tag: everywhere}, in: [a, b, c]}
@@ -34,51 +26,7 @@ rules:
 '''
 
 
-class Killed(BaseException):
-    """The command was killed."""
-
-
-class StoresTestCase(testtools.TestCase):
-
-    def setUp(self):
-        super().setUp()
-        self.glance = self.make_glance()
-        self.folder = self.useFixture(fixtures.TempDir()).path
-
-    def make_glance(self):
-        return shared.glance('stores', stores={'a': 'file', 'b': 'file', 'c': 'file'}, default='a',
-                             faults=True,
-                             conf={'DEFAULT': {'api_limit_max': '2'}})
-
-    def reach(self):
-        return [word for store in 'abc' for word in ('--reach', '%s=%s' % (store, self.glance.dir(store)))]
-
-    def environ(self, token=ADMIN):
-        return cli.environ(self.folder, **cli.cloud_of(self.glance.url, token))
-
-    def run_words(self, words, more=(), token=ADMIN):
-        """Run multistore-hooks in this process; return exit code, output and errors."""
-        with mock.patch.dict(os.environ, self.environ(token), clear=True):
-            return cli.run_here(words.split() + list(more))
-
-    def rows(self, words, *columns, more=None, token=ADMIN):
-        more = self.reach() if more is None else more
-        code, out, err = self.run_words(words + ' -f json', more, token)
-        self.assertNotIn('internal error', err)
-        self.assertNotIn('Traceback', err)
-        return code, [tuple(row[name] for name in columns) for row in json.loads(out)] if out else err
-
-    def held(self, image_id):
-        return [store for store in 'abc' if image_id in self.glance.files(store)]
-
-    def write(self, name, text):
-        path = os.path.join(self.folder, name)
-        with open(path, 'w', encoding='utf-8') as stream:
-            stream.write(text)
-        return path
-
-
-class FileStoresTest(StoresTestCase):
+class FileStoresTest(stores_base.StoresTestCase):
 
     def test_rules_are_planned_applied_and_done(self):
         everywhere = self.glance.add_image(b'data', ['c'], tags=['everywhere'])
@@ -99,7 +47,7 @@ class FileStoresTest(StoresTestCase):
 
     def test_images_of_every_visibility_and_project_lose_a_copy_and_deleted_ones_are_said(self):
         for more in ({'visibility': 'public'}, {'visibility': 'community'}, {'visibility': 'shared'},
-                     {'os_hidden': True}, {'protected': True}, {'token': MEMBER}):
+                     {'os_hidden': True}, {'protected': True}, {'token': stores_base.MEMBER}):
             one = self.glance.add_image(b'data', ['a', 'b'], **more)
             self.assertEqual((0, [('freed',)]), self.rows('image evict %s --from b' % one, 'Result'), more)
             self.assertEqual(['a'], self.held(one))
@@ -108,10 +56,10 @@ class FileStoresTest(StoresTestCase):
         self.assertEqual(2, self.run_words('image evict %s --from b' % gone, self.reach())[0])
 
     def test_member_gets_one_line(self):
-        one = self.glance.add_image(b'data', ['a', 'b'], token=MEMBER)
+        one = self.glance.add_image(b'data', ['a', 'b'], token=stores_base.MEMBER)
         for words in ('image evict %s --from b' % one, 'store drain b', 'store check b',
                       'image place --apply --rules ' + self.write('rules', RULES)):
-            code, out, err = self.run_words(words, self.reach(), token=MEMBER)
+            code, out, err = self.run_words(words, self.reach(), token=stores_base.MEMBER)
             self.assertEqual((2, '', 1), (code, out, err.count('\n')), words)
             self.assertIn("not an administrator's", err)
         self.assertEqual(['a', 'b'], self.held(one))
@@ -173,7 +121,7 @@ class FileStoresTest(StoresTestCase):
             self.assertEqual([0, 1], sorted(codes))
 
 
-class DrainTest(StoresTestCase):
+class DrainTest(stores_base.StoresTestCase):
     """A Glance of its own, as all that is in a store goes."""
 
     def make_glance(self):
@@ -190,50 +138,9 @@ class DrainTest(StoresTestCase):
         self.assertEqual([], [name for name in self.glance.files('c')])
         self.assertEqual((0, []), self.rows('store drain c --to b', 'Result'))
 
-    def killed(self, number):
-        """Drain, and be killed after a request took effect; return how many there were, or None if killed.
-
-        For Glance, to be killed before a request is the same as after the one before it.
-        """
-        send, count = requests.adapters.HTTPAdapter.send, []
-
-        def send_and_die(adapter, request, **options):
-            response = send(adapter, request, **options)
-            count.append(request.url)
-            if len(count) == number:
-                raise Killed()
-            return response
-
-        gone = lock.holder().replace('process %d ' % os.getpid(), 'process %d ' % 2 ** 22)
-        with mock.patch.object(requests.adapters.HTTPAdapter, 'send', send_and_die), \
-                mock.patch.object(lock, 'holder', lambda: gone):
-            try:
-                self.run_words('store drain c --to b', self.reach())
-            except Killed:
-                return None
-        return len(count)
-
-    def test_killed_at_each_request_and_run_again_it_comes_to_the_same_end(self):
-        self.useFixture(fixtures.MockPatchObject(backoff, 'poll_interval', lambda *unused: 0.1))
-        number, ended = 1, None
-        while ended is None:
-            only, both = self.add()
-            ended = self.killed(number)
-            for image in (only, both):
-                self.assertNotEqual([], self.held(image), number)
-            self.glance.wait_for_import(only)
-            code, _rows = self.rows('store drain c --to b', 'Result')
-            self.assertEqual((0, ['b'], ['b']), (code, self.held(only), self.held(both)), number)
-            number += 1
-        self.assertGreater(number, 15)
-        code, response = self.run_words('store list -f json')[:2]
-        self.assertEqual(0, {row['ID']: row['Images'] for row in json.loads(response)}['c'])
-        names = self.glance.request('GET', '/v2/metadefs/namespaces').json()['namespaces']
-        self.assertEqual([], [name for name in names if 'evict' in name['namespace']])
-
 
 @unittest.skipIf(ceph.unavailable(), ceph.unavailable())
-class CephTest(StoresTestCase):
+class CephTest(stores_base.StoresTestCase):
     """Stores in two Ceph clusters, and clones of what is in them."""
 
     _made = []

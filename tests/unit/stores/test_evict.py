@@ -233,7 +233,12 @@ class UseTest(fakes.EvictionTestCase):
         self.places['b'].away = 'no route'
         self.assertIn('a: it is not known whether it is another place than b', self.evict(one, 'b')[1])
         self.details = fakes.rbd_details(a='images', b='images2')
-        self.assertEqual((evict.REMOVED, 'no route'), self.evict(one, 'b'))
+        self.assertEqual((evict.REFUSED, 'its place cannot be read, and its data might stay there: no route'),
+                         self.evict(one, 'b'))
+        self.assertEqual(['a', 'b'], self.glance.where(one))
+        del self.places['b']
+        self.assertEqual((evict.REMOVED, 'the place of the store cannot be read from here'),
+                         self.evict(one, 'b'))
 
     def test_kinds_of_stores_without_clones_need_not_be_read(self):
         one = self.glance.add_image(['a', 'b'])
@@ -317,7 +322,7 @@ class TogetherTest(fakes.EvictionTestCase):
         with mock.patch.object(evictor._images, 'image', side_effect=[image] * 3):
             outcome = evictor.evict(one, 'b')
         self.assertEqual(evict.FAILED, outcome.state)
-        self.assertIn('its record still lists the store', outcome.why)
+        self.assertIn('its record still lists the store, which has no data of it any more', outcome.why)
         self.assertEqual(2, len(locations))
 
     def test_response_that_was_lost_is_looked_up(self):
@@ -334,9 +339,13 @@ class TogetherTest(fakes.EvictionTestCase):
 
     def test_error_before_anything_happened(self):
         one = self.glance.add_image(['a', 'b'])
-        self.glance.faults.append(fake_glance.Fault('DELETE', '/v2/stores', 503))
+        self.glance.faults.append(fake_glance.Fault('DELETE', '/v2/stores', 503, times=2))
         state, why = self.evict(one, 'b')
         self.assertEqual(evict.FAILED, state)
+        self.assertIn('its record still lists the store, and its data is there', why)
+        self.details = fakes.rbd_details(a='images', b='images2')
+        del self.places['b']
+        self.assertIn('which may have no data of it any more', self.evict(one, 'b')[1])
         self.assertEqual((['a', 'b'], ['a', 'b']), self.state_of(one))
 
 
