@@ -72,7 +72,8 @@ def base_file(image):
 
 
 def boot(image, token=MEMBER, name='server', **more):
-    return dict({'operation': 'boot', 'image_ref': image, 'token': token, 'name': name}, **more)
+    """Return the operation that boots a server; its disk is as large as the image, so that snapshots are."""
+    return dict({'operation': 'boot', 'image_ref': image, 'token': token, 'name': name, 'root_gb': 0}, **more)
 
 
 @unittest.skipIf(ceph.unavailable() or MISSING, REASON)

@@ -185,7 +185,7 @@ class LocationTest(copy_sites.SitesTestCase):
         """Boot a server, and take a snapshot of it or shelve it; return the error and the image's id."""
         if not hasattr(type(self), 'base'):
             type(self).base = self.image('dcn1')
-        ran = self.host().run(boot(self.base, name=self.id(), root_gb=0), {
+        ran = self.host().run(boot(self.base, name=self.id()), {
             'operation': kind, 'name': self.id(), 'image_name': 'taken', 'token': token})
         if 'block-block-rbd' in (ran['results'][1]['error'] or ''):
             self.skipTest('qemu-img cannot read RBD here (Debian: apt-get install qemu-block-extra)')

@@ -258,7 +258,7 @@ class OtherDisksTest(SiteImageTestCase):
 class SnapshotTestCase(SiteImageTestCase):
 
     def snapshot(self, host, image, operation='snapshot'):
-        self.booted = self.boot(host, image, name='of-' + image, root_gb=0)
+        self.booted = self.boot(host, image, name='of-' + image)
         self.assertIsNone(self.booted['error'])
         self.ran = host.run({'operation': operation, 'name': 'of-' + image, 'image_name': 's',
                              'token': SERVICE})
