@@ -32,6 +32,16 @@ class TrainBootTest(OnTrain, newest.BootTest):
         self.glance.fault('GET', '/file$', status=403, times=2)
         self.assertEqual('none', self.boot(host, image)['outcome'])
 
+    def test_deactivated_image_is_refused_though_the_site_has_it(self):
+        # The same: it is Glance that refuses Train's own download.
+        image = self.qcow2_image()
+        host = self.site_host()
+        self.assertFromSite(self.boot(host, image), image, self.a)
+        self.glance.request('POST', '/v2/images/%s/actions/deactivate' % image)
+        booted = self.boot(host, image)
+        self.assertEqual('none', booted['outcome'])
+        self.assertIn('Not authorized for image', booted['error'])
+
 
 class TrainSnapshotTest(OnTrain, newest.SnapshotTest):
     pass
