@@ -7,7 +7,8 @@ import subprocess
 import typing
 
 #: The repositories that stack.sh wants in its folder, apart from devstack's own.
-REPOSITORIES = ('requirements', 'keystone', 'nova', 'glance', 'cinder', 'placement', 'tempest')
+REPOSITORIES = ('requirements', 'keystone', 'nova', 'glance', 'cinder', 'placement', 'tempest',
+                'os-test-images')
 PROGRAMS = {'mmdebstrap': 'mmdebstrap', 'slirp4netns': 'slirp4netns', 'unshare': 'util-linux',
             'nsenter': 'util-linux', 'setpriv': 'util-linux', 'git': 'git', 'qemu-img': 'qemu-utils'}
 # Of the tree with stack.sh's packages, the environments and the clones.

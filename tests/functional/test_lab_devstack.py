@@ -45,8 +45,8 @@ class NeedsTest(testtools.TestCase):
         devstack = self.repository(folder, 'devstack')
         for name in ('nova', 'glance.git'):
             self.repository(folder, name)
-        self.assertIn('no clone of requirements, keystone, cinder, placement, tempest in %s' % folder,
-                      needs.missing(devstack, '', '/'))
+        self.assertIn('no clone of requirements, keystone, cinder, placement, tempest, os-test-images in %s'
+                      % folder, needs.missing(devstack, '', '/'))
         self.assertEqual(os.path.join(folder, 'glance.git'), needs.repositories(devstack, '')['glance'])
 
 
