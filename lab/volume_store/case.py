@@ -57,7 +57,10 @@ _FAULTY = {'driver': FAULTY, 'timeout': _LIMIT, 'attach_timeout': _LIMIT, 'io_ti
 STORES.update({
     'faulty-gold': ours('loop-faulty', **_FAULTY),
     'faulty-stock': stock('loop-faulty-stock', driver=FAULTY_STOCK, cinder_http_retries='1',
-                          cinder_state_transition_timeout='15')})
+                          cinder_state_transition_timeout='15'),
+    # Of a Glance that is killed: what hangs is not to be given up before that.
+    'killed': ours('loop-killed', driver=FAULTY, attachment_idle_timeout='0', request_retries='1', **{
+        name: '60' for name in ('timeout', 'attach_timeout', 'io_timeout', 'state_timeout')})})
 RBD_STORES = {'ruby': ours('rbd-ruby'), 'stock-rbd': stock('rbd-stock'),
               'faulty-ruby': ours('rbd-faulty', **_FAULTY)}
 for _name, _kind in PATIENT.items():

@@ -139,4 +139,4 @@ class Whole(Kills):
 class LoopTest(Whole):
     """On a block device."""
 
-    store = 'faulty-gold'
+    store = 'killed'
