@@ -11,6 +11,8 @@ import subprocess
 import threading
 import time
 
+from testtools.matchers import StartsWith
+
 from lab import ceph
 from lab import ceph_glance
 from lab.cinder import client
@@ -222,6 +224,22 @@ class AsCinderTest(ClonesTestCase):
         self.glance.forget_requests()
         refused = self.assertRaises(client.Refused, self.create, large)
         self.assertEqual((400, [], 0), (refused.status, self.requested(), self.downloads()))
+
+    def test_what_is_in_the_image_cache_is_cloned_from_there(self):
+        self.start(credentials=False)
+        self.cinder = self.another_cinder(
+            'cache', credentials=False, image_volume_cache_enabled='true',
+            default={'cinder_internal_tenant_project_id': client.PROJECT,
+                     'cinder_internal_tenant_user_id': 'demo'})
+        self.started(self.cinder)
+        image = self.image('central')
+        self.glance.forget_requests()
+        self.assert_flat(self.create(image))  # Glance refuses the copy
+        self.assertEqual(([403], 1), (self.requested(), self.downloads()))
+        second = self.create(image)
+        self.assertThat(self.parent(second), StartsWith('volumes/volume-'))
+        self.assertEqual(self.data, self.cluster.read('volumes/volume-' + second, len(self.data)))
+        self.assertEqual(([403], 1), (self.requested(), self.downloads()))
 
     def test_a_volume_that_gets_another_image_downloads_it(self):
         self.start()
