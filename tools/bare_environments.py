@@ -28,7 +28,9 @@ ONLY_WITH = {
     'glance': {'webob', 'legacy-cgi'},
     'cli': {'openstacksdk', 'dogpile-cache', 'jmespath', 'munch', 'appdirs', 'platformdirs'},
     'stores': set(),    # glanceclient brings jsonschema, too
-    'volume': {'os-brick', 'glance-store', 'oslo-concurrency', 'oslo-rootwrap', 'oslo-privsep', 'eventlet'},
+    # WebOb: oslo.service, which os-brick brings, needs it.
+    'volume': {'os-brick', 'glance-store', 'oslo-concurrency', 'oslo-rootwrap', 'oslo-privsep', 'eventlet',
+               'webob', 'legacy-cgi'},
 }
 #: Prints, as JSON, what a distribution with some extras needs in all, of what is installed.
 CLOSURE = r'''
