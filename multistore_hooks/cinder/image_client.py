@@ -305,8 +305,8 @@ def add_rbd_image(context: Any, image_id: str, url: str, store: str) -> None:
     def patch() -> None:
         images.patch_location(image_id, {'url': url, 'metadata': {'store': store}})
 
-    def post_as(asker: CinderImages) -> Callable[[], None]:
-        return lambda: asker.post_location(image_id, url)
+    def post_as(requester: CinderImages) -> Callable[[], None]:
+        return lambda: requester.post_location(image_id, url)
 
     privileged = [post_as(privileged_images_for(context))] if _has_credentials() else []
     for attempt in [post_as(images)] + privileged + [patch]:

@@ -251,7 +251,7 @@ class _Clone:
             return min(wait.copy, REQUEST_SECONDS)
 
         try:
-            asker = image_client.privileged_images_for(self._context, timeout)
+            requester = image_client.privileged_images_for(self._context, timeout)
         except Exception as error:  # keystoneauth's, of many kinds
             raise exceptions.CopyFailed(
                 image_id=self._image_id, store=store,
@@ -260,7 +260,7 @@ class _Clone:
         job = request.Job(self._image_id, store, '[%s] rbd_glance_store_name' % self._options.config_group,
                           image_client.requester(self._context))
         return waiter.CopyWaiter(
-            self._lasting_images(timeout), asker, job, wait,
+            self._lasting_images(timeout), requester, job, wait,
             coordinator.CephCoordinator(site, self._options.rbd_pool, self._options.rbd_glance_pool,
                                         self._image_id, store), clock=watch).run()
 

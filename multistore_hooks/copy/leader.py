@@ -140,7 +140,7 @@ class Leader:
             self._publish(coordination.State.COPYING)
             self._coordinator.claim()
         if step is decision.Step.REQUEST:
-            self._ask()
+            self._send()
         elif step is decision.Step.APPEARS:
             return
         elif self._watch.probe_is_due(self._clock.monotonic(), self._timer, step is decision.Step.COPYING):
@@ -151,7 +151,7 @@ class Leader:
             self._published = state
             self._coordinator.publish(coordination.Status(state))
 
-    def _ask(self) -> None:
+    def _send(self) -> None:
         if self._state.requested_at is not None:
             self._request.check_task()
         if self._state.requests >= MOST_REQUESTS:
@@ -184,17 +184,17 @@ class Leader:
             raise self._request.failed(obstacle)
         return True
 
-    def _digest(self, answer: request.Answer) -> None:
-        if answer is request.Answer.ACCEPTED:
+    def _digest(self, outcome: request.Outcome) -> None:
+        if outcome is request.Outcome.ACCEPTED:
             self._state = self._state._replace(requests=self._state.requests + 1, seen_importing=False,
                                                requested_at=self._clock.monotonic())
             self._timer.waits_for_copy(new=True)
             self._publish(coordination.State.COPYING)
-        elif answer is request.Answer.UNCLEAR:
+        elif outcome is request.Outcome.UNCLEAR:
             self._state = self._state._replace(requests=self._state.requests + 1)
-        elif answer is request.Answer.AWAY:
+        elif outcome is request.Outcome.AWAY:
             self._in_trouble(self._request.refusal)
-        self._busy = self._busy + 1 if answer is request.Answer.BUSY else 0
+        self._busy = self._busy + 1 if outcome is request.Outcome.BUSY else 0
         if self._busy:
             self._coordinator.waive()
         if self._busy > 1:
@@ -208,16 +208,16 @@ class Leader:
         if not self._coordinator.claim():
             return  # this site makes its own
         try:
-            answer = self._request.send()
+            outcome = self._request.send()
         except exceptions.CopyFailed as error:
             # A user who may not request a copy may still wait for that of another.
             LOG.debug('The import that holds image %(image)s was not tested: %(error)s',
                       {'image': self._job.image_id, 'error': error})
             return
-        if answer is request.Answer.ACCEPTED:
+        if outcome is request.Outcome.ACCEPTED:
             LOG.info('Glance accepted a copy of image %(image)s: its task %(task)s does not hold the lock '
                      'any more.', {'image': self._job.image_id, 'task': held_by})
-            self._digest(answer)
+            self._digest(outcome)
         elif self._timer.in_turn:
             self._coordinator.waive()
 

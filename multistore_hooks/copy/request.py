@@ -23,7 +23,7 @@ METHOD = 'copy-image'
 _QUOTA = re.compile(r'\b(quota|limit|over limit|limits)\b', re.IGNORECASE)
 
 
-class Answer(enum.Enum):
+class Outcome(enum.Enum):
     """What Glance made of a request."""
 
     ACCEPTED = 'accepted'
@@ -48,11 +48,11 @@ class CopyRequest:
     """Requests for copies of one image to one store.
 
     :param images: polls the image, with the rights of the caller.
-    :param asker: requests the copy, with rights that the policy ``copy_image`` accepts.
+    :param requester: requests the copy, with rights that the policy ``copy_image`` accepts.
     """
 
-    def __init__(self, images: api.ImageApi, asker: api.ImageApi, job: Job) -> None:
-        self._images, self._asker, self._job = images, asker, job
+    def __init__(self, images: api.ImageApi, requester: api.ImageApi, job: Job) -> None:
+        self._images, self._requester, self._job = images, requester, job
         #: Why the last request was not accepted.
         self.refusal = ''
         self._task_before: Optional[str] = None
@@ -79,7 +79,7 @@ class CopyRequest:
                               'to a store that both have' % (', '.join(image.stores), ', '.join(stores.ids)))
         return stores.ids
 
-    def send(self) -> Answer:
+    def send(self) -> Outcome:
         """Request the copy.
 
         :raises ImageGone: there is no such image any more.
@@ -91,11 +91,11 @@ class CopyRequest:
             task = self.newest_task()
             self._task_before = task.id if task else ''
         try:
-            self._asker.copy(job.image_id, [job.store])
+            self._requester.copy(job.image_id, [job.store])
         except api.Conflict as error:
-            return self._not_accepted(error, Answer.BUSY)
+            return self._not_accepted(error, Outcome.BUSY)
         except api.BadRequest as error:
-            return self._not_accepted(error, Answer.UNCLEAR)
+            return self._not_accepted(error, Outcome.UNCLEAR)
         except api.Forbidden as error:
             raise self.refused(
                 'Glance does not allow the copy (%s): its policy copy_image is for administrators by '
@@ -113,14 +113,14 @@ class CopyRequest:
             if api.is_client_error(error):
                 why = 'Glance refuses the copy: %s' % one_line(error)
                 raise (self.not_allowed if getattr(error, 'status', 401) == 401 else self.refused)(why)
-            return self._not_accepted(error, Answer.AWAY if api.is_away(error) else Answer.UNCLEAR)
-        return Answer.ACCEPTED
+            return self._not_accepted(error, Outcome.AWAY if api.is_away(error) else Outcome.UNCLEAR)
+        return Outcome.ACCEPTED
 
-    def _not_accepted(self, error: Exception, answer: Answer) -> Answer:
+    def _not_accepted(self, error: Exception, outcome: Outcome) -> Outcome:
         LOG.debug('Glance does not copy image %(image)s: %(error)s',
                   {'image': self._job.image_id, 'error': error})
         self.refusal = one_line(error)
-        return answer
+        return outcome
 
     def _raise_if_gone(self) -> None:
         try:
@@ -136,7 +136,7 @@ class CopyRequest:
         """Return Glance's newest task on the image; None if it has or shows none."""
         try:
             # Glance shows a task to the project that started it.
-            return self._asker.newest_task(self._job.image_id)
+            return self._requester.newest_task(self._job.image_id)
         except Exception as error:
             LOG.debug('Glance does not show its tasks: %s', error)
             return None

@@ -31,19 +31,19 @@ class CopyWaiter:
     """One wait for one image in one store.
 
     :param images: polls the image, with the rights of the caller.
-    :param asker: requests the copy, with rights that the policy ``copy_image`` accepts.
+    :param requester: requests the copy, with rights that the policy ``copy_image`` accepts.
     :param coordinator: the other hosts of the site; None: there are none.
     :param clock: has ``monotonic()`` and ``sleep(seconds)``.
     """
 
-    def __init__(self, images: api.ImageApi, asker: api.ImageApi, job: request.Job, wait: limits.Limits,
+    def __init__(self, images: api.ImageApi, requester: api.ImageApi, job: request.Job, wait: limits.Limits,
                  coordinator: Optional[coordination.Coordinator] = None, clock: Any = time) -> None:
         self._job, self._clock = job, clock
         self._coordinator = coordinator or coordination.NoCoordinator()
         self._timer = limits.Timer(wait, clock)
         polled: Any = leader.Renewing(images, self._coordinator)
-        asked: Any = leader.Renewing(asker, self._coordinator)
-        self._request = request.CopyRequest(polled, asked, job)
+        renewing: Any = leader.Renewing(requester, self._coordinator)
+        self._request = request.CopyRequest(polled, renewing, job)
         self._leader = leader.Leader(polled, self._request, self._coordinator, job, wait, self._timer, clock)
 
     def run(self) -> bool:

@@ -43,7 +43,7 @@ def copy_or_make_site_image(context: Any, image_id: str, store: Optional[str], c
     wanted = boot_needs.wanted_for(context, image_id, None)
     if store in wanted.record.stores:
         return False
-    if store and site_images.asks_for_copies() and wanted.record.record.get('disk_format') == 'raw':
+    if store and site_images.requests_copies() and wanted.record.record.get('disk_format') == 'raw':
         try:
             return site_copy.ensure_in_store(context, image_id, store, driver,
                                              turn_seconds=CONF.multistore_hooks.site_image_after, clock=clock)

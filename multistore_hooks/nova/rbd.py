@@ -80,7 +80,7 @@ class Rbd(imagebackend.Rbd):
         if self._refused is not None:
             raise self._refused
         try:
-            if not site_images.asks_for_copies():
+            if not site_images.requests_copies():
                 return self._clone_what_is_here(context, image_id_or_uri, store)
             return self._clone_from_store(context, image_id_or_uri, store)
         except exception.ImageUnacceptable as error:
@@ -169,13 +169,13 @@ class Rbd(imagebackend.Rbd):
         try:
             # Where Glance can be reached, the local store comes before others of this cluster.
             return self._clone_what_is_here(context, image_id, store,
-                                            elsewhere=not (store and site_images.asks_for_copies()))
+                                            elsewhere=not (store and site_images.requests_copies()))
         except exception.ImageUnacceptable as error:
             LOG.debug('%s', error)
         wanted = boot_needs.wanted_for(context, image_id, self._trusted_certs)
         with site_images.Site(self.driver, self._clock) as site:
             found = site.find(wanted)
-            copies = (store and site_images.asks_for_copies()
+            copies = (store and site_images.requests_copies()
                       and wanted.record.record.get('disk_format') == 'raw')
             try:
                 if found is not None:

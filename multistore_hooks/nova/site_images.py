@@ -60,7 +60,7 @@ def is_on() -> bool:
     return bool(CONF.libvirt.images_type == 'rbd' and CONF.multistore_hooks.site_images != options.OFF)
 
 
-def asks_for_copies() -> bool:
+def requests_copies() -> bool:
     """Return whether copies are requested of Glance."""
     return bool(CONF.multistore_hooks.site_images != options.ONLY)
 

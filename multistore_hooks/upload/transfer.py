@@ -34,9 +34,9 @@ def decide_placement(images: api.ImageLookup, request: placements.UploadRequest)
     stores: Union[api.Stores, placements.Unavailable, None] = None
     base_image: Union[api.Image, placements.Unavailable, None] = None
     if placements.must_see_stores(request):
-        stores = _ask(images.stores)
+        stores = _if_available(images.stores)
     if request.base_image and placements.must_see_base_image(request, stores):
-        base_image = _ask(lambda: images.image(request.base_image or ''))
+        base_image = _if_available(lambda: images.image(request.base_image or ''))
     return placements.decide(request, stores, base_image)
 
 
@@ -106,7 +106,7 @@ def _has_arrived(images: api.ImageApi, image_id: str, size: Optional[int], clock
     """Return whether Glance has an image with all that was sent; an upload that goes on is waited for."""
     image: Union[api.Image, placements.Unavailable, None] = None
     for _waited in backoff.polls(fallback.SETTLE_SECONDS, fallback.LONGEST, fallback.SHORTEST, clock):
-        image = _ask(lambda: images.image(image_id))
+        image = _if_available(lambda: images.image(image_id))
         if isinstance(image, placements.Unavailable) or image.status != 'saving':
             break
     return _is_whole(image, size)
@@ -124,7 +124,7 @@ def check(images: api.ImageApi, image_id: str, upload_sent: Sent, record: Option
     sent, placement = upload_sent
     image: Union[api.Image, placements.Unavailable] = placements.Unavailable('')
     for waited in backoff.polls(fallback.SETTLE_SECONDS, fallback.LONGEST, fallback.SHORTEST, clock):
-        image = record if record is not None and not waited else _ask(lambda: images.image(image_id))
+        image = record if record is not None and not waited else _if_available(lambda: images.image(image_id))
         if isinstance(image, placements.Unavailable) or _is_whole(image, sent):
             break
     if isinstance(image, placements.Unavailable):
@@ -161,10 +161,10 @@ def _discard(images: api.ImageApi, image_id: str) -> str:
     return 'It was deleted.'
 
 
-def _ask(question: Callable[[], T]) -> Union[T, placements.Unavailable]:
+def _if_available(get: Callable[[], T]) -> Union[T, placements.Unavailable]:
     """Request something that an upload can do without: it never fails because of it."""
     try:
-        return question()
+        return get()
     except Exception as error:
         LOG.debug('A request to Glance failed.', exc_info=True)
         return placements.Unavailable(str(error) or type(error).__name__)

@@ -57,7 +57,7 @@ class Denied(CinderError):
     """The store's credentials are not allowed to (401, 403)."""
 
 
-class Unanswered(CinderError):
+class Unresponsive(CinderError):
     """No response, or one of a failing server: the request may have been carried out."""
 
 
@@ -93,7 +93,7 @@ class Cinder:
                     path = urllib.parse.urlsplit(self._adapter.get_endpoint() or '').path
                     found = path.rstrip('/').rpartition('/')[2]
             except (keystoneauth1.exceptions.ClientException, ValueError) as error:
-                raise Unanswered(request='the project of the credentials', why=_line(error)) from error
+                raise Unresponsive(request='the project of the credentials', why=_line(error)) from error
             if not found or (found.startswith('v') and len(found) < 4):
                 raise CinderError(request='the project of the credentials',
                                   why="neither Keystone nor the endpoint's URL shows it")
@@ -224,7 +224,7 @@ class Cinder:
         for attempt in range(self._retries + 1):
             try:
                 return self._request(method, path, body, version, timeout)
-            except Unanswered as error:
+            except Unresponsive as error:
                 if attempt == self._retries:
                     raise
                 LOG.warning('%s (retrying)', error)
@@ -242,7 +242,7 @@ class Cinder:
                 path, method, raise_exc=False, headers={'OpenStack-API-Version': version}, **arguments)
         except (keystoneauth1.exceptions.ConnectionError,
                 keystoneauth1.exceptions.RetriableConnectionFailure) as error:
-            raise Unanswered(request=request, why=_line(error)) from error
+            raise Unresponsive(request=request, why=_line(error)) from error
         except keystoneauth1.exceptions.EndpointNotFound as error:
             raise CinderError(request=request, why=_NO_ENDPOINT % _line(error)) from error
         except keystoneauth1.exceptions.ClientException as error:  # before the request: no token
@@ -251,7 +251,7 @@ class Cinder:
             raise CinderError(request=request, why=_NO_ENDPOINT % _line(error)) from error
         if response.status_code < 300:
             return _json(response, request) if response.content else {}
-        kind = Unanswered if response.status_code in _MAYBE_DONE else _BY_STATUS.get(
+        kind = Unresponsive if response.status_code in _MAYBE_DONE else _BY_STATUS.get(
             response.status_code, CinderError)
         raise kind(request=request, status=response.status_code, why='%d: %s%s' % (
             response.status_code, _message(response), _request_id(response)))
@@ -261,7 +261,7 @@ def _json(response: Any, request: str) -> Any:
     try:
         return response.json()
     except ValueError as error:
-        raise Unanswered(request=request, why='the response is no JSON') from error
+        raise Unresponsive(request=request, why='the response is no JSON') from error
 
 
 def _message(response: Any) -> str:

@@ -131,7 +131,7 @@ def remove(context: store_context.StoreContext, volume_id: str, why: str) -> Non
         except cinder_client.NotFound:
             LOG.info('Volume %(volume)s was deleted again: %(why)s.', {'volume': volume_id, 'why': why})
             return
-        except (cinder_client.Refused, cinder_client.Unanswered) as refused:
+        except (cinder_client.Refused, cinder_client.Unresponsive) as refused:
             error = refused
         except Exception as failed:  # another try would not help; it is logged below
             error = failed

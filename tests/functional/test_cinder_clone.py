@@ -165,7 +165,7 @@ class CloneTest(CloneTestCase):
         self.assertIn(left, [('queued', 1), (None, 1), (None, 0)])
 
 
-class LostAnswerTest(CloneTestCase):
+class LostResponseTest(CloneTestCase):
     """Glance took the clone, or may have, and its response did not arrive."""
 
     def start(self, show, token, timeout=poll.SECONDS):

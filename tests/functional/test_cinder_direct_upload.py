@@ -204,7 +204,7 @@ class KilledTest(DirectUploadTestCase):
         poll.until('removal', lambda: 'What an interrupted upload of' in self.cinder.log)
         self.assert_nothing_is_left(volume)
 
-    def test_before_glance_was_asked(self):
+    def test_before_the_request_to_glance(self):
         self.begin()
         volume = self.volume()
         self.glance.fault('GET', '/v2/images/', action='hang', seconds=600, skip=1, times=None)
@@ -212,7 +212,7 @@ class KilledTest(DirectUploadTestCase):
         poll.until('copy', lambda: 'multistore_hooks.upload.' in self.cluster.rbd('ls', 'images'))
         self.kill_and_restart(volume)
 
-    def test_when_glance_may_have_been_asked(self):
+    def test_when_glance_may_have_got_the_request(self):
         self.begin(locations=False)
         volume = self.volume()
         self.glance.fault('POST', '/locations$', action='hang', seconds=600, times=None)

@@ -113,7 +113,7 @@ class FailuresTest(copy_sites.SitesTestCase):
         self.a.refuse_writes('images')
         self.addCleanup(self.a.allow_writes)
 
-    def test_failed_copy_is_noticed_at_the_next_poll_and_a_later_boot_asks_again(self):
+    def test_failed_copy_is_noticed_at_the_next_poll_and_a_later_boot_requests_it_again(self):
         image = self.image()
         host = self.never(timeout=NEVER_ENDS)
         host.ready()

@@ -235,7 +235,7 @@ class RetryTest(SnapshotTestCase):
         self.assertEqual(404, self.glance.request('GET', '/v2/images/' + image_id).status)
 
 
-class LostAnswerTest(SnapshotTestCase):
+class LostResponseTest(SnapshotTestCase):
     """Glance has the whole image, and its response is lost."""
 
     def test_upload_that_arrived_is_no_failure(self):

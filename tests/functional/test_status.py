@@ -359,7 +359,7 @@ class CopyTest(WithGlance):
         section = self.with_section('[multistore_hooks]\nauth_type = password\nusername = nova\n')
         self.assert_found('auth_url', self.check(*section), 'copy-image')
 
-    def test_nova_conf_s_own_credentials_ask_where_there_are_no_others(self):
+    def test_nova_conf_s_own_credentials_are_used_where_there_are_no_others(self):
         self.forget()
         checked = self.check(*self.with_section(
             '[multistore_hooks]\nauth_type = admin_token\nendpoint = %s\ntoken = %s\n'

@@ -28,7 +28,7 @@ def check_drivers(facts: gather.Facts) -> finding.Findings:
         return [finding.undetermined('whether the drivers can carry the hook: ' + service.how,
                                      facts.cinder.where('DEFAULT', 'enabled_backends'))]
     try:
-        drivers = cinder_drivers.ask(service.interpreter.python, paths, service.pythonpath)
+        drivers = cinder_drivers.examine(service.interpreter.python, paths, service.pythonpath)
     except host.Undetermined as error:
         return [finding.undetermined('whether the drivers can carry the hook: %s' % error,
                                      facts.cinder.where('DEFAULT', 'enabled_backends'))]

@@ -30,7 +30,7 @@ def check_copy_image(facts: gather.Facts) -> finding.Findings:
     found += _nova_may(facts) if wanted else []
     found += _operator_may(facts)
     if not wanted:
-        found.append(finding.passed('no compute asks for copies: [libvirt] images_rbd_glance_store_name '
+        found.append(finding.passed('no compute requests copies: [libvirt] images_rbd_glance_store_name '
                                     'is not set in a nova.conf that was given'))
     return found
 
@@ -150,7 +150,7 @@ def _operator_may(facts: gather.Facts) -> finding.Findings:
 
 def no_image(where: str) -> finding.Finding:
     return finding.undetermined('whether these credentials may request copies, since there is no active '
-                                'image to ask for', where, 'Upload one, and check again')
+                                'image to request', where, 'Upload one, and check again')
 
 
 def some_image(cloud: live_glance.Cloud) -> Optional[str]:

@@ -61,7 +61,7 @@ def check_limits(facts: gather.Facts) -> finding.Findings:
     if facts.cloud is None:
         return found or [finding.skipped('Glance was not queried')]
     largest = facts.largest
-    for connection in _askers(facts, facts.cloud):
+    for connection in _connections(facts, facts.cloud):
         try:
             usage = live_glance.usage(connection)
         except live_glance.Errors as error:
@@ -72,7 +72,7 @@ def check_limits(facts: gather.Facts) -> finding.Findings:
     return found or [finding.passed('no limit of Glance is in the way of a copy')]
 
 
-def _askers(facts: gather.Facts, cloud: live_glance.Cloud) -> List[session.Connection]:
+def _connections(facts: gather.Facts, cloud: live_glance.Cloud) -> List[session.Connection]:
     """Return the credentials with which copies are requested: the limit is that of their project."""
     found = [cloud.connection]
     for conf in (facts.nova, facts.cinder):

@@ -89,7 +89,7 @@ def _check(facts: gather.Facts, start: Start) -> finding.Findings:
     if python is None:
         return [finding.undetermined('which Python %s is run by' % helper.path, helper.where)]
     try:
-        helpers = host.ask(python)
+        helpers = host.describe(python)
     except host.Undetermined as error:
         return [finding.failure('%s would be started, but %s' % (helper.path, error), helper.where,
                                 helper.change)]

@@ -60,7 +60,7 @@ class Driver(NamedTuple):
     is_rbd: bool
 
 
-def ask(python: str, paths: Sequence[str], pythonpath: str = '') -> Dict[str, Driver]:
+def examine(python: str, paths: Sequence[str], pythonpath: str = '') -> Dict[str, Driver]:
     """Return for each class path whether it can carry the hook.
 
     :raises host.Undetermined: the interpreter does not say

@@ -114,6 +114,6 @@ def _service(name: str, python: Optional[str], files: List[str]) -> Service:
         return Service(running, None, '%s neither runs here with these files nor is on PATH: name its '
                        'interpreter with --%s-python' % (host.PROGRAMS[name][0], name))
     try:
-        return Service(running, host.ask(python, pythonpath), how, pythonpath)
+        return Service(running, host.describe(python, pythonpath), how, pythonpath)
     except host.Undetermined as error:
         return Service(running, None, str(error))

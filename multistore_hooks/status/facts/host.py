@@ -108,7 +108,7 @@ def processes(service: str, proc: str = '/proc') -> List[Process]:
     return found
 
 
-def ask(python: str, pythonpath: str = '') -> Interpreter:
+def describe(python: str, pythonpath: str = '') -> Interpreter:
     """Return what an interpreter would import.
 
     :raises Undetermined: it cannot be run, or does not respond

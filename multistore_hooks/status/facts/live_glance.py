@@ -40,7 +40,7 @@ class Cloud:
         self.connection = connection
         #: Known after `details`: Glance did not refuse them, but failed over them.
         self.details_fail = False
-        self._answers: Dict[str, Tuple[bool, Any]] = {}
+        self._responses: Dict[str, Tuple[bool, Any]] = {}
         self._unreachable: Optional[session.CloudError] = None
 
     @property
@@ -89,22 +89,22 @@ class Cloud:
         """Return Cinder's volume types with their extra specs; None where Cinder does not show them."""
         return self._once('types', self._volume_types)
 
-    def _once(self, question: str, ask: Callable[[], T]) -> T:
+    def _once(self, what: str, request: Callable[[], T]) -> T:
         if self._unreachable is not None:
             raise self._unreachable
-        if question not in self._answers:
+        if what not in self._responses:
             try:
-                self._answers[question] = True, ask()
+                self._responses[what] = True, request()
             except session.CloudError as error:
                 # Waiting for it again and again would take minutes.
                 self._unreachable = error
                 raise
             except api.GlanceError as error:
-                self._answers[question] = False, error
-        good, answer = self._answers[question]
+                self._responses[what] = False, error
+        good, response = self._responses[what]
         if not good:
-            raise answer
-        known: T = answer
+            raise response
+        known: T = response
         return known
 
     def _get(self, path: str) -> Any:

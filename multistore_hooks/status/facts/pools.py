@@ -83,14 +83,14 @@ class Pools:
             found = {image_id: place.find(image_id) for image_id in image_ids}
             return place, {name: data for name, data in found.items() if data is not None}
 
-        return self._ask(user, look)  # type: ignore[no-any-return]
+        return self._call(user, look)  # type: ignore[no-any-return]
 
     def names(self, user: User, pool: str) -> Tuple[str, ...]:
         """Return the names of all RBD images of a pool.
 
         :raises Undetermined: it cannot be determined
         """
-        return tuple(self._ask(user, lambda site: site.call(pool, self._rbd.RBD().list)))
+        return tuple(self._call(user, lambda site: site.call(pool, self._rbd.RBD().list)))
 
     def close(self) -> None:
         """Close the connections."""
@@ -112,9 +112,9 @@ class Pools:
                 pass  # the object, which does not exist: the request was allowed
             return ALLOWED
 
-        return str(self._ask(user, request))
+        return str(self._call(user, request))
 
-    def _ask(self, user: User, function: Callable[[cluster.Cluster], Any]) -> Any:
+    def _call(self, user: User, function: Callable[[cluster.Cluster], Any]) -> Any:
         """Call a function; a cluster that was not reached once is not waited for again."""
         if user in self._failed:
             raise self._failed[user]

@@ -92,7 +92,7 @@ class UploadTest(base.TestCase):
     def assert_nothing_done(self):
         self.assertEqual(([], [], 'available'), (self.records.made, self.casts.casts, self.volume.status))
 
-    def test_the_record_is_made_and_the_volume_service_asked(self):
+    def test_the_record_is_made_and_the_volume_service_gets_the_request(self):
         image = self.upload()['image_id']
         self.assertEqual(([image], [image]), (self.records.made, self.casts.casts))
         self.assertEqual([], self.keys.deleted)

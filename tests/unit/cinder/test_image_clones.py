@@ -333,14 +333,14 @@ class FaultsTest(ClonesTestCase):
         self.to_glance, self.to_ceph = base.Calls(), base.Calls()
         self.ceph = fake_ceph.FakeCeph(self.clock)
         self.driver.rados, self.driver.rbd = self.ceph.rados, self.ceph.rbd
-        asker = image_client.CinderImages(self.counted(contract.ADMIN), self.counted(contract.ADMIN),
-                                          clock=self.clock)
+        requester = image_client.CinderImages(self.counted(contract.ADMIN), self.counted(contract.ADMIN),
+                                              clock=self.clock)
         reader = image_client.CinderImages(self.counted(contract.MEMBER), self.counted(contract.MEMBER),
                                            clock=self.clock)
         across = cluster.Cluster.call_across
         for name, stub in (
                 ('cinder.image_clones.coordinator.CephCoordinator', self.coordinator),
-                ('cinder.image_clones.image_client.privileged_images_for', lambda *arguments: asker),
+                ('cinder.image_clones.image_client.privileged_images_for', lambda *arguments: requester),
                 ('cinder.image_clones.image_client.images_for', lambda *arguments: reader),
                 ('ceph.cluster.Cluster.call_across', lambda site, pools, function: self.to_ceph.wrap(
                     across, site, pools, function)),

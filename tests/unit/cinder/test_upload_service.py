@@ -37,7 +37,7 @@ class PlacingTestCase(base.TestCase):
 
 class UploadTest(PlacingTestCase):
 
-    def test_data_goes_to_the_store_and_nothing_is_asked_afterwards_that_could_fail(self):
+    def test_data_goes_to_the_store_and_no_request_follows_that_could_fail(self):
         image = self.queued()
         self.placing(base.Volume.naming('cheap')).update(None, image, {}, io.BytesIO(b'data'),
                                                          store_id='fast', base_image_ref='x')

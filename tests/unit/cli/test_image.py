@@ -126,7 +126,7 @@ class WrongInputTest(image_base.ImageTestCase):
     @ddt.data(session.NoCredentials(why='nothing'), session.NotAccepted(source='cloud x', why='401'),
               session.Unreachable(what='Glance', source='cloud x', why='refused'),
               session.TlsFailed(source='cloud x', why='self-signed'))
-    def test_cloud_cannot_be_asked(self, error):
+    def test_cloud_cannot_be_reached(self, error):
         with mock.patch.object(session, 'connect', side_effect=error):
             self.check(str(error), 'stores', NOBODYS)
             self.check(str(error), 'copy', NOBODYS, '--to', 'fast')

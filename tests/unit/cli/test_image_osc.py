@@ -61,7 +61,7 @@ class PluginTest(image_base.ImageTestCase):
         self.assertEqual('http://glance', made.endpoint())
         self.assertIn('edge', made.source)
 
-    def test_what_it_asks_of_a_plugin(self):
+    def test_what_it_requires_of_a_plugin(self):
         self.assertEqual(('multistore', '1'), (plugin.API_NAME, plugin.DEFAULT_API_VERSION))
         self.assertIn(plugin.DEFAULT_API_VERSION, plugin.API_VERSIONS)
         parser = argparse.ArgumentParser()

@@ -166,7 +166,7 @@ class EvictTest(StoresTestCase):
             self.assertEqual((2, 1), (code, err.count('\n')))
         self.assertEqual(['cheap', 'fast'], self.glance.where(one))
 
-    def test_member_is_told(self):
+    def test_member_gets_an_error(self):
         self.token = contract.MEMBER
         code, _out, err = self.run_words('image evict %s --from cheap' % self.add('fast', 'cheap'))
         self.assertEqual(2, code)

@@ -37,7 +37,7 @@ class DecideTest(testtools.TestCase):
     def test_lock_of_another_stores_copy_is_waited_for(self):
         self.assertIs(Step.TURN, self.decide(image(importing='dcn2', task='t')))
 
-    def test_nothing_of_it_means_ask(self):
+    def test_nothing_of_it_means_a_request(self):
         self.assertIs(Step.REQUEST, self.decide(image()))
 
     def test_stale_failure_of_an_earlier_try_does_not_fail_a_new_one(self):

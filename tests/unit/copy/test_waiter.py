@@ -105,9 +105,9 @@ class CopyTestCase(base.FakeGlanceTestCase):
         return request.Job(image_id or self.image_id, store, '[libvirt] images_rbd_glance_store_name',
                            'p1 member')
 
-    def copy(self, store='dcn1', timeout=600, asker=contract.ADMIN, site=None, image_id=None, turn=None):
+    def copy(self, store='dcn1', timeout=600, requester=contract.ADMIN, site=None, image_id=None, turn=None):
         wait = limits.Limits(timeout, timeout if turn is None else turn, 15)
-        return waiter.CopyWaiter(self.images(), self.images(asker), self.job(store, image_id), wait, site,
+        return waiter.CopyWaiter(self.images(), self.images(requester), self.job(store, image_id), wait, site,
                                  self.clock).run()
 
     def fail(self, **kwargs):
@@ -174,7 +174,7 @@ class CopyTest(CopyTestCase):
         self.assertEqual(leader.MOST_REQUESTS, self.asks())
 
     def test_forbidden_copy_names_the_policy_and_the_option(self):
-        said = self.fail(asker=contract.MEMBER)
+        said = self.fail(requester=contract.MEMBER)
         self.assertIn('policy copy_image', said)
         self.assertIn('[multistore_hooks]', said)
         self.assertEqual(1, self.asks())
@@ -194,12 +194,12 @@ class CopyTest(CopyTestCase):
             def copy(self, image_id, stores):
                 self.delete(image_id)
                 self.images.copy(image_id, stores)
-        asker = Deleting(self.images(contract.ADMIN), self.glance.images.pop)
+        requester = Deleting(self.images(contract.ADMIN), self.glance.images.pop)
         self.assertRaises(exceptions.ImageGone, waiter.CopyWaiter(
-            self.images(), asker, self.job(), limits.Limits(600, 600, 15), None, self.clock).run)
+            self.images(), requester, self.job(), limits.Limits(600, 600, 15), None, self.clock).run)
 
-    def test_image_that_the_asker_may_not_see_is_not_taken_for_gone(self):
-        error = self.assertRaises(exceptions.CopyFailed, self.copy, asker='u2:p2:member')
+    def test_image_that_the_requester_may_not_see_is_not_taken_for_gone(self):
+        error = self.assertRaises(exceptions.CopyFailed, self.copy, requester='u2:p2:member')
         self.assertFalse(isinstance(error, exceptions.ImageGone))
         self.assertIn('cannot see the image', str(error))
 
@@ -216,7 +216,7 @@ class CopyTest(CopyTestCase):
         self.assertIn('no import method copy-image', self.fail())
         self.assertEqual(0, self.asks())
 
-    def test_glance_that_does_not_list_its_methods_is_asked_all_the_same(self):
+    def test_glance_that_does_not_list_its_methods_gets_the_request_all_the_same(self):
         self.glance.faults.append(fake_glance.Fault('GET', '/v2/info/import', 403))
         self.clock.at(4, self.glance.finish_copies)
         self.assertTrue(self.copy())
@@ -227,7 +227,7 @@ class CopyTest(CopyTestCase):
         self.glance.faults.append(fake_glance.Fault('GET', '/v2/images/', 403))
         self.assertIn('does not show the image', self.fail())
 
-    def test_refusals_are_about_who_asked(self):
+    def test_refusals_are_about_the_requester(self):
         for method, path in (('GET', '/v2/images/'), ('POST', '/import')):
             for status in (401, 403):
                 self.glance.faults.append(fake_glance.Fault(method, path, status))
@@ -339,10 +339,10 @@ class CopyTest(CopyTestCase):
         self.clock.at(40, self.glance.finish_copies)
         self.assertTrue(self.copy(turn=0))
 
-    def test_who_may_not_ask_goes_on_waiting_for_anothers_copy(self):
+    def test_who_may_not_request_goes_on_waiting_for_anothers_copy(self):
         self.images(contract.ADMIN).copy(self.image_id, ['dcn1'])
         self.clock.at(40, self.glance.finish_copies)
-        self.assertTrue(self.copy(asker=contract.MEMBER))
+        self.assertTrue(self.copy(requester=contract.MEMBER))
 
     def test_copy_that_ends_before_it_came_to_the_store(self):
         def end():
@@ -363,7 +363,7 @@ class CopyTest(CopyTestCase):
         self.assertIn('accepted the copy, and did not make it', self.fail())
         self.assertEqual(leader.MOST_REQUESTS, self.asks())
 
-    def test_waiting_asks_glance_less_and_less(self):
+    def test_waiting_polls_glance_less_and_less(self):
         self.clock.at(500, self.glance.finish_copies)
         self.copy()
         looks = len(self.glance.requests('GET', self.image_id + '$'))
@@ -422,7 +422,7 @@ class CopyTest(CopyTestCase):
     def test_leader_publishes_failures_and_refusals_but_not_the_end_of_its_own_time(self):
         site = Site()
         self.fail(store='nope', site=site)
-        self.fail(asker=contract.MEMBER, site=site)
+        self.fail(requester=contract.MEMBER, site=site)
         self.assertEqual([(State.FAILED, ''), (State.REFUSED, 'p1 member')],
                          [(one.state, one.requester) for one in site.published if one.final])
         self.assertIn('policy copy_image', site.published[-1].reason)
@@ -487,11 +487,11 @@ class CopyTest(CopyTestCase):
         for looks in (False, True):
             site = Shared()
             site.resigned_at = None
-            images, asker = self.images(), self.images(contract.ADMIN)
+            images, requester = self.images(), self.images(contract.ADMIN)
             started = clock.now
             sick = waiter.CopyWaiter(Unreachable(images, 'image') if looks else images,
-                                     Unreachable(asker, 'copy'), self.job(), limits.Limits(60, 60, 15), site,
-                                     clock)
+                                     Unreachable(requester, 'copy'), self.job(),
+                                     limits.Limits(60, 60, 15), site, clock)
             said = str(self.assertRaises(exceptions.CopyFailed, sick.run))
             self.assertIn('no route to host', said)
             self.assertTrue(site.resigned_at < started + 1, looks)
@@ -503,7 +503,7 @@ class CopyTest(CopyTestCase):
         self.assertEqual(2, self.asks())
         self.assertTrue(self.clock.now < 14, self.clock.now)
 
-    def test_rest_of_a_failed_copy_in_the_cluster_is_not_believed_and_not_asked_about_all_the_time(self):
+    def test_rest_of_a_failed_copy_in_the_cluster_is_not_believed_and_not_polled_all_the_time(self):
         self.clock.at(500, self.glance.finish_copies)
         self.copy(site=Site(held=True))
         looks = len(self.glance.requests('GET', self.image_id + '$'))

@@ -446,7 +446,7 @@ class ColocateTest(FilterTestCase):
         self.assertIn('WARNING Image %s is in reliable, but Glance does not copy it' % image_id, self.log)
         self.assertEqual([], lines)
 
-    def test_nothing_is_asked_after_the_upload_but_for_the_copy(self):
+    def test_no_request_follows_the_upload_but_for_the_copy(self):
         base_image = self.base('reliable', 'cheap')
         self.clock.now += stores_memory.LIFETIME
         image_id = self.follow(base_image)

@@ -469,7 +469,7 @@ class LifeTest(SiteTestCase):
             self.clock.now += 700
         self.assertEqual(1, len(self.names()))
 
-    def test_clean_up_asks_nothing_of_glance_whose_404_may_mean_no_more_than_a_missing_right(self):
+    def test_clean_up_sends_nothing_to_glance_whose_404_may_mean_no_more_than_a_missing_right(self):
         self.boot()
         del self.glance.log[:]
         self.clock.now += 9 * 86400
@@ -503,7 +503,7 @@ class BackendTest(SiteTestCase):
         self.refused(self.clone)
         self.assertEqual([], self.fetched)
 
-    def test_only_does_not_ask_glance_for_a_server_that_is_unshelved_either(self):
+    def test_only_does_not_request_a_copy_for_a_server_that_is_unshelved_either(self):
         self.raw()
         for mode, copies in (('only', 0), ('fallback', 1)):
             self.set('site_images', mode)
@@ -594,7 +594,7 @@ class BackendTest(SiteTestCase):
         self.set('images_rbd_glance_store_name', 'dcn1', 'libvirt')
         self.glance.stores['dcn1'] = fake_glance.FILE
 
-    def test_fallback_asks_glance_first_and_waits_for_its_turn_as_long_as_the_option_says(self):
+    def test_fallback_requests_a_copy_first_and_waits_for_its_turn_as_long_as_the_option_says(self):
         self.raw()
         self.set('site_images', 'fallback')
         self.set('site_image_after', 7)
@@ -602,7 +602,7 @@ class BackendTest(SiteTestCase):
         self.assertEqual([('dcn1', 7)], self.copies)
         self.assertEqual(1, len(self.parents()))
 
-    def test_only_never_asks_glance(self):
+    def test_only_never_requests_a_copy(self):
         self.raw()
         self.clone()
         self.assertEqual([], self.copies)

@@ -50,7 +50,7 @@ class DriversTest(base.CheckCase):
         self.file('lab_site/drivers/rbd.py', RBD)
 
     def ask(self, *paths):
-        return cinder_drivers.ask(sys.executable, paths, self.folder)
+        return cinder_drivers.examine(sys.executable, paths, self.folder)
 
     def test_which_classes_carry_the_hook(self):
         paths = ['vendor.Plain', 'vendor.Mixed', 'vendor.Slotted', 'vendor.Proxy', 'vendor.factory',
@@ -62,7 +62,7 @@ class DriversTest(base.CheckCase):
         self.assertIn('layout', drivers['vendor.Slotted'].why)
 
     def test_an_interpreter_that_is_not_there(self):
-        self.assertRaises(host.Undetermined, cinder_drivers.ask, os.path.join(self.folder, 'none'),
+        self.assertRaises(host.Undetermined, cinder_drivers.examine, os.path.join(self.folder, 'none'),
                           ['vendor.Plain'])
 
     def check(self, text):

@@ -34,7 +34,7 @@ class MayCopyTest(base.CheckCase):
     def test_response_by_the_refusal(self, status, text, expected):
         self.assertEqual(expected, live_glance.may_copy(_Connection(status, text), 'id')[0])
 
-    def test_no_store_can_have_the_name_that_is_asked_with(self):
+    def test_no_store_can_have_the_name_in_the_request(self):
         # enabled_backends is a list of NAME:TYPE.
         self.assertIn(':', live_glance.NO_STORE)
 
@@ -86,7 +86,7 @@ class NovaConnectionTest(base.CheckCase):
     def endpoint(self, text):
         return copy_image.connection_of(self.nova(self.CREDENTIALS + text), 'multistore_hooks').endpoint()
 
-    def test_glance_is_the_one_that_nova_asks(self):
+    def test_glance_is_the_one_that_nova_uses(self):
         self.assertEqual('http://site', self.endpoint('endpoint_override = http://site/v2\n'))
         self.assertEqual('http://first', self.endpoint('api_servers = http://first,http://second\n'))
         self.assertEqual('http://catalog', self.endpoint(''))
@@ -117,7 +117,7 @@ class EnabledTest(base.CheckCase):
                       self.texts(self.check(nova=self.nova(self.NOVA), cloud=cloud), 2))
         self.texts(self.check(cloud=cloud), 1)
 
-    def test_file_says_so_without_asking(self):
+    def test_file_says_so_without_a_request(self):
         glance = self.glance('[DEFAULT]\nenabled_import_methods = [glance-direct]\n')
         self.assertIn('copy-image is not enabled',
                       self.texts(self.check(nova=self.nova(self.NOVA), glance=glance), 2))
@@ -166,13 +166,13 @@ class RightsTest(base.CheckCase):
 
     @ddt.data(dict(IMAGE, status='queued'), dict(IMAGE, os_glance_import_task='t'),
               dict(IMAGE, disk_format=None), dict(IMAGE, container_format=None))
-    def test_image_that_could_not_be_copied_anyway_is_not_asked_with(self, image):
+    def test_image_that_could_not_be_copied_anyway_is_not_used(self, image):
         self.assertIn('cannot be determined without an active image',
                       self.texts(self.check(images=[image]), 0))
 
-    def test_without_a_compute_that_asks_this_is_said(self):
-        self.assertIn('no compute asks for copies', self.texts(self.check(), 0))
-        self.assertNotIn('no compute asks', self.texts(self.check(self.NOVA)))
+    def test_without_a_compute_that_requests_copies_this_is_said(self):
+        self.assertIn('no compute requests copies', self.texts(self.check(), 0))
+        self.assertNotIn('no compute requests', self.texts(self.check(self.NOVA)))
 
     def test_token_of_a_user_is_refused_by_default(self):
         said = self.texts(self.check(self.NOVA), 2)
@@ -253,7 +253,7 @@ class ClusterTest(base.CheckCase):
         image['stores'] = 'dcn1'
         self.assertEqual('B', ceph.of_store(self.facts(cloud=base.Responses(images=[image])), 'dcn1').fsid)
 
-    def test_fsid_that_ceph_conf_names_where_the_cluster_cannot_be_asked(self):
+    def test_fsid_that_ceph_conf_names_where_the_cluster_cannot_be_reached(self):
         path = self.file('ceph.conf', '[global]\n  fsid = A-B\n  mon host = 127.0.0.1:1\n  flag\n')
         found = ceph.cluster_of(path, None)
         self.assertEqual('A-B', found.fsid)

@@ -83,10 +83,10 @@ class ShebangTest(base.CheckCase):
         self.assertTrue(found and found.endswith('python3'), found)
 
 
-class AskTest(base.CheckCase):
+class DescribeTest(base.CheckCase):
 
     def test_this_interpreter(self):
-        reported = host.ask(sys.executable, os.path.dirname(os.path.dirname(os.path.dirname(
+        reported = host.describe(sys.executable, os.path.dirname(os.path.dirname(os.path.dirname(
             os.path.dirname(__file__)))))
         self.assertEqual(sys.prefix, reported.prefix)
         self.assertTrue(reported.folder('multistore_hooks').endswith('multistore_hooks'))
@@ -96,7 +96,7 @@ class AskTest(base.CheckCase):
 
     def test_what_is_no_interpreter_is_one_line(self):
         for program in ('/none/python3', '/bin/true', self.file('x', 'y')):
-            error = self.assertRaises(host.Undetermined, host.ask, program)
+            error = self.assertRaises(host.Undetermined, host.describe, program)
             self.assertIn(program, str(error))
             self.assertNotIn('\n', str(error))
 

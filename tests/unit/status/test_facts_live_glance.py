@@ -42,7 +42,7 @@ class CloudTest(testtools.TestCase):
             self.assertRaises(api.GlanceError, self.cloud.stores)
         self.assertEqual(1, self.mock.call_count)
 
-    def test_nothing_more_is_asked_of_a_glance_that_is_not_there(self):
+    def test_no_more_requests_go_to_a_glance_that_is_not_there(self):
         self.mock.get(requests_mock.ANY, exc=ConnectionRefusedError('refused'))
         self.assertRaises(session.Unreachable, self.cloud.stores)
         for ask in (self.cloud.images, self.cloud.details, self.cloud.import_methods,
@@ -80,7 +80,7 @@ class CloudTest(testtools.TestCase):
         self.mock.get(URL + '/types', **response)
         self.assertIsNone(self.cloud.volume_types())
 
-    def test_copy_is_asked_into_no_store(self):
+    def test_copy_is_requested_into_no_store(self):
         self.mock.post(URL + '/v2/images/i/import', status_code=403)
         self.assertEqual(live_glance.NO, live_glance.may_copy(self.cloud.connection, 'i')[0])
         self.assertEqual({'method': {'name': 'copy-image'}, 'stores': [live_glance.NO_STORE],

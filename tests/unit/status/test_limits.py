@@ -96,7 +96,7 @@ class LimitsTest(base.CheckCase):
         cloud.connection = connection
         return limits.check_limits(self.facts(cloud=cloud, **given))
 
-    def test_glance_is_asked_and_its_limit_reported(self):
+    def test_glance_reports_its_limit(self):
         tight = Connection({'usage': limit(image_stage_total=(0, 50))})
         reported = self.texts(self.check(tight), 1)
         self.assertIn('the limits of the project of the cloud: image_stage_total is 50 MiB', reported)
@@ -109,7 +109,7 @@ class LimitsTest(base.CheckCase):
         self.assertIn('cannot determine the limits of the project of the cloud: broken',
                       self.texts(self.check(Connection(error=api.error_for(500, 'broken'))), 1))
 
-    def test_the_project_of_novas_own_credentials_is_asked_too(self):
+    def test_the_project_of_novas_own_credentials_is_checked_too(self):
         nova = self.nova('[multistore_hooks]\nauth_type = admin_token\nendpoint = http://127.0.0.1:1\n'
                          'token = t\n')
         reported = self.texts(self.check(Connection({'usage': {}}), nova=nova), 1)

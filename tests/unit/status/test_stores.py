@@ -39,7 +39,7 @@ class SeveralTest(base.CheckCase):
         self.assertIn("default_backend: is 'A', which is none of enabled_backends: a",
                       self.texts(self.check(glance=glance), 2))
 
-    def test_nobody_asked_is_no_failure(self):
+    def test_what_was_not_checked_is_no_failure(self):
         self.assertIn('Skipped', self.texts(self.check(), 0))
 
 

@@ -71,7 +71,7 @@ class NamedStoreTest(testtools.TestCase):
         self.assertEqual(('cheap', True), (decided.store, decided.degraded))
         self.assertIn('HTTP 500', decided.reason)
 
-    def test_named_store_is_tried_when_nobody_asked(self):
+    def test_named_store_is_tried_when_it_was_not_checked(self):
         self.assertEqual('cheap', placements.decide(UploadRequest(StoreRef('cheap', 'x'))).store)
 
 

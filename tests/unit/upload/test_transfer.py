@@ -99,7 +99,7 @@ class UploadTest(UploadTestCase):
         image_id = self.upload(UploadRequest(base_image=self.glance.add_image(['cheap'], owner='p2')))
         self.assertEqual(['fast'], self.glance.where(image_id))
 
-    def test_glance_that_cannot_be_asked_is_a_warning_and_the_default_store(self):
+    def test_glance_that_is_not_reached_is_a_warning_and_the_default_store(self):
         self.glance.faults.append(fake_glance.Fault('GET', '/v2/info/stores', 500))
         image_id = self.upload(UploadRequest(base_image=self.base('cheap')))
         self.assertEqual(['fast'], self.glance.where(image_id))

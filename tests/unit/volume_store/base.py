@@ -66,7 +66,7 @@ class Faults:
         if number != self._at and name not in (self._names or ()):
             return function(*args, **kwargs)
         if name.startswith('cinder.'):
-            error = cinder_client.Unanswered(request=name, why='a fault of the test')
+            error = cinder_client.Unresponsive(request=name, why='a fault of the test')
         else:
             error = self._error(name)
         if self._how == HANG and not name.startswith('cinder.'):

@@ -97,7 +97,7 @@ class CinderTest(base.TestCase):
         for status, kind in ((400, cinder_client.Refused), (409, cinder_client.Refused),
                              (401, cinder_client.Denied), (403, cinder_client.Denied),
                              (404, cinder_client.NotFound), (413, cinder_client.OverQuota),
-                             (418, cinder_client.CinderError), (500, cinder_client.Unanswered)):
+                             (418, cinder_client.CinderError), (500, cinder_client.Unresponsive)):
             responses = [(status, {'badRequest': {'message': 'it\n is so', 'code': status}})] * 2
             cinder = self.cinder(*responses)
             error = self.assertRaises(kind, cinder.create_volume, 1, 'n', 'd', {}, None)
@@ -114,7 +114,7 @@ class CinderTest(base.TestCase):
                          lambda cinder: cinder.attachment_update('a1', {}),
                          lambda cinder: cinder.extend('v1', 3)):
             cinder = self.cinder((503, b''), (503, b''))
-            self.assertRaises(cinder_client.Unanswered, function, cinder)
+            self.assertRaises(cinder_client.Unresponsive, function, cinder)
             self.assertEqual(1, len(self.responses.seen))
 
     def test_what_may_be_repeated_is_after_no_response_and_only_so_often(self):
@@ -127,7 +127,7 @@ class CinderTest(base.TestCase):
                          lambda cinder: cinder.attachment_exists('a1')):
             cinder = self.cinder((503, b''), requests.exceptions.ConnectionError('gone'),
                                  requests.exceptions.ReadTimeout('slow'))
-            self.assertRaises(cinder_client.Unanswered, function, cinder)
+            self.assertRaises(cinder_client.Unresponsive, function, cinder)
             self.assertEqual(3, len(self.responses.seen))
             self.assertEqual(2, len(self.slept))
 
@@ -194,7 +194,7 @@ class CinderTest(base.TestCase):
         self.assertIn('all_tenants=1', self.responses.seen[0].url)
 
     def test_a_response_that_is_no_json_may_have_been_done(self):
-        self.assertRaises(cinder_client.Unanswered, self.cinder((200, b'<html>')).create_volume,
+        self.assertRaises(cinder_client.Unresponsive, self.cinder((200, b'<html>')).create_volume,
                           1, 'n', 'd', {}, None)
 
     def test_an_endpoint_that_is_not_there_names_the_options(self):
@@ -227,4 +227,4 @@ class CinderTest(base.TestCase):
 
         self.assertEqual('p1', cinder_client.Cinder(Named()).project())
         self.assertRaises(cinder_client.CinderError, cinder_client.Cinder(Nobody()).project)
-        self.assertRaises(cinder_client.Unanswered, cinder_client.Cinder(Down()).project)
+        self.assertRaises(cinder_client.Unresponsive, cinder_client.Cinder(Down()).project)

@@ -120,10 +120,10 @@ class KilledTest(base.VolumeTestCase):
 
         def unanswered(*args):
             reserve(*args)
-            raise cinder_client.Unanswered(request='POST /attachments', why='504')
+            raise cinder_client.Unresponsive(request='POST /attachments', why='504')
         self.cinder.attachment_create = unanswered
         self.faults.always('cinder.attachment_list')
-        self.assertRaises(cinder_client.Unanswered, self.shared().lease, volume)
+        self.assertRaises(cinder_client.Unresponsive, self.shared().lease, volume)
         self.assertEqual('reserved', self.cinder.volumes[volume].status)
         self.faults = base.Faults()
         leftovers.recover(self.context(), volume)
@@ -151,9 +151,9 @@ class KilledTest(base.VolumeTestCase):
 
         def unanswered(*args):
             asked.append(args)
-            raise cinder_client.Unanswered(request='POST /volumes', why='504')
+            raise cinder_client.Unresponsive(request='POST /volumes', why='504')
         self.cinder.create_volume = unanswered
-        self.assertRaises(cinder_client.Unanswered, self.store, DATA)
+        self.assertRaises(cinder_client.Unresponsive, self.store, DATA)
         noted, = self.context().journal.volumes()
         leftovers.recover(self.context(), noted)
         late = create(*asked[0])

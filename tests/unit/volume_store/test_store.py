@@ -292,7 +292,7 @@ class StoreTest(base.VolumeTestCase):
         self.assertIn('ERROR Store gold: this Cinder attaches volumes to servers only.', self.log)
 
         def away():
-            raise cinder_client.Unanswered(request='GET /types', why='connection refused')
+            raise cinder_client.Unresponsive(request='GET /types', why='connection refused')
         self.cinder.attaches_without_server = away
         self.store.configure()
         self.assertIn('WARNING Store gold: Cinder cannot be checked: Cinder: GET /types', self.log)
