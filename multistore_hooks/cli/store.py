@@ -146,7 +146,8 @@ class Drain(upkeep.UpkeepCommand):
         if left or not empty:
             self._code = command.NOT_ALL
         self.print_error('%s: %s%s' % (
-            store, '%d images are still there' % len(left) if left else 'no image is there by the records',
+            store, 'still there: %s' % units.counted(len(left), 'image') if left
+            else 'no image is there by the records',
             trash))
         return self.outcomes(applier)
 

@@ -11,6 +11,7 @@ from typing import Tuple
 from multistore_hooks import exceptions
 from multistore_hooks.i18n import _
 from multistore_hooks.stores import rules
+from multistore_hooks.stores import units
 
 
 class Contradiction(exceptions.MultistoreError):
@@ -73,8 +74,9 @@ def combine(matched: Sequence[rules.Rule], image: str = '') -> Demand:
             of = tuple(store for store in rule.of if allowed is None or store in allowed)
             if len(of) < rule.at_least:
                 raise _contradiction(rule, next(other for other in matched if other.only is not None), image,
-                                     'one wants %d copies, the other leaves %d stores for them' % (
-                                         rule.at_least, len(of)))
+                                     'one wants %s, the other leaves %s for them' % (
+                                         units.counted(rule.at_least, 'copy', 'copies'),
+                                         units.counted(len(of), 'store')))
             at_least.append(AtLeast(rule.at_least, of, rule.name))
     return Demand(tuple(required), tuple(at_least), allowed, fallback, reason)
 

@@ -114,8 +114,8 @@ class Evictor:
             why = 'its place cannot be read, and its data might stay there: %s' % unknown
             return Outcome(REFUSED, why), proof, None, unknown
         if children is not None and children.clones and not self._tools.in_use:
-            return (Outcome(REFUSED, '%d clones use it there: removing it would free nothing'
-                            % children.clones), proof, children, unknown)
+            return (Outcome(REFUSED, 'used by %s there: removing it would free nothing'
+                            % units.counted(children.clones, 'clone')), proof, children, unknown)
         return None, proof, children, unknown
 
     def _evict(self, image_id: str, store: str, held: lock.EvictionLock) -> Outcome:
@@ -219,8 +219,8 @@ class Evictor:
         try:
             if place is not None and place.in_trash(image.id):
                 if children is not None and children.clones:
-                    return Outcome(TRASHED, '%d clones hold %s there' % (
-                        children.clones, units.show_bytes(children.held)))
+                    return Outcome(TRASHED, '%s there, held by %s' % (
+                        units.show_bytes(children.held), units.counted(children.clones, 'clone')))
                 return Outcome(TRASHED, 'what holds %s there is not known' % units.show_bytes(image.size))
             if place is not None and place.find(image.id) is not None:
                 return Outcome(FAILED, 'the record does not list the store any more, but its data is there')

@@ -51,8 +51,9 @@ def summary(plan: plans.Plan) -> str:
     if not copies and not plan.evictions:
         text = 'Nothing to do'
     else:
-        text = '%d copies (%s) in %d imports, %d evictions (%s)' % (
-            copies, units.show_bytes(plan.bytes_copied), len(plan.copies), len(plan.evictions),
+        text = '%s (%s) in %s, %s (%s)' % (
+            units.counted(copies, 'copy', 'copies'), units.show_bytes(plan.bytes_copied),
+            units.counted(len(plan.copies), 'import'), units.counted(len(plan.evictions), 'eviction'),
             units.show_bytes(plan.bytes_evicted))
     return text + ('; %d not possible' % len(plan.unmet) if plan.unmet else '') + '.'
 

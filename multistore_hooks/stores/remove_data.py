@@ -27,6 +27,7 @@ from multistore_hooks.stores import lock
 from multistore_hooks.stores import places
 from multistore_hooks.stores import proof as proofs
 from multistore_hooks.stores import sightings as sights
+from multistore_hooks.stores import units
 
 LOG = logging.getLogger(__name__)
 
@@ -153,9 +154,9 @@ class DataRemover:
         """Return what uses the data, or ''."""
         watchers = self._tools.pool.watchers(name)
         if watchers:
-            return '%d clients have it open' % watchers
+            return 'open at %s' % units.counted(watchers, 'client')
         clones = self._tools.pool.children(name).clones
-        return '%d clones use it' % clones if clones else ''
+        return 'used by %s' % units.counted(clones, 'clone') if clones else ''
 
     def _age(self, name: str, data: places.Found) -> evict.Outcome:
         now, first = self._tools.now(), self._first(name, data)

@@ -57,6 +57,14 @@ def show_bytes(size: Optional[int]) -> str:
     return '%d B' % size
 
 
+def counted(number: int, one: str, more: str = '') -> str:
+    """Return a number with its noun: ``1 copy``, ``2 copies``.
+
+    :param more: the plural, where it is not the singular with an s
+    """
+    return '%d %s' % (number, one if number == 1 else more or one + 's')
+
+
 def time_of(text: object) -> Optional[float]:
     """Return a time that Glance writes (``2026-01-31T12:00:00Z``) in seconds since 1970, or None."""
     found = re.match(r'(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)', str(text or ''))

@@ -210,7 +210,7 @@ class CephTest(stores_base.StoresTestCase):
         for form in (1, 2):
             one = self.image('central', 'dcn1')
             self.clone(one, form)
-            refused = 1, [('refused', '1 clones use it there: removing it would free nothing')]
+            refused = 1, [('refused', 'used by 1 clone there: removing it would free nothing')]
             self.assertEqual(refused, self.rows('image evict %s --from dcn1' % one, 'Result', 'Reason'), form)
             # A clone in the trash of another pool holds the data all the same.
             self.a.rbd('trash', 'mv', 'vms/clone-' + one)
@@ -223,7 +223,7 @@ class CephTest(stores_base.StoresTestCase):
             _code, rows = self.rows('image evict %s --from dcn1 --in-use' % one, 'Result', 'Reason')
             self.assertEqual(state, rows[0][0], rows)
             self.assertIn(one, self.glance.files('central'))
-        self.assertIn('1 clones hold 1.0 MiB there', rows[0][1])
+        self.assertIn('1.0 MiB there, held by 1 clone', rows[0][1])
         _code, _out, err = self.run_words('store drain dcn1 --to central --dry-run', self.reach())
         self.assertEqual('', err)
 
@@ -260,7 +260,7 @@ class CephTest(stores_base.StoresTestCase):
 
         young = 'it was changed less than 24 hours ago'
         code, rows = run()
-        self.assertEqual((1, [(orphan, 'refused', young), (used, 'refused', '1 clones use it'),
+        self.assertEqual((1, [(orphan, 'refused', young), (used, 'refused', 'used by 1 clone'),
                               (watched, 'refused', young), (copy, 'refused', 'its record lists the store')]),
                          (code, rows))
         with self.later(2 * 86400), self.watched(watched):
@@ -268,8 +268,8 @@ class CephTest(stores_base.StoresTestCase):
         with self.later(2 * 86400 + 3600), self.watched(watched):
             code, rows = run()
         self.assertEqual((1, [(orphan, 'moved to trash', 'rbd trash restore brings it back'),
-                              (used, 'refused', '1 clones use it'),
-                              (watched, 'refused', '1 clients have it open')]), (code, rows[:3]))
+                              (used, 'refused', 'used by 1 clone'),
+                              (watched, 'refused', 'open at 1 client')]), (code, rows[:3]))
         self.assertIn(orphan, self.b.rbd('trash', 'ls', 'images'))
         self.assertEqual({orphan, used, watched, copy} - {orphan},
                          {orphan, used, watched, copy} & set(self.b.rbd('ls', 'images').split()))

@@ -108,7 +108,7 @@ class DirectoryTest(BadStoreTestCase):
             self.assertEqual((1, 'copied'), (code, came['copy', only, 'b']), err)
             self.assertEqual({'failed'}, {came['evict', image_id, 'bad'] for image_id in (both, only, lost)})
             self.assertIn('which has no data of it any more', err)  # of what was lost
-            self.assertIn('bad: 3 images are still there', err)
+            self.assertIn('bad: still there: 3 images', err)
         self.assertEqual({'a', 'bad'}, self.glance.stores_of(both))
 
     def test_full(self):

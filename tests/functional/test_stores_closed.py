@@ -77,8 +77,8 @@ class SiteClosedTest(testtools.TestCase):
         self.a.rbd('clone', '--rbd-default-clone-format', '2', '%s/%s@snap' % (POOL, used), clone)
         code, rows, said = self.drain('dcn1 --to dcn2')
         self.assertEqual((1, {only: ('freed', ''), everywhere: ('freed', ''), used: (
-            'refused', '1 clones use it there: removing it would free nothing')}), (code, rows))
-        self.assertIn('dcn1: 1 images are still there', said)
+            'refused', 'used by 1 clone there: removing it would free nothing')}), (code, rows))
+        self.assertIn('dcn1: still there: 1 image', said)
         self.assertEqual([{'dcn2'}, {'dcn2', 'gold'}, {'dcn1', 'dcn2'}],
                          [self.glance.stores_of(image) for image in (only, everywhere, used)])
         # Its server may keep the disk: the image goes to the trash of the pool, which is not empty then.
@@ -103,7 +103,7 @@ class SiteClosedTest(testtools.TestCase):
         self.assertEqual({'removed, use unknown'}, {rows[only][0], rows[everywhere][0]}, rows)
         # Glance reads no volume that is attached elsewhere: there is no copy, so this is the last one.
         self.assertEqual(('refused', 'it is the last copy'), rows[used])
-        self.assertIn('gold: 1 images are still there', said)
+        self.assertIn('gold: still there: 1 image', said)
         self.assertIn(volume, self.cinder.volumes())
         self.cinder.detach(attachment)
         poll.until('no attachment', lambda: not self.cinder.attachments())

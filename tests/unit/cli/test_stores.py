@@ -203,7 +203,7 @@ class DrainTest(StoresTestCase):
         self.assertEqual(1, code)
         self.assertEqual(['  %s one  (4 B)' % one, '+   reliable  (drain of cheap)', '-   cheap  (drain '
                                                                                      'of cheap)',
-                          '1 copies (4 B) in 1 imports, 1 evictions (4 B).'], out.splitlines())
+                          '1 copy (4 B) in 1 import, 1 eviction (4 B).'], out.splitlines())
         self.assertEqual(['cheap'], self.glance.where(one))
 
     def test_what_stays_is_said(self):
@@ -211,8 +211,8 @@ class DrainTest(StoresTestCase):
         self.places['cheap'].clones[used] = 2
         code, out, err = self.run_words('store drain cheap')
         self.assertEqual(1, code)
-        self.assertIn('refused (2 clones use it there', err)
-        self.assertIn('cheap: 1 images are still there', err)
+        self.assertIn('refused (used by 2 clones there', err)
+        self.assertIn('cheap: still there: 1 image', err)
 
     def pool(self):
         """Let the place of the store cheap be a pool; return its fake cluster."""

@@ -201,14 +201,14 @@ class UseTest(fakes.EvictionTestCase):
     def test_copy_with_clones_stays(self):
         one = self.glance.add_image(['a', 'b'])
         self.places['b'].clones[one] = 3
-        self.assertEqual((evict.REFUSED, '3 clones use it there: removing it would free nothing'),
+        self.assertEqual((evict.REFUSED, 'used by 3 clones there: removing it would free nothing'),
                          self.evict(one, 'b'))
 
     def test_copy_with_clones_goes_to_the_trash_if_that_is_wanted(self):
         one = self.glance.add_image(['a', 'b'])
         self.places['b'].clones[one] = 3
         self.places['b'].trash.append(one)
-        self.assertEqual((evict.TRASHED, '3 clones hold 4 B there'), self.evict(one, 'b', in_use=True))
+        self.assertEqual((evict.TRASHED, '4 B there, held by 3 clones'), self.evict(one, 'b', in_use=True))
 
     def test_clone_that_came_meanwhile(self):
         one = self.glance.add_image(['a', 'b'])

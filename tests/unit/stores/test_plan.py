@@ -279,7 +279,7 @@ class TextTest(base.RulesTestCase):
             '  id-b b  (10 B)', '+   central  (two)', '-   dcn1  (here)',
             '  id-a\x1b[31m a\\x1b[31m  (10 B)', '-   dcn1  (here)',
             '  id-c c  (10 B)', '!   it stays in gone: this Glance does not have that store',
-            '1 copies (10 B) in 1 imports, 2 evictions (20 B); 1 not possible.'], plan_text.lines(plan))
+            '1 copy (10 B) in 1 import, 2 evictions (20 B); 1 not possible.'], plan_text.lines(plan))
 
     def test_nothing_to_do(self):
         self.assertEqual(['Nothing to do.'], plan_text.lines(plans.Plan()))

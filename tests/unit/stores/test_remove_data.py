@@ -120,7 +120,7 @@ class RemoveTest(RemoveTestCase):
     def test_watched_data_stays(self):
         self.seen()
         self.data.watchers = 1
-        self.stays('1 clients have it open')
+        self.stays('open at 1 client')
 
     def test_data_whose_watchers_are_not_known_stays(self):
         self.patch(fake_rbd._Open, 'watchers_list', property(lambda opened: opened.missing))
@@ -136,7 +136,7 @@ class RemoveTest(RemoveTestCase):
         self.seen()
         self.data.snapshots['snap'] = True
         self.ceph.rbd.clone('images', ORPHAN, 'snap', 'disk')
-        self.stays('1 clones use it')
+        self.stays('used by 1 clone')
 
     def test_what_is_no_image_of_glance_stays(self):
         for name in ('volume-1', site_image_record.new_name(ORPHAN)):

@@ -201,7 +201,7 @@ class ContradictionTest(base.RulesTestCase):
             'rules: [{name: a, only: dcn1}, {name: b, match: {name: x}, only: dcn2}]'))
 
     def test_more_copies_than_stores_that_are_left(self):
-        self.assertIn('one wants 2 copies, the other leaves 1 stores for them', self.contradiction(
+        self.assertIn('one wants 2 copies, the other leaves 1 store for them', self.contradiction(
             'rules: [{name: a, at least: 2}, {name: b, only: dcn2}]'))
 
     def test_newest_and_the_rest_do_not_contradict(self):
