@@ -21,7 +21,7 @@ from benchmarks import report
 from lab import glance as lab
 from multistore_hooks.glance_api import api
 from multistore_hooks.stores import inventory
-from multistore_hooks.stores import plan as plans
+from multistore_hooks.stores import plans
 from multistore_hooks.stores import rules
 from tests import fake_glance
 from tests.unit.stores import fakes

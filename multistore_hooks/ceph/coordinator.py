@@ -13,7 +13,7 @@ from oslo_log import log as logging
 
 from multistore_hooks.ceph import cluster
 from multistore_hooks.ceph import site_lock
-from multistore_hooks.copy import coordinator
+from multistore_hooks.copy import coordination
 
 LOG = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ TRY_EVERY, BACK_OFF = 1.0, 30
 REFUSAL_SECONDS = 60
 
 
-class CephCoordinator(coordinator.Coordinator):
+class CephCoordinator(coordination.Coordinator):
     """Coordinates by a lock in a pool that the hosts may write.
 
     :param lock_pool: the service's own pool.
@@ -104,7 +104,7 @@ class CephCoordinator(coordinator.Coordinator):
         self._next_claim = now + site_lock.RENEW_EVERY
         return self._claims
 
-    def publish(self, status: coordinator.Status) -> None:
+    def publish(self, status: coordination.Status) -> None:
         try:
             self._lock.write({'state': status.state.name, 'reason': status.reason,
                               'requester': status.requester})
@@ -112,24 +112,24 @@ class CephCoordinator(coordinator.Coordinator):
             LOG.debug('The status of %(lock)s was not published: %(error)s',
                       {'lock': self._lock.object, 'error': error})
 
-    def status(self) -> Optional[coordinator.Status]:
+    def status(self) -> Optional[coordination.Status]:
         try:
             record = self._read()
         except cluster.ClusterError as error:
             LOG.debug('The status of %(lock)s cannot be read: %(error)s',
                       {'lock': self._lock.object, 'error': error})
             return None
-        state = coordinator.State.__members__.get(record.content.get('state', '')) if record else None
+        state = coordination.State.__members__.get(record.content.get('state', '')) if record else None
         if record is None or state is None:
             return None
-        status = coordinator.Status(state, str(record.content.get('reason', '')),
-                                    str(record.content.get('requester', '')))
+        status = coordination.Status(state, str(record.content.get('reason', '')),
+                                     str(record.content.get('requester', '')))
         if not status.final:
             # Of a leader that is gone, if this host leads now.
             return None if self._leads else status
         new = record.id != self._first_record
         fresh = abs(self._clock.time() - record.at) < REFUSAL_SECONDS
-        return status if new or (fresh and state is coordinator.State.REFUSED) else None
+        return status if new or (fresh and state is coordination.State.REFUSED) else None
 
     def _read(self) -> Optional[site_lock.Record]:
         record = self._lock.read()

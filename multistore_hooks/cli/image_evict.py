@@ -17,7 +17,7 @@ from multistore_hooks.cli import upkeep
 from multistore_hooks.stores import evict
 from multistore_hooks.stores import inventory
 from multistore_hooks.stores import lock
-from multistore_hooks.stores import plan as plans
+from multistore_hooks.stores import plans
 from multistore_hooks.stores import rules
 
 

@@ -14,7 +14,7 @@ from multistore_hooks.cli import image_list
 from multistore_hooks.cli import upkeep
 from multistore_hooks.stores import inventory
 from multistore_hooks.stores import metrics
-from multistore_hooks.stores import plan as plans
+from multistore_hooks.stores import plans
 from multistore_hooks.stores import rules
 
 

@@ -3,17 +3,15 @@
 
 import argparse
 import importlib
-import os
 import sys
 from typing import Any, Dict, List, Optional
 
 from cliff import app
 from cliff import commandmanager
 
-import multistore_hooks
 from multistore_hooks.cli import overview
 from multistore_hooks.cli import text
-from multistore_hooks.patching import release
+from multistore_hooks.cli import version
 
 # Named here and not by entry points: reading the metadata of all that is installed would take most of a
 # command's time, and the command is also to run from a source tree. Each is imported when it is run: what it
@@ -36,8 +34,8 @@ COMMANDS = {
     'store data remove': 'multistore_hooks.cli.store:DataRemove',
     'site image clones': 'multistore_hooks.cli.site_image_clones:Clones',
     'site image flatten': 'multistore_hooks.cli.site_image_clones:Flatten',
-    'site image list': 'multistore_hooks.cli.site_images:Show',
-    'site image remove': 'multistore_hooks.cli.site_images:Remove',
+    'site image list': 'multistore_hooks.cli.site_image:Show',
+    'site image remove': 'multistore_hooks.cli.site_image:Remove',
 }
 
 
@@ -68,7 +66,7 @@ class MultistoreHooks(app.App):
             manager.commands[name] = Later(name, target)
         super().__init__(
             description='Make Nova, Cinder and Glance use several Glance stores.',
-            version=version(),
+            version=version.find(),
             command_manager=manager,
             deferred_help=True)  # so that --help after a command is the command's
         manager.add_command('help', overview.Help)
@@ -83,12 +81,6 @@ class MultistoreHooks(app.App):
         else:
             parser.usage = overview.usage(parser.prog, '[OPTION ...] COMMAND [ARGUMENT ...]')
         return parser
-
-
-def version() -> str:
-    """Return the version of this library."""
-    home = os.path.dirname(os.path.dirname(os.path.abspath(multistore_hooks.__file__)))
-    return release.find_version(MultistoreHooks.NAME, [home]) or 'unknown'
 
 
 def _without_help(arguments: List[str]) -> List[str]:

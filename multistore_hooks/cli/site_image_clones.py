@@ -14,9 +14,9 @@ from typing import Tuple
 
 from multistore_hooks.ceph import cluster
 from multistore_hooks.ceph import site_image_record
-from multistore_hooks.ceph import site_images as stored
+from multistore_hooks.ceph import site_images
 from multistore_hooks.cli import command
-from multistore_hooks.cli import site_images
+from multistore_hooks.cli import site_image
 from multistore_hooks.cli import table
 from multistore_hooks.cli import text
 from multistore_hooks import exceptions
@@ -32,7 +32,7 @@ class WhichSiteImages(exceptions.MultistoreError):
     msg_fmt = _('Name site images, or give --all.')
 
 
-class Clones(site_images.SiteImageCommand, table.TableCommand):
+class Clones(site_image.SiteImageCommand, table.TableCommand):
     """List the disks that are clones of site images, and their servers."""
 
     shown = ('Site image', 'Pool', 'Disk', 'Server', 'In trash')
@@ -53,7 +53,7 @@ class Clones(site_images.SiteImageCommand, table.TableCommand):
              clone.in_trash) for name, clone in clones(images, arguments.names)]
 
 
-class Flatten(site_images.SiteImageCommand):
+class Flatten(site_image.SiteImageCommand):
     """Make disks independent of the site images that they are clones of, one after the other.
 
     Servers may run meanwhile. Each disk becomes a whole copy in the cluster.
@@ -97,19 +97,19 @@ class Flatten(site_images.SiteImageCommand):
                                       % (text.escaped(disk), number + 1, len(found)))
 
 
-def clones(images: stored.SiteImages, names: Iterable[str]) -> Iterator[Tuple[str, stored.Clone]]:
+def clones(images: site_images.SiteImages, names: Iterable[str]) -> Iterator[Tuple[str, site_images.Clone]]:
     """Yield the clones of site images, by the names of these; of all if no name is given.
 
     :raises ClusterError: they cannot be read.
     """
     for name in sorted(names or images.names()):
         if site_image_record.image_of(name) is None:
-            raise site_images.NoSiteImage(name=name)
+            raise site_image.NoSiteImage(name=name)
         try:
             children = images.clones(name)
         except cluster.Missing as error:
             if names:
-                raise site_images.NoSiteImage(name=name) from error
+                raise site_image.NoSiteImage(name=name) from error
             continue  # removed meanwhile
         for clone in sorted(children):
             yield name, clone

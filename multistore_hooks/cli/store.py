@@ -21,8 +21,8 @@ from multistore_hooks.stores import evict
 from multistore_hooks.stores import inventory
 from multistore_hooks.stores import lock
 from multistore_hooks.stores import places
-from multistore_hooks.stores import plan as plans
-from multistore_hooks.stores import proof
+from multistore_hooks.stores import plans
+from multistore_hooks.stores import proofs
 from multistore_hooks.stores import remove_data
 from multistore_hooks.stores import sightings
 from multistore_hooks.stores import units
@@ -276,7 +276,7 @@ class DataRemove(upkeep.UpkeepCommand):
         except places.PlaceError as error:
             raise PlaceUnreadable(store=store, why=error)
         remover = remove_data.DataRemover(remove_data.Tools(
-            world.images, proof.Prover(world.images, world.reached, world.details), store, place, listed,
+            world.images, proofs.Prover(world.images, world.reached, world.details), store, place, listed,
             seen, arguments.keep, time.time))
         rows: List[Any] = []
         for name in dict.fromkeys(arguments.names):

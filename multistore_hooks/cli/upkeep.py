@@ -25,9 +25,9 @@ from multistore_hooks.stores import evict
 from multistore_hooks.stores import glance
 from multistore_hooks.stores import inventory
 from multistore_hooks.stores import places
-from multistore_hooks.stores import plan as plans
 from multistore_hooks.stores import plan_text
-from multistore_hooks.stores import proof
+from multistore_hooks.stores import plans
+from multistore_hooks.stores import proofs
 from multistore_hooks.stores import reach
 from multistore_hooks.stores import units
 
@@ -147,7 +147,7 @@ class UpkeepCommand(image.GlanceCommand):
 
     def evictor(self, world: World, arguments: argparse.Namespace) -> evict.Evictor:
         """Return what removes copies as the options say."""
-        prover = proof.Prover(world.images, world.reached, world.details, arguments.accept_reads)
+        prover = proofs.Prover(world.images, world.reached, world.details, arguments.accept_reads)
         return evict.Evictor(evict.Tools(world.images, prover, world.reached, world.details,
                                          arguments.in_use, time))
 

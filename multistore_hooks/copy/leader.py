@@ -9,7 +9,7 @@ from typing import Tuple
 from oslo_log import log as logging
 
 from multistore_hooks import backoff
-from multistore_hooks.copy import coordinator as coordination
+from multistore_hooks.copy import coordination
 from multistore_hooks.copy import decision
 from multistore_hooks.copy import limits
 from multistore_hooks.copy import request

@@ -12,7 +12,7 @@ from typing import Optional
 from oslo_log import log as logging
 
 from multistore_hooks import backoff
-from multistore_hooks.copy import coordinator as coordination
+from multistore_hooks.copy import coordination
 from multistore_hooks.copy import leader
 from multistore_hooks.copy import limits
 from multistore_hooks.copy import request

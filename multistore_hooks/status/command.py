@@ -19,9 +19,9 @@ from typing import Tuple
 from oslo_upgradecheck import upgradecheck
 import prettytable
 
-from multistore_hooks.cli import main as main_command
 from multistore_hooks.cli import session
 from multistore_hooks.cli import text
+from multistore_hooks.cli import version
 from multistore_hooks.glance_api import api
 from multistore_hooks.status.checks import ceph
 from multistore_hooks.status.checks import ceph_users
@@ -164,7 +164,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     made = argparse.ArgumentParser(
         prog='multistore-status', description='Check a site of several Glance stores.')
-    made.add_argument('--version', action='version', version=main_command.version())
+    made.add_argument('--version', action='version', version=version.find())
     made.add_argument('--debug', action='store_true', help='show where an internal error came from')
     commands = made.add_subparsers(metavar='upgrade', dest='group')
     upgrade = commands.add_parser('upgrade', help='upgrade check: the only command')

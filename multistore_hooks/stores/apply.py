@@ -25,7 +25,7 @@ from multistore_hooks.stores import evict
 from multistore_hooks.stores import glance
 from multistore_hooks.stores import inventory
 from multistore_hooks.stores import lock
-from multistore_hooks.stores import plan as plans
+from multistore_hooks.stores import plans
 
 LOG = logging.getLogger(__name__)
 

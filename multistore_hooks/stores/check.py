@@ -21,7 +21,7 @@ from multistore_hooks.glance_api import api
 from multistore_hooks.i18n import _
 from multistore_hooks.stores import evict
 from multistore_hooks.stores import places
-from multistore_hooks.stores import proof
+from multistore_hooks.stores import proofs
 from multistore_hooks.stores import units
 
 #: What is wrong.
@@ -104,7 +104,7 @@ def _image(store: str, place: places.Place, image: api.Image, data: Optional[pla
     problem = places.holds(data, image.size or 0)
     if not problem and verify:
         try:
-            problem = proof.differs(image, place.read(image.id)) or ''
+            problem = proofs.differs(image, place.read(image.id)) or ''
         except places.PlaceError as error:
             yield Finding(UNREADABLE, store, image.id, str(error), data.size)
             return

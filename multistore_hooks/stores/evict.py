@@ -19,7 +19,7 @@ from multistore_hooks.glance_api import api
 from multistore_hooks.stores import glance
 from multistore_hooks.stores import lock
 from multistore_hooks.stores import places
-from multistore_hooks.stores import proof as proofs
+from multistore_hooks.stores import proofs
 from multistore_hooks.stores import units
 
 LOG = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from typing import NoReturn
 from typing import Optional
 from typing import Tuple
 
-from multistore_hooks.ceph import cluster as ceph_cluster
+from multistore_hooks.ceph import cluster
 from multistore_hooks.stores import inventory
 
 #: The snapshot that Glance's RBD driver makes at the end of an upload.
@@ -177,13 +177,13 @@ class Directory(Place):
 class Pool(Place):
     """The pool of an RBD store.
 
-    :param cluster: a ``ceph.cluster.Cluster``
+    :param site: the cluster
     :param rbd: the module
     :param fsid: of the cluster
     """
 
-    def __init__(self, cluster: ceph_cluster.Cluster, rbd: Any, pool: str, fsid: str) -> None:
-        self._cluster, self._rbd, self._pool, self._fsid = cluster, rbd, pool, fsid
+    def __init__(self, site: cluster.Cluster, rbd: Any, pool: str, fsid: str) -> None:
+        self._cluster, self._rbd, self._pool, self._fsid = site, rbd, pool, fsid
 
     def __repr__(self) -> str:
         return 'the pool %s of cluster %s' % (self._pool, self._fsid)
@@ -195,13 +195,13 @@ class Pool(Place):
     def _call(self, function: Any) -> Any:
         try:
             return self._cluster.call(self._pool, function)
-        except ceph_cluster.ClusterError as error:
+        except cluster.ClusterError as error:
             raise PlaceError('%r: %s' % (self, error))
 
     def find(self, image_id: str) -> Optional[Found]:
         try:
             found: Found = self._call(lambda ioctx: self._found(ioctx, image_id))
-        except ceph_cluster.Missing:
+        except cluster.Missing:
             return None
         return found
 
@@ -217,7 +217,7 @@ class Pool(Place):
     def children(self, image_id: str) -> Children:
         try:
             found: Children = self._call(lambda ioctx: self._children(ioctx, image_id))
-        except ceph_cluster.Missing:
+        except cluster.Missing:
             return Children(0, 0)
         return found
 
@@ -248,7 +248,7 @@ class Pool(Place):
         """
         try:
             return int(self._call(lambda ioctx: self._watchers(ioctx, image_id)))
-        except (ceph_cluster.Missing, AttributeError) as error:  # librbd before Mimic does not report it
+        except (cluster.Missing, AttributeError) as error:  # librbd before Mimic does not report it
             raise PlaceError('%r: the clients of image %s are not known (%s)' % (self, image_id, error))
 
     def _watchers(self, ioctx: Any, name: str) -> int:
@@ -266,7 +266,7 @@ class Pool(Place):
         """
         try:
             return str(self._call(lambda ioctx: self._trash(ioctx, image_id, keep)))
-        except ceph_cluster.Missing:
+        except cluster.Missing:
             raise PlaceError('%r: it has no image %s' % (self, image_id))
 
     def _trash(self, ioctx: Any, name: str, keep: int) -> str:
@@ -285,7 +285,7 @@ class Pool(Place):
         """
         try:
             self._call(lambda ioctx: self._rbd.RBD().trash_restore(ioctx, trash_id, image_id))
-        except ceph_cluster.Missing as error:
+        except cluster.Missing as error:
             raise PlaceError('%r: %s' % (self, error))
 
     def everything(self) -> Iterator[Tuple[str, Found]]:
@@ -297,7 +297,7 @@ class Pool(Place):
     def space(self) -> inventory.Space:
         try:
             used, free = self._cluster.room(self._pool)
-        except (ceph_cluster.ClusterError, ceph_cluster.Missing) as error:
+        except (cluster.ClusterError, cluster.Missing) as error:
             raise PlaceError('%r: %s' % (self, error))
         return inventory.Space(used + free, free)
 

@@ -6,7 +6,7 @@ from typing import Dict
 from typing import List
 
 from multistore_hooks.stores import inventory
-from multistore_hooks.stores import plan as plans
+from multistore_hooks.stores import plans
 from multistore_hooks.stores import units
 
 

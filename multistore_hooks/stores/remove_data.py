@@ -25,8 +25,8 @@ from multistore_hooks.stores import evict
 from multistore_hooks.stores import glance
 from multistore_hooks.stores import lock
 from multistore_hooks.stores import places
-from multistore_hooks.stores import proof as proofs
-from multistore_hooks.stores import sightings as sights
+from multistore_hooks.stores import proofs
+from multistore_hooks.stores import sightings
 from multistore_hooks.stores import units
 
 LOG = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Tools(NamedTuple):
     store: str
     pool: places.Pool
     listed: Iterable[api.Image]
-    seen: sights.Sightings
+    seen: sightings.Sightings
     keep: int
     now: Callable[[], float]
 
@@ -86,7 +86,7 @@ class DataRemover:
         outcome, data = self._judge(name)
         if outcome.state == NOT_YET and data is not None:
             first = self._first(name, data)
-            tools.seen.put(tools.pool, name, sights.Sighting(data.size, data.changed, first))
+            tools.seen.put(tools.pool, name, sightings.Sighting(data.size, data.changed, first))
         elif outcome.state != evict.POSSIBLE:
             tools.seen.put(tools.pool, name, None)
         if outcome.state != evict.POSSIBLE:

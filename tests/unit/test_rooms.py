@@ -52,6 +52,13 @@ def imports_of(source):
     return found
 
 
+def aliases(source):
+    """Return the modules of this package that a file imports under another name."""
+    return ['%s as %s' % (alias.name, alias.asname) for node in ast.walk(ast.parse(source))
+            if isinstance(node, ast.ImportFrom) and (node.module or '').partition('.')[0] == NAME
+            for alias in node.names if alias.asname]
+
+
 def faults(room, source):
     """Return what a file in a folder imports against the rules."""
     wrong = []
@@ -77,6 +84,15 @@ class RoomsTest(unittest.TestCase):
                 wrong += ['%s imports %s' % (os.path.relpath(path, PACKAGE), name)
                           for name in faults(room_of(path), stream.read())]
         self.assertEqual([], wrong)
+
+    def test_no_module_of_ours_needs_another_name(self):
+        found = []
+        for path in glob.glob(os.path.join(PACKAGE, '**', '*.py'), recursive=True):
+            with open(path, encoding='utf-8') as stream:
+                found += ['%s: %s' % (os.path.relpath(path, PACKAGE), name)
+                          for name in aliases(stream.read())]
+        self.assertEqual([], found)
+        self.assertEqual(['plans as p'], aliases('from multistore_hooks.stores import plans as p'))
 
     def test_every_folder_has_its_place_in_the_plan(self):
         rooms = {room_of(path) for path in glob.glob(os.path.join(PACKAGE, '*'))

@@ -5,37 +5,37 @@ from multistore_hooks.cli import image_evict
 from multistore_hooks.cli import image_list
 from multistore_hooks.cli import image_place
 from multistore_hooks.cli import image_watch
-from multistore_hooks.cli.osc import image as osc_image
+from multistore_hooks.cli.osc import image
 from multistore_hooks.cli import store
 
 
-class StoreList(osc_image.InOpenstackclient, store.StoreList):
+class StoreList(image.InOpenstackclient, store.StoreList):
     __doc__ = store.StoreList.__doc__
 
 
-class Drain(osc_image.InOpenstackclient, store.Drain):
+class Drain(image.InOpenstackclient, store.Drain):
     __doc__ = store.Drain.__doc__
 
 
-class Check(osc_image.InOpenstackclient, store.Check):
+class Check(image.InOpenstackclient, store.Check):
     __doc__ = store.Check.__doc__
 
 
-class DataRemove(osc_image.InOpenstackclient, store.DataRemove):
+class DataRemove(image.InOpenstackclient, store.DataRemove):
     __doc__ = store.DataRemove.__doc__
 
 
-class List(osc_image.InOpenstackclient, image_list.List):
+class List(image.InOpenstackclient, image_list.List):
     __doc__ = image_list.List.__doc__
 
 
-class Evict(osc_image.InOpenstackclient, image_evict.Evict):
+class Evict(image.InOpenstackclient, image_evict.Evict):
     __doc__ = image_evict.Evict.__doc__
 
 
-class Place(osc_image.InOpenstackclient, image_place.Place):
+class Place(image.InOpenstackclient, image_place.Place):
     __doc__ = image_place.Place.__doc__
 
 
-class Watch(osc_image.InOpenstackclient, image_watch.Watch):
+class Watch(image.InOpenstackclient, image_watch.Watch):
     __doc__ = image_watch.Watch.__doc__

@@ -4,7 +4,7 @@
 from multistore_hooks.ceph import cluster
 from multistore_hooks.ceph import coordinator
 from multistore_hooks.ceph import site_lock
-from multistore_hooks.copy import coordinator as coordination
+from multistore_hooks.copy import coordination
 from tests.unit.ceph import test_site_lock
 
 State, Status = coordination.State, coordination.Status

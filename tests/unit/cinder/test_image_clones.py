@@ -18,7 +18,7 @@ from multistore_hooks.ceph import coordinator as ceph_coordinator
 from multistore_hooks.cinder import driver
 from multistore_hooks.cinder import image_client
 from multistore_hooks.cinder import image_clones
-from multistore_hooks.copy import coordinator
+from multistore_hooks.copy import coordination
 from multistore_hooks.copy import single_flight
 from multistore_hooks.copy import slots
 from multistore_hooks.glance_api import api
@@ -45,7 +45,7 @@ class ImageService:
         return self.urls[0], [{'url': url} for url in self.urls]
 
 
-class Coordinator(coordinator.NoCoordinator):
+class Coordinator(coordination.NoCoordinator):
     """Records how it was made."""
 
     made, sites = [], []

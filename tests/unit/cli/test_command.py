@@ -11,7 +11,7 @@ from multistore_hooks.ceph import cluster
 from multistore_hooks.cli import command
 from multistore_hooks.cli import image
 from multistore_hooks.cli import main
-from multistore_hooks.cli import site_images
+from multistore_hooks.cli import site_image
 from multistore_hooks.glance_api import api
 
 
@@ -33,10 +33,10 @@ class CommandTest(testtools.TestCase):
                 (image.Stores, image.SingleStore(), 2, None),
                 (image.Stores, api.error_for(403, 'no\nright'), 2, 'Glance refuses: '),
                 (image.Stores, KeyboardInterrupt(), 130, 'stopped'),
-                (site_images.Show, KeyboardInterrupt(), 130, 'stopped'),
-                (site_images.Show, cluster.ClusterError('away'), 2, 'the Ceph cluster: away'),
-                (site_images.Remove, cluster.Busy('locked'), 2, 'the Ceph cluster: locked'),
-                (site_images.Show, ValueError('five'), 255, 'internal error: ValueError: five (--debug'),
+                (site_image.Show, KeyboardInterrupt(), 130, 'stopped'),
+                (site_image.Show, cluster.ClusterError('away'), 2, 'the Ceph cluster: away'),
+                (site_image.Remove, cluster.Busy('locked'), 2, 'the Ceph cluster: locked'),
+                (site_image.Show, ValueError('five'), 255, 'internal error: ValueError: five (--debug'),
                 # What one command expects is a surprise to another.
                 (image.Stores, cluster.ClusterError('away'), 255, 'internal error: ClusterError: away')):
             found, text = self.run_with(kind, error)
@@ -45,7 +45,7 @@ class CommandTest(testtools.TestCase):
 
     def test_stack_trace_is_shown_on_demand_alone(self):
         for debug in (False, True):
-            _code, text = self.run_with(site_images.Show, ValueError('five'), debug)
+            _code, text = self.run_with(site_image.Show, ValueError('five'), debug)
             self.assertEqual(debug, 'Traceback' in text)
 
     def test_closed_pipe_is_the_callers(self):
@@ -55,7 +55,7 @@ class CommandTest(testtools.TestCase):
         self.assertEqual((0, ''), self.run_with(image.Stores, command.AlreadyReported()))
 
     def test_control_characters_do_not_reach_the_terminal(self):
-        _code, text = self.run_with(site_images.Show, cluster.ClusterError('\x1b[2J'))
+        _code, text = self.run_with(site_image.Show, cluster.ClusterError('\x1b[2J'))
         self.assertNotIn('\x1b', text)
 
     def test_every_command_ends_so(self):

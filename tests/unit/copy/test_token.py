@@ -6,7 +6,7 @@ from keystoneauth1 import plugin
 from keystoneauth1 import session as ks_session
 import requests
 
-from multistore_hooks.copy import coordinator
+from multistore_hooks.copy import coordination
 from multistore_hooks.copy import limits
 from multistore_hooks.copy import request
 from multistore_hooks.copy import waiter
@@ -86,7 +86,7 @@ class TokenTest(base.FakeGlanceTestCase):
         job = request.Job(self.image_id, 'dcn1', '[libvirt] images_rbd_glance_store_name', 'p1 member')
         return waiter.CopyWaiter(
             self.over(contract.ADMIN, renews), self.over(contract.ADMIN, renews), job,
-            limits.Limits(copy=600, turn=4 * HOUR, interval=60), coordinator.NoCoordinator(),
+            limits.Limits(copy=600, turn=4 * HOUR, interval=60), coordination.NoCoordinator(),
             self.clock).run()
 
     def test_credentials_get_a_new_token_and_the_copy_is_made(self):

@@ -4,7 +4,7 @@
 import testtools
 
 from multistore_hooks import backoff
-from multistore_hooks.copy import coordinator
+from multistore_hooks.copy import coordination
 from multistore_hooks.copy import leader
 from multistore_hooks.copy import limits
 from multistore_hooks.copy import request
@@ -37,10 +37,10 @@ class DelayTest(testtools.TestCase):
         self.assertEqual(backoff.SHORTEST, backoff.poll_interval(1000, 0))
 
 
-State, Status = coordinator.State, coordinator.Status
+State, Status = coordination.State, coordination.Status
 
 
-class Site(coordinator.Coordinator):
+class Site(coordination.Coordinator):
     """A site whose leader and whose cluster a test sets."""
 
     def __init__(self, leads=True, held=False):

@@ -10,7 +10,7 @@ import re
 import fixtures
 import testtools
 
-from multistore_hooks.cli import main
+from multistore_hooks.cli import version
 from multistore_hooks.status.checks import hooks
 from multistore_hooks.status import command
 from multistore_hooks.status.facts import host
@@ -97,7 +97,7 @@ class StatusTest(testtools.TestCase):
 
     def test_version(self):
         code, out, _err = run('--version')
-        self.assertEqual((0, main.version()), (code, out.strip()))
+        self.assertEqual((0, version.find()), (code, out.strip()))
 
     def test_no_text_names_a_package_index_for_a_library_that_is_in_none(self):
         self.assertNotIn('install multistore', hooks.INSTALL)

@@ -9,7 +9,7 @@ import fixtures
 from multistore_hooks import exceptions
 from multistore_hooks.glance_api import api
 from multistore_hooks.stores import inventory
-from multistore_hooks.stores import plan as plans
+from multistore_hooks.stores import plans
 from multistore_hooks.stores import rules
 from tests.unit import base
 

@@ -6,7 +6,7 @@ from multistore_hooks.stores import evict
 from multistore_hooks.stores import glance
 from multistore_hooks.stores import inventory
 from multistore_hooks.stores import places
-from multistore_hooks.stores import proof
+from multistore_hooks.stores import proofs
 from tests import clock
 from tests import contract
 from tests import fake_glance
@@ -81,7 +81,7 @@ class EvictionTestCase(base.TestCase):
     def evictor(self, token=contract.ADMIN, accept_reads=False, **options):
         """Return an evictor that reaches the places."""
         images = self.images(token)
-        prover = proof.Prover(images, self.places, self.details, accept_reads)
+        prover = proofs.Prover(images, self.places, self.details, accept_reads)
         return evict.Evictor(evict.Tools(images, prover, self.places, self.details, clock=self.clock,
                                          **options))
 

@@ -4,7 +4,7 @@
 from multistore_hooks.stores import apply
 from multistore_hooks.stores import evict
 from multistore_hooks.stores import inventory
-from multistore_hooks.stores import plan as plans
+from multistore_hooks.stores import plans
 from tests import fake_glance
 from tests.unit.stores import fakes
 

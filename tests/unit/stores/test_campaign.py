@@ -22,8 +22,8 @@ from multistore_hooks.stores import demands
 from multistore_hooks.stores import evict
 from multistore_hooks.stores import inventory
 from multistore_hooks.stores import lock
-from multistore_hooks.stores import plan as plans
-from multistore_hooks.stores import proof
+from multistore_hooks.stores import plans
+from multistore_hooks.stores import proofs
 from multistore_hooks.stores import rules
 from tests import clock
 from tests import fake_glance
@@ -140,7 +140,7 @@ class World:
         """Return an evictor that reads the places of all stores."""
         read = {store: fakes.MemoryPlace(self.glance, store) for store in self.glance.stores}
         asked = self.images()
-        return evict.Evictor(evict.Tools(asked, proof.Prover(asked, read, {}), read, {}, clock=self.clock))
+        return evict.Evictor(evict.Tools(asked, proofs.Prover(asked, read, {}), read, {}, clock=self.clock))
 
     def limits(self, wanted):
         room = inventory.with_capacity({}, wanted.capacity, self.subjects())

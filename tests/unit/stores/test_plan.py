@@ -5,8 +5,8 @@ import ddt
 
 from multistore_hooks.glance_api import api
 from multistore_hooks.stores import inventory
-from multistore_hooks.stores import plan as plans
 from multistore_hooks.stores import plan_text
+from multistore_hooks.stores import plans
 from multistore_hooks.stores import selection
 from tests.unit.stores import base
 

@@ -12,7 +12,7 @@ from multistore_hooks.stores import evict
 from multistore_hooks.stores import glance
 from multistore_hooks.stores import lock
 from multistore_hooks.stores import places
-from multistore_hooks.stores import proof
+from multistore_hooks.stores import proofs
 from multistore_hooks.stores import remove_data
 from multistore_hooks.stores import sightings
 from tests import clock
@@ -50,7 +50,7 @@ class RemoveTestCase(fakes.EvictionTestCase):
         images = self.images()
         places_ = dict(self.places, b=self.pool)
         return remove_data.DataRemover(remove_data.Tools(
-            images, proof.Prover(images, places_, self.details), 'b', self.pool, list(images.everything()),
+            images, proofs.Prover(images, places_, self.details), 'b', self.pool, list(images.everything()),
             sightings.Sightings(self.path), 7 * DAY, lambda: self.now)).remove(name, dry_run)
 
     def stays(self, why, name=ORPHAN):
