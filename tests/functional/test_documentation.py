@@ -348,8 +348,8 @@ class FilesTest(testtools.TestCase):
             self.assertIn('paste.filter_factory = ' + FACTORY, pieces['filter:base_image'])
             with PastedGlance(os.path.join(self.folder, str(len(seen))), pieces) as glance:
                 response = glance.request('GET', '/v2/info/stores')
-                self.assertEqual('base-image-ref', response.headers.get('x-openstack-multistore-hooks'),
-                                 block.place)
+                says = response.headers.get('x-openstack-multistore-hooks', '')
+                self.assertIn('base-image-ref', says.split(', '), block.place)
                 base = glance.add_image(b'base', ['reliable', 'cheap'], visibility='public')
                 image = glance.create_image(token='user:project:member,reader')['id']
                 glance.upload(image, b'data', headers={'X-OpenStack-Base-Image-Ref': base},

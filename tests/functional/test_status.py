@@ -738,9 +738,12 @@ class CephTest(StatusCase):
         name = 'Site images'
         self.assert_found("the pool of the servers' disks, vms", check(site_images='only'), name, 1)
         # What a compute without the hook leaves, whose driver takes the pool of the parent.
-        cluster.rbd('create', '--size', '1', 'vms/' + central)
-        self.assert_found('with names of Glance (%s)' % central, check(site_images='only'), name, 1)
-        cluster.rbd('rm', '--no-progress', 'vms/' + central)
+        own = cluster.add_pool('sites')
+        cluster.rbd('create', '--size', '1', '%s/%s' % (own, central))
+        self.assert_found('with names of Glance (%s)' % central,
+                          check(site_images='only', site_image_pool=own), name, 1)
+        cluster.rbd('rm', '--no-progress', '%s/%s' % (own, central))
+        self.assert_mended(check(site_images='only', site_image_pool=own), name)
         self.assert_mended(check(site_images='only', site_image_pool='images'), name)
 
 

@@ -38,19 +38,20 @@ def check_site_images(facts: gather.Facts) -> finding.Findings:
     except pools.Undetermined as error:
         return [finding.undetermined('what the pool %s holds: %s' % (pool, error), where)]
     strays = sorted(name for name in names if _IMAGE_ID.match(name))
+    found = []
     if strays:
-        return [finding.warning(
+        found.append(finding.warning(
             'the pool %s, where site images are, holds %d RBD images with names of Glance (%s): direct '
             'snapshots of a compute without the hook, which Glance cannot read'
             % (pool, len(strays), ', '.join(strays[:3])), where,
-            'Set compute_driver to %s on all computes of the cluster' % hooks.NOVA_DRIVER)]
+            'Set compute_driver to %s on all computes of the cluster' % hooks.NOVA_DRIVER))
     if pool == disks:
-        return [finding.warning(
+        found.append(finding.warning(
             "site images are in the pool of the servers' disks, %s: there a compute without the hook would "
             'put direct snapshots of their clones, which Glance cannot read' % pool, where,
-            'Name a pool that only computes with the hook may write; the others upload such snapshots')]
-    return [finding.passed('site images are in the pool %s, and no snapshot of a compute without the hook'
-                           % pool, where)]
+            'Name a pool that only computes with the hook may write; the others upload such snapshots'))
+    return found or [finding.passed(
+        'site images are in the pool %s, and no snapshot of a compute without the hook' % pool, where)]
 
 
 def _no_effect(nova: config_files.ServiceConf, mode: str) -> finding.Findings:
