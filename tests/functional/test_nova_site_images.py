@@ -383,8 +383,9 @@ class LeastPrivilegeTest(SiteImageTestCase):
     def user(self, name, pools):
         """Let there be a user of the cluster that writes some pools, and reads Glance's."""
         writes = ', '.join('profile rbd pool=%s' % pool for pool in pools)
-        key = self.a.ceph('auth', 'get-or-create', 'client.%s' % name, 'mon', 'profile rbd', 'mgr',
-                          'profile rbd', 'osd', writes + ', profile rbd-read-only pool=images')
+        key = self.a.ceph('auth', 'get-or-create', 'client.%s' % name)  # another test may have made it
+        self.a.ceph('auth', 'caps', 'client.%s' % name, 'mon', 'profile rbd', 'mgr', 'profile rbd', 'osd',
+                    writes + ', profile rbd-read-only pool=images')
         with open(self.a.keyring, 'r+', encoding='utf-8') as keyring:
             if 'client.%s]' % name not in keyring.read():
                 keyring.write(key)

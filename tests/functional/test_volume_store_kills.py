@@ -17,8 +17,8 @@ from tests.functional import test_volume_store_faults
 HANG = 3600
 
 
-class Kills(test_volume_store_faults.Matrix):
-    """The three operations."""
+class Kills:
+    """The three operations; of a :class:`test_volume_store_faults.Matrix`."""
 
     #: Whether Glance is killed before a step, and after it.
     moments = ('before', 'after')
@@ -127,16 +127,12 @@ class Kills(test_volume_store_faults.Matrix):
         self.assertLess(0, self.tally.cases)
 
 
-class Whole(Kills):
-    """With all the cases that a run of hours has."""
+class LoopTest(Kills, test_volume_store_faults.Matrix):
+    """On a block device, which takes minutes."""
+
+    store = 'killed'
 
     def setUp(self):
         if not case.ALL_FAULTS:
             self.skipTest('takes minutes: VOLUME_STORE_FAULTS=all for it')
         super().setUp()
-
-
-class LoopTest(Whole):
-    """On a block device."""
-
-    store = 'killed'

@@ -132,13 +132,13 @@ class NfsGrowthTest(Nfs, Growth):
     """On a share."""
 
 
-class IscsiKillsTest(test_volume_store_kills.Kills, GuestCase):
+class IscsiKillsTest(test_volume_store_kills.Kills, test_volume_store_faults.Matrix, GuestCase):
     """Glance is killed after each step, on a logical volume."""
 
     store, moments = 'faulty-gold', ('after',)
 
 
-class NfsKillsTest(test_volume_store_kills.Kills, GuestCase):
+class NfsKillsTest(test_volume_store_kills.Kills, test_volume_store_faults.Matrix, GuestCase):
     """Glance is killed after each step, on a share."""
 
     store, moments = 'faulty-paper', ('after',)
