@@ -30,6 +30,7 @@ from multistore_hooks.cinder import image_client
 from multistore_hooks.cinder import image_clones
 from multistore_hooks.copy import slots
 from multistore_hooks.glance_api import api
+from multistore_hooks.upload import colocation
 from multistore_hooks.upload import placements
 from multistore_hooks.upload import transfer
 
@@ -238,20 +239,12 @@ class _Upload:
         """
         if not self._others:
             return
-        named = {'image': self._image_id, 'store': self._options.rbd_glance_store_name,
-                 'others': ', '.join(self._others)}
         failure: Optional[Exception] = None
         for _waited in backoff.polls(COPIES_SECONDS, LONGEST_WAIT, clock=self.clock):
             failure = self._request_copies()
             if not isinstance(failure, api.Conflict):
                 break
-        # Outside of an except block: oslo.log would append the exception to the line.
-        if failure is not None:
-            LOG.warning('Image %(image)s is in %(store)s, but Glance does not copy it to the other stores of '
-                        'its base image, %(others)s: %(error)s', dict(named, error=failure))
-        else:
-            LOG.info('Image %(image)s is in %(store)s, and Glance copies it to the other stores of its base '
-                     'image, %(others)s.', named)
+        colocation.log_copies(self._image_id, self._options.rbd_glance_store_name, self._others, failure)
 
     def _request_copies(self) -> Optional[Exception]:
         """Request the copies; return why that failed."""

@@ -32,6 +32,7 @@ from multistore_hooks.glance import request_body
 from multistore_hooks.glance import subrequests
 from multistore_hooks.glance_api import api
 from multistore_hooks import options
+from multistore_hooks.upload import colocation
 from multistore_hooks.upload import fallback
 from multistore_hooks.upload import placements
 from multistore_hooks.upload import stores_memory
@@ -164,7 +165,6 @@ class _Refused(api.GlanceError):
 def _copy(images: subrequests.SubrequestImages, image_id: str, store: Optional[str],
           others: Sequence[str]) -> None:
     """Request the copies that co-location needs. The upload has succeeded, whatever comes of it."""
-    named = {'image': image_id, 'store': store, 'others': ', '.join(others)}
     if not others:
         return
     failure: Optional[Exception] = None
@@ -172,13 +172,7 @@ def _copy(images: subrequests.SubrequestImages, image_id: str, store: Optional[s
         images.copy(image_id, others)
     except Exception as error:
         failure = error
-    # Outside of the except block: oslo.log would append the exception to the line.
-    if failure is not None:
-        LOG.warning('Image %(image)s is in %(store)s, but Glance does not copy it to the other stores of '
-                    'its base image, %(others)s: %(error)s', dict(named, error=failure))
-    else:
-        LOG.info('Image %(image)s is in %(store)s, and Glance copies it to the other stores of its base '
-                 'image, %(others)s.', named)
+    colocation.log_copies(image_id, store, others, failure)
 
 
 def filter_factory(global_conf: Dict[str, str], **local_conf: str) -> Callable[..., BaseImageFilter]:
