@@ -12,6 +12,7 @@ location was sent, the copy is removed only if Glance is known not to use it.
 import threading
 import time
 from typing import Any
+from typing import Callable
 from typing import NamedTuple
 from typing import Optional
 from typing import Set
@@ -97,14 +98,20 @@ def upload(driver: Any, context: Any, volume: Any, service: Any, image_meta: Any
             return False
         finally:
             site.close()
-    job.request_copies()  # which waits, but keeps no native thread
+    job.request_copies()
     return True
+
+
+def in_background(function: Callable[[], None]) -> None:
+    """Run a function in a thread, which is one of eventlet's where cinder-volume has those."""
+    threading.Thread(target=function, daemon=True).start()
 
 
 class _Upload:
     """One upload."""
 
     clock: Any = time
+    in_background = staticmethod(in_background)
 
     def __init__(self, driver: Any, context: Any, volume: Any, service: Any, image_meta: Any,
                  site: cluster.Cluster) -> None:
@@ -235,15 +242,29 @@ class _Upload:
     def request_copies(self) -> None:
         """Request the copies that Glance makes by itself of data that it is sent.
 
-        The upload has succeeded, whatever comes of it. The task that computes its hashes is waited for.
+        The upload has succeeded, whatever comes of it. While Glance computes the hashes of the image it
+        refuses; that is waited for in a thread, because the volume is 'uploading' until we return.
         """
         if not self._others:
             return
+        failure = self._request_copies()
+        if isinstance(failure, api.Conflict):
+            self.in_background(self._wait_for_copies)
+        else:
+            self._log_copies(failure)
+
+    def _wait_for_copies(self) -> None:
+        self._context.update_store()  # the lines logged here are of the same request
         failure: Optional[Exception] = None
-        for _waited in backoff.polls(COPIES_SECONDS, LONGEST_WAIT, clock=self.clock):
+        polls = backoff.polls(COPIES_SECONDS, LONGEST_WAIT, clock=self.clock)
+        next(polls)  # that was the first request
+        for _waited in polls:
             failure = self._request_copies()
             if not isinstance(failure, api.Conflict):
                 break
+        self._log_copies(failure)
+
+    def _log_copies(self, failure: Optional[Exception]) -> None:
         colocation.log_copies(self._image_id, self._options.rbd_glance_store_name, self._others, failure)
 
     def _request_copies(self) -> Optional[Exception]:

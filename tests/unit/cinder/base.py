@@ -67,6 +67,9 @@ class Context:
     def __init__(self, is_admin=False):
         self.is_admin = is_admin
 
+    def update_store(self):
+        """Have what is logged from here on carry this request's id."""
+
 
 class TestCase(base.FakeGlanceTestCase):
     """A test with a fake Glance that stands for Cinder's, and a clock that passes no time."""

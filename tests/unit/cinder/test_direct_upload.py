@@ -46,6 +46,8 @@ class DirectUploadTestCase(base.TestCase):
         self.glance.details['cheap'] = {'type': 'rbd', 'pool': 'images', 'fsid': 'the-fsid'}
         self.to_glance, self.to_ceph = base.Calls(), base.Calls()
         self.token = SERVICE
+        #: What goes on when an upload has ended.
+        self.background = []
         self.cinder_images = image_client.CinderImages(self.as_user, self.as_service, clock=self.clock)
         across = cluster.Cluster.call_across
         for name, stub in (
@@ -54,6 +56,7 @@ class DirectUploadTestCase(base.TestCase):
                  lambda context: image_client.CinderImages(self.as_service, self.as_service,
                                                            clock=self.clock)),
                 ('direct_upload._Upload.clock', self.clock), ('direct_upload._slots', slots.Slots()),
+                ('direct_upload._Upload.in_background', self.background.append),
                 ('direct_upload._refused', set())):
             self.useFixture(fixtures.MonkeyPatch('multistore_hooks.cinder.' + name, stub))
         self.useFixture(fixtures.MonkeyPatch(
@@ -96,6 +99,11 @@ class DirectUploadTestCase(base.TestCase):
             base.Context(), volume or base.Volume.naming('cheap'), glance.GlanceImageService(),
             dict({'id': image, 'disk_format': 'raw', 'container_format': 'bare'}, **meta))
         return image
+
+    def finish(self):
+        """Let what goes on when an upload has ended come to its end."""
+        while self.background:
+            self.background.pop(0)()
 
     def sent(self):
         return len(self.glance.requests('PUT', '/file$'))
@@ -299,18 +307,38 @@ class ColocatedTest(DirectUploadTestCase):
             'cheap', glance_metadata=self.volume.glance_metadata)))
         self.assertEqual(0, self.copies())
 
-    def test_the_task_that_computes_hashes_is_waited_for(self):
+    def test_the_task_that_computes_hashes_is_waited_for_when_the_upload_has_ended(self):
         self.glance.faults.append(fake_glance.Fault('POST', '/import$', 409, times=20))
         before = self.clock.now
-        self.assert_in_all(self.upload(self.volume))
+        image = self.upload(self.volume)
+        self.assertEqual((1, before), (self.copies(), self.clock.now))
+        self.assertNotIn('other stores of its base', self.log)
+        self.finish()
+        self.assert_in_all(image)
         self.assertEqual(21, self.copies())
         self.assertLess(10, self.clock.now - before)
+
+    def test_a_wait_is_in_a_thread_of_its_own_and_logs_as_the_request(self):
+        began, stored = [], []
+        self.useFixture(fixtures.MonkeyPatch('multistore_hooks.cinder.direct_upload.threading.Thread.start',
+                                             lambda thread: began.append(thread)))
+        self.useFixture(fixtures.MonkeyPatch('multistore_hooks.cinder.direct_upload._Upload.in_background',
+                                             staticmethod(direct_upload.in_background)))
+        self.useFixture(fixtures.MonkeyPatch('tests.unit.cinder.base.Context.update_store',
+                                             lambda context: stored.append(context)))
+        self.glance.faults.append(fake_glance.Fault('POST', '/import$', 409))
+        image = self.upload(self.volume)
+        self.assertEqual((1, [], [True]), (self.copies(), stored, [thread.daemon for thread in began]))
+        began[0].run()
+        self.assert_in_all(image)
+        self.assertEqual((2, 1), (self.copies(), len(stored)))
 
     def test_a_wait_keeps_no_place_of_other_copies(self):
         taken = []
         self.glance.faults.append(fake_glance.Fault('POST', '/import$', 409))
         self.clock.at(self.clock.now, lambda: taken.append(direct_upload._slots._taken))
         self.upload(self.volume)
+        self.finish()
         self.assertEqual([0], taken)
 
     def test_copies_that_glance_refuses_are_logged_and_the_upload_has_succeeded(self):
@@ -318,6 +346,7 @@ class ColocatedTest(DirectUploadTestCase):
             self.glance.faults.append(fake_glance.Fault('POST', '/import$', status, times=9999))
             before = self.clock.now
             image = self.upload(self.volume)
+            self.finish()
             self.assertEqual('cheap', self.glance.images[image]['stores'])
             self.assertIn('WARNING Image %s is in cheap, but Glance does not copy it to the other stores of '
                           'its base image, fast: ' % image, self.log)
@@ -334,6 +363,7 @@ class ColocatedTest(DirectUploadTestCase):
                 logged = len(self.log)
                 self.to_glance.fail(number, after, OSError('lost'))
                 image = self.upload(self.volume)
+                self.finish()
                 direct, log = ('images', image) in self.disks, self.log[logged:]
                 found = self.glance.images[image]
                 self.assertEqual(('active', 0 if direct else 1), (found['status'], self.sent()))
