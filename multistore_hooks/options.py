@@ -113,6 +113,11 @@ beginning the copy to this store, before a site image is made. For ``site_images
         help="""
 The pool for site images, in this compute's Ceph cluster. Nova's Ceph user must be allowed to write
 it. Empty (the default): the pool of the servers' disks, ``[libvirt] images_rbd_pool``.
+
+A compute without the hook, to which a server with a disk from this pool is moved, puts direct snapshots
+there, which Glance cannot read. If all computes of the cluster have the hook, name the pool of the disks;
+else a pool that only computes with the hook may write. ``multistore-status upgrade check`` warns as long
+as this option is empty.
 """),
 ]
 

@@ -3,13 +3,15 @@
 
     python tools/bare_environments.py [PYTHON ...]
 
-By default with every Python of PYTHONS that is on PATH or that pyenv has. It goes to the package index. The
-last line counts the checks that passed and failed.
+PYTHON is a version such as 3.9; by default all of PYTHONS that are on PATH or that pyenv has. Each Python
+gets an environment without an extra, and one for each extra, with the newest packages that it can have. It
+goes to the package index. The last line counts the checks that passed and failed.
 """
 
 import glob
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,13 +19,12 @@ import tempfile
 import typing
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-#: tests/functional/test_packaging.py has 3.6, which needs what Train's releases held together.
-PYTHONS = ('3.8', '3.11', '3.13')
+PYTHONS = ('3.6', '3.8', '3.9', '3.10', '3.11', '3.12', '3.13')
 #: No extra brings these: services, their clients and databases, and what only tests need.
 NEVER = {'cinder', 'glance', 'nova', 'python-cinderclient', 'python-novaclient', 'python-openstackclient',
          'sqlalchemy', 'alembic', 'tempest', 'stestr', 'testtools', 'fixtures', 'ddt', 'hypothesis',
          'coverage', 'oslotest', 'requests-mock', 'sphinx'}
-#: What an extra may bring; the others are not to come without it.
+#: What an extra may bring; the others are not to come without it. The names are pip's, with a hyphen.
 ONLY_WITH = {
     'glance': {'webob', 'legacy-cgi'},
     'cli': {'openstacksdk', 'dogpile-cache', 'jmespath', 'munch', 'appdirs', 'platformdirs'},
@@ -32,33 +33,13 @@ ONLY_WITH = {
     'volume': {'os-brick', 'glance-store', 'oslo-concurrency', 'oslo-rootwrap', 'oslo-privsep', 'eventlet',
                'webob', 'legacy-cgi'},
 }
-#: Prints, as JSON, what a distribution with some extras needs in all, of what is installed.
-CLOSURE = r'''
-import json, re, sys
-def plain(name):
-    return re.sub('[._-]+', '-', name).lower()
-try:
-    from importlib import metadata
-except ImportError:     # Python 3.6
-    from pip._vendor import pkg_resources
-    installed = {plain(one.project_name): one for one in pkg_resources.working_set}
-    def needs(name, extras):
-        return installed[name].requires(extras)
-else:
-    from pip._vendor.packaging.requirements import Requirement
-    installed = {plain(one.metadata['Name']): one for one in metadata.distributions()}
-    def needs(name, extras):
-        found = [Requirement(line) for line in installed[name].requires or ()]
-        return [one for one in found if not one.marker
-                or any(one.marker.evaluate({'extra': extra}) for extra in ('',) + tuple(extras))]
-seen, waiting = set(), [(sys.argv[1], tuple(sys.argv[2:]))]
-while waiting:
-    one = waiting.pop()
-    if one not in seen:
-        seen.add(one)
-        waiting += [(plain(need.name), tuple(need.extras)) for need in needs(*one)]
-print(json.dumps(sorted({name for name, _extras in seen})))
-'''
+#: What works with an extra: Python, for an environment that has it.
+WORKS = {
+    'glance': 'import multistore_hooks.glance.base_image_filter',
+    'cli': 'import openstack.config, multistore_hooks.cli.image_copies',
+    'stores': 'import jsonschema, multistore_hooks.stores.rules',
+    'volume': 'import multistore_hooks.volume_store.store',
+}
 
 
 class Start(typing.NamedTuple):
@@ -78,6 +59,8 @@ STARTS = (
     Start(('multistore-hooks', 'store', 'list'), (2,), 1),
     Start(('multistore-hooks', 'patch', 'status', 'nova'), (2,), 1),
     Start(('multistore-hooks', 'site', 'image', 'list'), (2,), 1),
+    Start(('multistore-hooks',), (0,)),
+    Start(('multistore-status',), (0,)),
     Start(('multistore-status', '--version'), (0,)),
     Start(('multistore-status', 'upgrade', 'check'), (1, 2)),
 )
@@ -111,32 +94,55 @@ def find_python(version: str) -> typing.Optional[str]:
     return found[-1] if found else shutil.which('python' + version)
 
 
-def closure(python: str, extras: typing.Sequence[str]) -> typing.Set[str]:
-    """Return the names of all that the library needs with some extras."""
-    return set(json.loads(must(python, '-W', 'ignore', '-c', CLOSURE, 'multistore-hooks', *extras)))
+class Bare:
+    """A virtual environment of a Python with the wheel, and perhaps an extra of it."""
+
+    def __init__(self, version: str, folder: str, what: str) -> None:
+        must(find_python(version) or '', '-m', 'venv', folder)
+        self.folder, self.python = folder, os.path.join(folder, 'bin', 'python')
+        self._pip = (self.python, '-m', 'pip', '--disable-pip-version-check')
+        if version == '3.6':    # its own pip is too old for today's index
+            must(*self._pip, 'install', '-q', '-U', 'pip<22')
+        self._before = self._packages()
+        must(*self._pip, 'install', '-q', '--no-compile', what)
+
+    def _packages(self) -> typing.Set[str]:
+        listed = json.loads(must(*self._pip, 'list', '--format', 'json'))
+        return {re.sub('[._-]+', '-', package['name']).lower() for package in listed}
+
+    def brought(self) -> typing.Set[str]:
+        """Return the names of what came with the wheel, without its own."""
+        return self._packages() - self._before - {'multistore-hooks'}
+
+    def wrong(self) -> str:
+        """Return what does not fit together; '' is nothing."""
+        done = run(*self._pip, 'check')
+        return done.stdout.strip() if done.returncode else ''
+
+    def start(self, start: Start) -> str:
+        """Return how a start of a program ended otherwise than it has to; '' is not at all."""
+        done = run(os.path.join(self.folder, 'bin', start.arguments[0]), *start.arguments[1:])
+        fits = (done.returncode in start.codes and len(done.stderr.splitlines()) <= start.errors
+                and 'Traceback' not in done.stdout + done.stderr)
+        return '' if fits else '%d: %s' % (done.returncode, done.stderr)
 
 
 def check(version: str, wheel: str, folder: str) -> typing.Iterator[typing.Tuple[str, str]]:
     """Yield what was checked with a Python, and what is wrong with it; '' is nothing."""
-    must(find_python(version) or '', '-m', 'venv', folder)
-    python = os.path.join(folder, 'bin', 'python')
-    pip = (python, '-m', 'pip', '--disable-pip-version-check', '-q')
-    must(*pip, 'install', wheel)
+    bare = Bare(version, os.path.join(folder, 'alone'), wheel)
     for start in STARTS:
-        done = run(os.path.join(folder, 'bin', start.arguments[0]), *start.arguments[1:])
-        lines = done.stderr.splitlines()
-        wrong = (done.returncode not in start.codes or len(lines) > start.errors
-                 or 'Traceback' in done.stdout + done.stderr)
-        yield ' '.join(start.arguments), '%d: %s' % (done.returncode, done.stderr) if wrong else ''
-    alone = closure(python, ())
-    elsewhere = set().union(*ONLY_WITH.values())
-    yield '%d packages without an extra' % (len(alone) - 1), ', '.join(sorted(alone & (NEVER | elsewhere)))
+        yield ' '.join(start.arguments), bare.start(start)
+    alone, elsewhere = bare.brought(), set().union(*ONLY_WITH.values())
+    yield '%d packages without an extra' % len(alone), ', '.join(sorted(alone & (NEVER | elsewhere)))
+    yield 'pip check', bare.wrong()
     for extra, may in ONLY_WITH.items():
-        must(*pip, 'install', '%s[%s]' % (wheel, extra))
-        brought = closure(python, [extra]) - alone
+        bare = Bare(version, os.path.join(folder, extra), '%s[%s]' % (wheel, extra))
+        brought = bare.brought() - alone
         yield ('[%s] brings %s' % (extra, ', '.join(sorted(brought)) or 'nothing more'),
                ', '.join(sorted(brought & (NEVER | elsewhere - may))))
-    yield 'pip check', run(*pip, 'check').stdout.strip()
+        done = run(bare.python, '-W', 'ignore', '-c', WORKS[extra])
+        yield '[%s] %s' % (extra, WORKS[extra]), done.stderr.strip()
+        yield '[%s] pip check' % extra, bare.wrong()
 
 
 def main(versions: typing.Sequence[str]) -> int:

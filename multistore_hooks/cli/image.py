@@ -39,6 +39,13 @@ class SingleStore(exceptions.MultistoreError):
     msg_fmt = _('This Glance does not have several stores: enabled_backends in glance-api.conf is not set.')
 
 
+class StoreAmongImages(exceptions.MultistoreError):
+    """A store stands where images are named, as after ``--to a b``."""
+
+    msg_fmt = _("'%(name)s' is a store, and there is no image of that id or name. Several stores are written "
+                'after --to with commas and no spaces.')
+
+
 class GlanceCommand(table.TableCommand):
     """A command that sends requests to Glance and prints a table."""
 
@@ -71,14 +78,19 @@ class GlanceCommand(table.TableCommand):
         given = {name: value for name, value in vars(self.app.options).items() if value is not None}
         return session.connect(argparse.Namespace(**dict(vars(arguments), **given)))
 
-    def find(self, images: image_lookup.Images, wanted: Sequence[str]) -> List[api.Image]:
-        """Return the images of ids or names, each once; report missing ones, and set the exit code."""
+    def find(self, images: image_lookup.Images, wanted: Sequence[str],
+             stores: Optional[api.Stores] = None) -> List[api.Image]:
+        """Return the images of ids or names, each once; report missing ones, and set the exit code.
+
+        :param stores: Glance's, where the name of one among the images may be meant for ``--to``
+        """
         found: Dict[str, api.Image] = {}
         for name in wanted:
             try:
                 image = images.find(name)
             except (image_lookup.ImageNotFound, image_lookup.NameNotUnique) as error:
-                self._code = self.end(str(error), command.REFUSED)
+                meant = stores is not None and stores.get(name) is not None
+                self._code = self.end(str(StoreAmongImages(name=name) if meant else error), command.REFUSED)
             else:
                 found[image.id] = image
         return list(found.values())
@@ -176,8 +188,9 @@ class Copy(_Copying):
         """Copy, and return the table of results."""
         connection = self.connect(arguments)
         images = image_lookup.Images(connection.run)
-        wanted = store_names.parse(arguments.to, '--to', some_stores(images))
-        found = self.find(images, arguments.images)
+        stores = some_stores(images)
+        wanted = store_names.parse(arguments.to, '--to', stores)
+        found = self.find(images, arguments.images, stores)
         if self._code != command.OK:
             raise command.AlreadyReported()
         return self.copy(arguments, connection, [image_copies.Wanted(image, wanted) for image in found])

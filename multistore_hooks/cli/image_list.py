@@ -52,14 +52,13 @@ class List(upkeep.UpkeepCommand):
     exit_codes = 'Exit code: 0 success; 2 a store does not exist, or Glance cannot be reached.'
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument('--store', metavar='STORE,...', action='append', help='images in any of these '
-                                                                                  'stores')
+        parser.add_argument('--store', metavar='STORE,...', action='append',
+                            help='images in any of these stores')
         parser.add_argument('--not-in', metavar='STORE,...', action='append',
                             help='images that are in none of these stores')
         parser.add_argument('--unused-for', metavar='DURATION', type=duration,
                             help='images that nothing has used for so long, such as 60d; those of which '
-                                 'it is '
-                                 'not known are left out')
+                                 'it is not known are left out')
         add_usage(parser)
         self.add_reach(parser)
 

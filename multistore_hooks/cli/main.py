@@ -82,6 +82,17 @@ class MultistoreHooks(app.App):
             parser.usage = overview.usage(parser.prog, '[OPTION ...] COMMAND [ARGUMENT ...]')
         return parser
 
+    def run_subcommand(self, argv: List[str]) -> int:
+        """Run a command; where argparse has refused its arguments, add what it does not know."""
+        try:
+            return int(super().run_subcommand(argv))
+        except SystemExit as stop:
+            from multistore_hooks.cli import store_names
+            why = store_names.explain(argv) if stop.code else ''
+            if why:
+                print('%s: %s' % (self.NAME, text.escaped(why)), file=self.stderr)
+            raise
+
 
 def _without_help(arguments: List[str]) -> List[str]:
     """Return no arguments where only help is requested; the command ``help`` gives it."""

@@ -99,6 +99,9 @@ class NullProgress:
     def remove(self, key: str) -> None:
         """Show a row no longer."""
 
+    def clear(self) -> None:
+        """Make room for a line of other output; the rows come back below it."""
+
     def stop(self) -> None:
         """End, and leave the terminal as it was."""
 
@@ -130,9 +133,7 @@ class Bars(NullProgress, logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING:
             return False
-        with self._lock:
-            self._erase()
-            self._stream.flush()
+        self.clear()
         return True
 
     def show(self, key: str, row: Row) -> None:
@@ -149,7 +150,13 @@ class Bars(NullProgress, logging.Filter):
     def remove(self, key: str) -> None:
         with self._lock:
             self._rows.pop(key, None)
+            self._since.pop(key, None)
             self._draw()
+
+    def clear(self) -> None:
+        with self._lock:
+            self._erase()
+            self._stream.flush()
 
     def stop(self) -> None:
         for handler in self._handlers:

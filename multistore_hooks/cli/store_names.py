@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stores as a person names them: ``a,b``, ``all``, or the name of a file that lists them."""
 
+import itertools
 import os
 from typing import Iterable
 from typing import List
+from typing import Sequence
 from typing import Tuple
 
 from multistore_hooks import exceptions
@@ -12,6 +14,8 @@ from multistore_hooks.i18n import _
 from multistore_hooks.upload import placements
 
 ALL = 'all'
+#: Options that take several stores.
+OPTIONS = ('--to', '--store', '--not-in')
 
 
 class NoStore(exceptions.MultistoreError):
@@ -24,6 +28,19 @@ class StoresFileError(exceptions.MultistoreError):
     """A file of store names cannot be read, or has none."""
 
     msg_fmt = _("%(option)s: the file '%(file)s' %(why)s.")
+
+
+def explain(words: Sequence[str]) -> str:
+    """Return how to name several stores, if a command line has them apart after one option; else ''.
+
+    argparse takes the first for the option's value, and does not know what the others are.
+    """
+    for number, word in enumerate(words):
+        if word in OPTIONS:
+            after = list(itertools.takewhile(lambda one: not one.startswith('-'), words[number + 1:]))
+            if len(after) > 1:
+                return 'Several stores are written with commas and no spaces: %s %s' % (word, ','.join(after))
+    return ''
 
 
 def parse(words: Iterable[str], option: str, stores: api.Stores, writable: bool = True) -> Tuple[str, ...]:

@@ -10,10 +10,12 @@ from typing import Mapping
 from typing import NamedTuple
 from typing import Optional
 from typing import Sequence
+from typing import Set
 from typing import Tuple
 
 from multistore_hooks.cli import command
 from multistore_hooks.cli import image
+from multistore_hooks.cli import progress
 from multistore_hooks.cli import session
 from multistore_hooks.cli import store_names
 from multistore_hooks.cli import text
@@ -52,6 +54,22 @@ def _size(given: str) -> int:
         raise argparse.ArgumentTypeError(str(error))
 
 
+class _Clock:
+    """The time, for what waits; progress bars go on meanwhile."""
+
+    monotonic = staticmethod(time.monotonic)
+
+    def __init__(self, bars: progress.NullProgress) -> None:
+        self._bars = bars
+
+    def sleep(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while seconds > 0:
+            time.sleep(min(seconds, progress.TICK))
+            self._bars.tick()
+            seconds = until - time.monotonic()
+
+
 class World(NamedTuple):
     """A Glance, its stores, and what of them is read without it."""
 
@@ -77,6 +95,12 @@ class World(NamedTuple):
 
 class UpkeepCommand(image.GlanceCommand):
     """Base of the commands."""
+
+    def __init__(self, application: Any, arguments: argparse.Namespace) -> None:
+        super().__init__(application, arguments)
+        self._bars = progress.NullProgress()
+        #: Ids of images whose import was shown.
+        self._begun: Set[str] = set()
 
     def add_reach(self, parser: argparse.ArgumentParser) -> None:
         """Add how stores are read without Glance."""
@@ -158,12 +182,28 @@ class UpkeepCommand(image.GlanceCommand):
             space = world.space()
             return plans.fits(space, reserve, store, size)
 
+        self._bars = progress.make_progress(self.app.stdout)
         limits = apply.Limits(arguments.per_store, arguments.parallel, arguments.timeout)
-        return apply.Applier(world.images, self.evictor(world, arguments), limits, time, self.report,
-                             has_room)
+        return apply.Applier(world.images, self.evictor(world, arguments), limits, _Clock(self._bars),
+                             self.report, has_room, self.watch)
+
+    def watch(self, going: apply.Going) -> None:
+        """Show how far an import is: as a bar or, where there are none, as a line when it begins."""
+        subject, done = going.image, len(going.stores) - len(going.pending)
+        if not going.pending:
+            self._bars.remove(subject.id)
+        elif self._bars.active:
+            self._bars.show(subject.id, progress.Row(
+                subject.name or subject.id, subject.size, len(going.stores), done=done,
+                store=','.join(going.pending)))
+        elif subject.id not in self._begun:
+            self.print_error('+%s %s: copying %s' % (
+                ',+'.join(going.stores), plan_text.title(subject), units.show_bytes(subject.size)))
+        self._begun.add(subject.id)
 
     def report(self, outcome: apply.Outcome) -> None:
         """Say what came of a step, as it comes."""
+        self._bars.clear()
         if outcome.failed:
             self._code = command.NOT_ALL
         self.print_error('%s%s %s: %s%s' % (
@@ -172,14 +212,27 @@ class UpkeepCommand(image.GlanceCommand):
 
     def carry_out(self, applier: apply.Applier, make_plan: Any) -> plans.Plan:
         """Carry plans out until there is nothing left to wait for; return the last one."""
+        def plan_again() -> plans.Plan:
+            self._begun.clear()
+            self._bars.show('', progress.Row('Glance', None, 1, note='reading the records of all images'))
+            try:
+                plan: plans.Plan = make_plan()
+            finally:
+                self._bars.remove('')
+            return plan
+
+        self._bars.start()
         try:
-            return apply.converge(make_plan, applier)
+            return apply.converge(plan_again, applier)
         except KeyboardInterrupt:
+            self._bars.stop()
             for subject, stores in applier.going_on():
                 self.print_error('Glance goes on copying %s to %s.' % (
                     plan_text.title(subject), ', '.join(stores)))
             self.print_error('The same command again goes on where this one was.')
             raise
+        finally:
+            self._bars.stop()
 
     def show_plan(self, plan: plans.Plan, arguments: argparse.Namespace) -> Tuple[Sequence[str], List[Any]]:
         """Return a plan as a table; on a terminal print it like a diff, and end."""

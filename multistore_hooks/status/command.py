@@ -168,7 +168,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument('--debug', action='store_true', help='show where an internal error came from')
     commands = made.add_subparsers(metavar='upgrade', dest='group')
     upgrade = commands.add_parser('upgrade', help='upgrade check: the only command')
-    check = upgrade.add_subparsers(metavar='check', dest='command').add_parser(
+    verbs = upgrade.add_subparsers(metavar='check', dest='command')
+    verbs.required = True   # add_subparsers takes it from Python 3.7 on
+    check = verbs.add_parser(
         'check', help='check; nothing is changed',
         description='Read the configuration files of Nova, Cinder and Glance, ask Glance and Ceph, and '
                     'report what is inconsistent. Nothing is changed.',
@@ -259,9 +261,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except SystemExit as stop:
         # 2, argparse's own code, would say that a check failed.
         return INTERNAL_ERROR if stop.code else 0
-    if getattr(options, 'command', None) != 'check':
+    if options.group is None:
         made.print_help()
-        return INTERNAL_ERROR
+        return 0
     if not options.debug:
         # What libraries log on the way would stand among the results, on standard error.
         logging.getLogger().addHandler(logging.NullHandler())

@@ -62,7 +62,17 @@ class Outcome(NamedTuple):
         return self.state in (FAILED, SKIPPED, evict.FAILED, evict.REFUSED)
 
 
+class Going(NamedTuple):
+    """An import that was begun, or has come further."""
+
+    image: inventory.Subject
+    #: All its stores, and those that it is still to come to; none are left at its end.
+    stores: Tuple[str, ...]
+    pending: Tuple[str, ...]
+
+
 Report = Callable[[Outcome], None]
+Watch = Callable[[Going], None]
 
 
 class Applier:
@@ -72,13 +82,15 @@ class Applier:
     :param report: called with each outcome, as it comes
     :param has_room: called with a store and bytes before each copy of the second round and later, as what an
         eviction has freed may be in the trash
+    :param watch: called with each import when it begins, after each poll, and at its end
     """
 
     def __init__(self, images: glance.StoreImages, evictor: evict.Evictor, limits: Limits = Limits(),
                  clock: Any = time, report: Report = lambda outcome: None,
-                 has_room: Callable[[str, int], bool] = lambda store, size: True) -> None:
+                 has_room: Callable[[str, int], bool] = lambda store, size: True,
+                 watch: Watch = lambda going: None) -> None:
         self._images, self._evictor, self._limits = images, evictor, limits
-        self._clock, self._report, self._has_room = clock, report, has_room
+        self._clock, self._report, self._has_room, self._watch = clock, report, has_room, watch
         #: What came of each step so far.
         self.outcomes: List[Outcome] = []
         self._running: List[_Import] = []
@@ -161,6 +173,7 @@ class Applier:
                 if stores:
                     load.update(stores)
                     self._running.append(_Import(copy, stores, request, self._clock.monotonic()))
+                    self._watch(self._running[-1].going)
 
     def _poll(self, running: '_Import') -> None:
         """Poll one import, and request what has to be requested."""
@@ -184,6 +197,7 @@ class Applier:
         if running.pending and now - running.started >= self._limits.timeout:
             running.fail_all('it took longer than %d seconds%s' % (
                 self._limits.timeout, running.why_waiting()))
+        self._watch(running.going)
         for store, state, why in running.take_ended():
             self._add(Outcome(running.copy.image, store, '+', state, why))
             if state == FAILED and running.may_request:
@@ -205,8 +219,14 @@ class _Import:
         #: Whether this Glance shows its lock for as long as an import runs; None: not yet known.
         self.has_locks: Optional[bool] = None
         self.may_request = request
+        self._stores = stores
         self._task: Optional[str] = None
         self._ended: List[Tuple[str, str, str]] = []
+
+    @property
+    def going(self) -> Going:
+        """How far it is."""
+        return Going(self.copy.image, self._stores, tuple(self.pending))
 
     def may_be_stale(self, image: api.Image) -> bool:
         """Return whether it is to be found out if nothing copies what the record says is being copied."""

@@ -45,11 +45,13 @@ def check_site_images(facts: gather.Facts) -> finding.Findings:
             'snapshots of a compute without the hook, which Glance cannot read'
             % (pool, len(strays), ', '.join(strays[:3])), where,
             'Set compute_driver to %s on all computes of the cluster' % hooks.NOVA_DRIVER))
-    if pool == disks:
+    if not own:
+        # Whether there are such computes cannot be seen from here: the operator says so, once.
         found.append(finding.warning(
-            "site images are in the pool of the servers' disks, %s: there a compute without the hook would "
-            'put direct snapshots of their clones, which Glance cannot read' % pool, where,
-            'Name a pool that only computes with the hook may write; the others upload such snapshots'))
+            "is not set: site images are in the pool of the servers' disks, %s, where a compute without the "
+            'hook would put direct snapshots of their clones, which Glance cannot read' % disks, where,
+            'Set it: to %s if all computes of the cluster have the hook, else to a pool that only computes '
+            'with the hook may write' % disks))
     return found or [finding.passed(
         'site images are in the pool %s, and no snapshot of a compute without the hook' % pool, where)]
 

@@ -164,6 +164,19 @@ class WrongInputTest(image_base.ImageTestCase):
         self.assertEqual((2, ''), (code, out))
         self.assertIn('usage: multistore-hooks image', err)
 
+    def test_stores_apart_after_one_option_are_one_clear_error(self):
+        image_id = self.add('fast')
+        code, out, err = self.run_command('copy', image_id, '--to', 'reliable', 'cheap', '--wait')
+        self.assertEqual((2, ''), (code, out))
+        self.assertTrue(err.endswith('multistore-hooks: Several stores are written with commas and no '
+                                     'spaces: --to reliable,cheap\n'), err)
+        code, out, err = self.run_command('copy', '--to', 'reliable', 'cheap', image_id)
+        self.assertEqual((2, ''), (code, out))
+        self.assertEqual("multistore-hooks: 'cheap' is a store, and there is no image of that id or name. "
+                         'Several stores are written after --to with commas and no spaces.\n', err)
+        self.assertEqual(['fast'], self.glance.where(image_id))
+        self.assertNotIn('commas', self.run_command('copy', image_id, '--to', 'cheap', '--nonsense')[2])
+
     def test_glance_of_one_store(self):
         self.glance.stores = {}
         self.check('enabled_backends', 'copy', NOBODYS, '--to', 'fast')

@@ -18,6 +18,7 @@ from multistore_hooks.cli import image_place
 from multistore_hooks.cli import image_watch
 from multistore_hooks.cli import main
 from multistore_hooks.cli.osc import stores as osc_stores
+from multistore_hooks.cli import progress
 from multistore_hooks.cli import store
 from multistore_hooks.cli import store_names
 from multistore_hooks import exceptions
@@ -262,6 +263,28 @@ class DrainTest(StoresTestCase):
             self.assertEqual((2, ''), (code, out), words)
             self.assertIn('which does not exist', err)
         self.assertEqual(['cheap', 'fast', 'reliable'], self.glance.where(one))
+
+    def test_progress_is_shown_before_anything_has_come_of_it(self):
+        one = self.add('cheap', name='one')
+        code, out, err = self.run_words('store drain cheap -f csv')
+        lines = err.splitlines()
+        self.assertEqual(0, code)
+        self.assertRegex(lines[0], r'multistore-hooks: \+fast %s one: copying \d+ ' % one)
+        self.assertIn('+fast %s one: copied' % one, lines[1])
+        self.assertNotIn('copying', out)
+
+    def test_progress_on_a_terminal_begins_with_the_reading_and_leaves_nothing_on_it(self):
+        self.add('cheap', name='one')
+        screen = io.StringIO()
+        bars = progress.Bars(screen)
+        with mock.patch.object(progress, 'make_progress', lambda stream: bars):
+            code, _out, err = self.run_words('store drain cheap')
+        self.assertEqual(0, code)
+        self.assertNotIn('copying', err)
+        shown = screen.getvalue().splitlines()
+        self.assertIn('reading the records of all images, 0:00', shown[0])
+        self.assertTrue(any('one [' in line and '-> fast, 0:00' in line for line in shown), shown)
+        self.assertTrue(screen.getvalue().endswith('\x1b[J'), screen.getvalue()[-40:])
 
     def test_ctrl_c_says_what_goes_on(self):
         self.glance.copies_at_once = False

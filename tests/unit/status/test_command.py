@@ -57,10 +57,15 @@ class StatusTest(testtools.TestCase):
             self.assertIn('Check: ' + name, out)
 
     def test_wrong_use_is_not_taken_for_a_failed_check(self):
-        for arguments in (['upgrade', 'check', '--nonsense'], ['upgrade'], ['nonsense'], []):
-            code, _out, err = run(*arguments)
-            self.assertEqual(255, code, arguments)
+        for arguments in (['upgrade', 'check', '--nonsense'], ['upgrade'], ['nonsense']):
+            code, out, err = run(*arguments)
+            self.assertEqual((255, ''), (code, out), arguments)
+            self.assertIn('usage: multistore-status', err)
             self.assertNotIn('Traceback', err)
+
+    def test_without_a_command_it_prints_its_help(self):
+        self.assertEqual(run('--help'), run())
+        self.assertEqual((0, ''), (run()[0], run()[2]))
 
     def test_help_is_no_error(self):
         code, out, _err = run('upgrade', 'check', '--help')

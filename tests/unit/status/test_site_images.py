@@ -48,14 +48,16 @@ class SiteImagesTest(base.CheckCase):
         for pool in ('vms', 'bases'):
             own = 'site_image_pool = %s' % pool
             self.ceph.rbd.images[pool, IMAGE + '_disk'] = fake_rbd.Image(5)
-            self.assertNotIn('names of Glance', self.check(int(pool == 'vms'), more=own))
+            self.assertNotIn('names of Glance', self.check(0, more=own))
             self.ceph.rbd.images[pool, IMAGE] = fake_rbd.Image(5)
             self.assertIn('holds 1 RBD images with names of Glance (%s)' % IMAGE, self.check(1, more=own))
 
-    def test_default_pool_which_a_compute_without_the_hook_writes_is_a_warning(self):
-        for own in ('', 'site_image_pool = vms'):
-            self.assertIn("the pool of the servers' disks, vms", self.check(1, more=own))
-        self.assertIn('site images are in the pool bases', self.check(0, more='site_image_pool = bases'))
+    def test_default_pool_is_a_warning_until_the_operator_names_a_pool(self):
+        self.assertIn("the pool of the servers' disks, vms", self.check(1))
+        self.assertIn('site_image_pool: is not set', self.check(1))
+        for pool in ('vms', 'bases'):
+            self.assertIn('site images are in the pool %s' % pool,
+                          self.check(0, more='site_image_pool = %s' % pool))
 
     def test_images_in_glances_own_pool_are_glances(self):
         self.ceph.rbd.images['images', IMAGE] = fake_rbd.Image(5)

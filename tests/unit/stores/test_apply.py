@@ -13,7 +13,7 @@ class ApplyTestCase(fakes.EvictionTestCase):
 
     def setUp(self):
         super().setUp()
-        self.events = []
+        self.events, self.seen = [], []
         self.room = lambda store, size: True
 
     def subject(self, image_id):
@@ -27,7 +27,11 @@ class ApplyTestCase(fakes.EvictionTestCase):
 
     def applier(self, **limits):
         return apply.Applier(self.images(), self.evictor(), apply.Limits(**limits), self.clock,
-                             self.events.append, self.room)
+                             self.events.append, self.room, self.watch)
+
+    def watch(self, going):
+        """Keep the stores that an import is still to come to, and how many outcomes there were before."""
+        self.seen.append((going.stores, going.pending, len(self.events)))
 
     def run_rounds(self, *rounds, **limits):
         """Carry rounds of (copies, evictions) out; return the outcomes in short."""
@@ -43,6 +47,15 @@ class CopiesTest(ApplyTestCase):
         one = self.glance.add_image(['a'])
         self.assertEqual(['+b copied', '+c copied'], self.run_rounds(([self.copy(one, 'b', 'c')], ())))
         self.assertEqual(1, len(self.glance.requests('POST', '/import$')))
+
+    def test_import_is_shown_from_its_begin_to_its_end_and_ends_before_its_outcome(self):
+        self.glance.copies_at_once = False
+        one = self.glance.add_image(['a'])
+        self.clock.at(30, self.glance.finish_copies)
+        self.run_rounds(([self.copy(one, 'b', 'c')], ()))
+        self.assertEqual((('b', 'c'), ('b', 'c'), 0), self.seen[0])
+        self.assertEqual((('b', 'c'), (), 0), self.seen[-1])
+        self.assertTrue(len(self.seen) > 2, self.seen)
 
     def test_copies_come_before_evictions(self):
         one = self.glance.add_image(['a'])
