@@ -175,7 +175,7 @@ def copy(run: client.Run, wanted: Sequence[Wanted], how: How, bars: progress.Nul
             except queue.Empty:
                 return
             results[number] = _copy_image(run, one, how, _Clock(how.wait, ended), bars)
-            bars.remove(one.image.id)
+            bars.hide(one.image.id)
 
     # Daemons: a request that hangs must not keep the command from ending.
     threads = [threading.Thread(target=work, daemon=True) for _unused in range(min(how.at_once, len(wanted)))]

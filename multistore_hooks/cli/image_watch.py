@@ -86,7 +86,7 @@ class Watch(upkeep.UpkeepCommand):
                             raise
                         continue
                     if now is None or not now.import_task:
-                        bars.remove(image_id)
+                        bars.hide(image_id)
                     else:
                         stores = now.importing_to
                         bars.show(image_id, progress.Row(

@@ -96,7 +96,7 @@ class NullProgress:
     def tick(self) -> None:
         """Show that time goes by; called often."""
 
-    def remove(self, key: str) -> None:
+    def hide(self, key: str) -> None:
         """Show a row no longer."""
 
     def clear(self) -> None:
@@ -147,7 +147,7 @@ class Bars(NullProgress, logging.Filter):
             if self._rows and time.monotonic() - self._drawn_at >= TICK:
                 self._draw()
 
-    def remove(self, key: str) -> None:
+    def hide(self, key: str) -> None:
         with self._lock:
             self._rows.pop(key, None)
             self._since.pop(key, None)

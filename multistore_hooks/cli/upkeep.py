@@ -191,7 +191,7 @@ class UpkeepCommand(image.GlanceCommand):
         """Show how far an import is: as a bar or, where there are none, as a line when it begins."""
         subject, done = going.image, len(going.stores) - len(going.pending)
         if not going.pending:
-            self._bars.remove(subject.id)
+            self._bars.hide(subject.id)
         elif self._bars.active:
             self._bars.show(subject.id, progress.Row(
                 subject.name or subject.id, subject.size, len(going.stores), done=done,
@@ -218,7 +218,7 @@ class UpkeepCommand(image.GlanceCommand):
             try:
                 plan: plans.Plan = make_plan()
             finally:
-                self._bars.remove('')
+                self._bars.hide('')
             return plan
 
         self._bars.start()

@@ -84,7 +84,7 @@ class BarsTest(testtools.TestCase):
                 self.bars.show(name, progress.Row(name, 100 * MIB, 1, store='x', copied=percent))
         self.assertEqual(['one [######..............]  30% -> x (30 of 100 MiB), 0:00',
                           'two [######..............]  30% -> x (30 of 100 MiB), 0:00'], self.screen())
-        self.bars.remove('one')
+        self.bars.hide('one')
         self.assertEqual(1, len(self.screen()))
         self.bars.stop()
         self.assertEqual([], self.screen())
