@@ -2,10 +2,12 @@
 """``make devstack``: stack.sh, the tempest plugin, unstack.sh and clean.sh, in a machine of its own.
 
 In the environment: DEVSTACK_DIR, a clone of devstack; SERVICES_DIR, the folder of the services' clones
-(default: devstack's own); LOCAL_CONF, a file with the lines of the operator's localrc (default: those of
-the README); CEPH=1 for two Ceph clusters, and the README's lines for those; AGAIN=1 to stack and unstack
-once more before clean; KEEP=1 to leave it up after tempest; WORK, the folder for tree and logs (default: a
-new one, which is removed unless KEEP or WORK is set); STOP=checkouts to end before anything boots.
+(default: devstack's own); BRANCH, that of devstack and of each service which has it, such as stable/2026.1
+(default: that of the clone). The operator's lines of local.conf: EXAMPLE=N for the Nth example of
+devstack/README.rst (default: the first), CEPH=1 for all that needs Ceph, or LOCAL_CONF, a file; Ceph clusters
+that these lines name are made. AGAIN=1 to stack and unstack once more before clean; KEEP=1 to leave it up
+after tempest; WORK, the folder for tree and logs (default: a new one, which is removed unless KEEP or WORK
+is set); STOP=checkouts to end before anything boots.
 Exit codes: 0 all is right, or skipped with its reason; 1 something is WRONG.
 """
 
@@ -35,7 +37,8 @@ def main(environ: typing.Mapping[str, str]) -> int:
     """Run it and return the exit code."""
     devstack, services = environ.get('DEVSTACK_DIR', ''), environ.get('SERVICES_DIR', '')
     keep = _is_on(environ, 'KEEP')
-    why = needs.missing(devstack, services, environ.get('WORK') or PLACE)
+    plugins = local_conf.plugins(lines(environ))
+    why = needs.missing(devstack, services, environ.get('WORK') or PLACE, plugins)
     if why:
         print('devstack: skipped: %s\n0 passed, 0 failed, 1 skipped' % why)
         return 0
@@ -46,7 +49,7 @@ def main(environ: typing.Mapping[str, str]) -> int:
     sheet = steps.Sheet(functools.partial(print, file=sys.stderr, flush=True))
     kept = False
     try:
-        kept = run_steps(sheet, there, work, environ, needs.repositories(devstack, services))
+        kept = run_steps(sheet, there, work, environ, needs.repositories(devstack, services, plugins))
     finally:
         if sheet.rows:
             print(sheet.table(), flush=True)
@@ -63,20 +66,25 @@ def run_steps(sheet: steps.Sheet, there: machine.Machine, work: str, environ: ty
               repositories: typing.Mapping[str, str]) -> bool:
     """Run the steps; return whether the machine shall stay."""
     path, log = os.path.join(work, 'tree'), os.path.join(work, 'tree.log')
+    operator = lines(environ)
+    clusters = local_conf.clusters(operator)
     sheet.run('tree', lambda: tree.make(path, log))
-    sheet.run('checkouts', lambda: tree.clone(path, repositories, log))
-    sheet.run('local.conf', lambda: tree.configure(path, _operator(environ)))
+    sheet.run('checkouts', lambda: tree.clone(path, repositories, log, environ.get('BRANCH', '')))
+    sheet.run('this project', lambda: tree.serve_ours(path, log))
+    sheet.run('local.conf', lambda: tree.configure(path, operator))
     if environ.get('STOP') == 'checkouts':
         return False
     sheet.run('boot', there.start)
-    if _is_on(environ, 'CEPH'):
-        sheet.run('Ceph', lambda: steps.ceph(there))
+    if clusters:
+        sheet.run('Ceph', lambda: steps.ceph(there, clusters))
     sheet.run('stack.sh', lambda: steps.stack(there))
     sheet.run('tempest', lambda: steps.tempest(there))
     if _is_on(environ, 'KEEP'):
         return bool(there.pid)
     sheet.run('unstack.sh', lambda: steps.unstack(there))
     if _is_on(environ, 'AGAIN'):
+        if clusters:
+            sheet.run('Ceph again', lambda: steps.ceph(there, clusters))
         sheet.run('stack.sh again', lambda: steps.stack(there))
         sheet.run('unstack.sh again', lambda: steps.unstack(there))
     sheet.run('clean.sh', lambda: steps.clean(there))
@@ -84,11 +92,14 @@ def run_steps(sheet: steps.Sheet, there: machine.Machine, work: str, environ: ty
     return False
 
 
-def _operator(environ: typing.Mapping[str, str]) -> typing.Sequence[str]:
-    if not environ.get('LOCAL_CONF'):
-        return local_conf.CEPH_OPERATOR if _is_on(environ, 'CEPH') else local_conf.OPERATOR
-    with open(environ['LOCAL_CONF'], encoding='utf-8') as stream:
-        return [line.strip() for line in stream if line.strip()]
+def lines(environ: typing.Mapping[str, str]) -> typing.Sequence[str]:
+    """Return the operator's lines of local.conf."""
+    if environ.get('LOCAL_CONF'):
+        with open(environ['LOCAL_CONF'], encoding='utf-8') as stream:
+            return [line.strip() for line in stream if line.strip()]
+    if _is_on(environ, 'CEPH'):
+        return local_conf.CEPH_OPERATOR
+    return local_conf.examples()[int(environ.get('EXAMPLE') or 1) - 1]
 
 
 def _is_on(environ: typing.Mapping[str, str], name: str) -> bool:

@@ -9,21 +9,29 @@ import typing
 #: The repositories that stack.sh wants in its folder, apart from devstack's own.
 REPOSITORIES = ('requirements', 'keystone', 'nova', 'glance', 'cinder', 'placement', 'tempest',
                 'os-test-images')
+#: The plugins of others that local.conf may enable.
+PLUGINS = ('devstack-plugin-ceph',)
 PROGRAMS = {'mmdebstrap': 'mmdebstrap', 'slirp4netns': 'slirp4netns', 'unshare': 'util-linux',
             'nsenter': 'util-linux', 'setpriv': 'util-linux', 'git': 'git', 'qemu-img': 'qemu-utils'}
 # Of the tree with stack.sh's packages, the environments and the clones.
 FREE_BYTES = 12 << 30
 
 
-def repositories(devstack: str, services: str) -> typing.Dict[str, str]:
-    """Return the folders of the repositories by name; None for one that is not there.
+def names(plugins: typing.Collection[str]) -> typing.List[str]:
+    """Return the names of the repositories that stack.sh wants with these plugins."""
+    return list(REPOSITORIES) + [name for name in PLUGINS if name in plugins]
+
+
+def repositories(devstack: str, services: str,
+                 plugins: typing.Collection[str] = ()) -> typing.Dict[str, str]:
+    """Return the folders of the repositories by name, without those that are not there.
 
     :param devstack: devstack's repository: a clone, or a git directory without a work tree
     :param services: the folder that the others are in, as NAME or NAME.git; '': that of devstack
     """
     folder = services or os.path.dirname(os.path.abspath(devstack))
     found = {'devstack': devstack}
-    for name in REPOSITORIES:
+    for name in names(plugins):
         for path in (os.path.join(folder, name), os.path.join(folder, name + '.git')):
             if is_repository(path):
                 found[name] = path
@@ -38,15 +46,15 @@ def is_repository(path: str) -> bool:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
 
 
-def missing(devstack: str, services: str, work: str) -> str:
+def missing(devstack: str, services: str, work: str, plugins: typing.Collection[str] = ()) -> str:
     """Return why there can be no run; '' if there can."""
     if not devstack:
         return 'DEVSTACK_DIR is not set: name a clone of devstack, and with SERVICES_DIR the folder of the ' \
                'clones of %s' % ', '.join(REPOSITORIES)
     if not is_repository(devstack):
         return 'DEVSTACK_DIR=%s is no git repository' % devstack
-    found = repositories(devstack, services)
-    absent = [name for name in REPOSITORIES if name not in found]
+    found = repositories(devstack, services, plugins)
+    absent = [name for name in names(plugins) if name not in found]
     if absent:
         return 'no clone of %s in %s: set SERVICES_DIR' % (
             ', '.join(absent), services or os.path.dirname(os.path.abspath(devstack)))

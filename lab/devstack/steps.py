@@ -22,7 +22,7 @@ chmod 755 /usr/sbin/policy-rc.d
 apt-get -q update
 apt-get -q install -y --no-install-recommends %s
 rm /usr/sbin/policy-rc.d
-cd /opt/git/multistore-hooks
+cd /opt/src/multistore-hooks
 python3 -m lab.devstack.clusters %s
 '''
 # stack.sh itself changes that of the requirements.
@@ -85,15 +85,16 @@ class Sheet:
             right, wrong, len(self.rows) - right - wrong)])
 
 
-def ceph(there: machine.Machine) -> str:
-    """Install Ceph from Debian, and start the clusters of the operator.
+def ceph(there: machine.Machine, clusters: typing.Sequence[local_conf.Cluster]) -> str:
+    """Install Ceph from Debian, start the clusters of the operator, and put their files in place.
 
     :raises LabError: it failed
     """
-    script = CEPH % (' '.join(tree.CEPH_PACKAGES), ' '.join(local_conf.CEPH_CLUSTERS))
+    words = ['%s=%s' % (cluster.name, ','.join(cluster.pools)) for cluster in clusters]
+    script = CEPH % (' '.join(tree.CEPH_PACKAGES), ' '.join(words))
     if there.run('ceph', script, CEPH_SECONDS, user='root'):
         raise LabError('no Ceph: %s' % last_words(there.log('ceph')))
-    return 'clusters %s' % ', '.join(local_conf.CEPH_CLUSTERS)
+    return ' '.join(words)
 
 
 def stack(there: machine.Machine) -> str:

@@ -81,25 +81,45 @@ def _hand_over_pip(path: str) -> None:
     write(path, 'etc/pip.conf', '\n'.join(lines) + '\n')
 
 
-def clone(path: str, repositories: typing.Mapping[str, str], log: str) -> str:
-    """Clone every repository at its own HEAD, and this project as an operator's clone; return a few words.
+def clone(path: str, repositories: typing.Mapping[str, str], log: str, branch: str = '') -> str:
+    """Clone every repository; return the commits.
 
-    :raises Failed: git failed
+    :param branch: the branch of those which have it; of the others, and by default, each one's own HEAD
+    :raises Failed: git failed, or devstack has no such branch
     """
     for name, source in repositories.items():
         target = path + STACK + '/' + name
         if not os.path.isdir(target):
-            _run([*_GIT, 'clone', '--quiet', '--no-hardlinks', source, target], log)
-    serve(path, 'multistore-hooks', checkout.copy, log)
-    serve(path, 'lab-stand-ins', _copy_stand_ins, log)
+            at = ['--branch', branch] if branch and (name == 'devstack' or _has(source, branch)) else []
+            _run([*_GIT, 'clone', '--quiet', '--no-hardlinks', *at, source, target], log)
+    return ', '.join('%s %s' % (name, head(path + STACK + '/' + name)) for name in repositories)
+
+
+def _has(repository: str, branch: str) -> bool:
+    command = [*_GIT, '-C', repository, 'rev-parse', '--verify', '-q', 'refs/heads/' + branch]
+    return not subprocess.run(command, stdout=subprocess.DEVNULL).returncode
+
+
+def serve_ours(path: str, log: str) -> str:
+    """Put this project, as an operator's clone, and the stand-ins into the tree; all of it is the user's.
+
+    :raises Failed: git failed
+    """
+    for name, folder, copy in (('multistore-hooks', 'opt/src', checkout.copy),
+                               ('lab-stand-ins', 'opt/git', _copy_stand_ins)):
+        serve(path, folder + '/' + name, copy, log)
+        # devstack would go on with the clone of a run before.
+        shutil.rmtree(path + STACK + '/' + name, ignore_errors=True)
+    for name in os.listdir(os.path.join(STAND_INS, 'bin')):
+        shutil.copy(os.path.join(STAND_INS, 'bin', name), os.path.join(path, 'usr/local/bin', name))
     write(path, 'etc/gitconfig', '[safe]\n\tdirectory = *\n')
     _run(['chroot', path, 'chown', '-R', 'stack:stack', STACK], log)
-    return ', '.join('%s %s' % (name, head(source)) for name, source in repositories.items())
+    return 'multistore-hooks %s' % head(os.path.join(path, 'opt/src/multistore-hooks'))
 
 
 def serve(path: str, name: str, copy: typing.Callable[[str], typing.Any], log: str) -> None:
-    """Put a repository, with one branch ``main``, where ``file:///opt/git/NAME`` finds it."""
-    target = os.path.join(path, 'opt/git', name)
+    """Put a repository, with one branch ``main``, where ``file:///NAME`` finds it."""
+    target = os.path.join(path, name)
     shutil.rmtree(target, ignore_errors=True)
     os.makedirs(target)
     copy(target)

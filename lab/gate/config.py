@@ -21,6 +21,9 @@ POLICY = {'copy_image': 'role:admin or service_roles:service'}
 #: With these on top Glance refuses the location of a direct snapshot, and Nova has to upload it.
 NO_LOCATIONS = {'add_image_location': '!', 'set_image_location': '!'}
 
+#: Nova's own, and the one that has a server on another host than a first one.
+SCHEDULER_FILTERS = ('ComputeFilter,ComputeCapabilitiesFilter,ImagePropertiesFilter,'
+                     'ServerGroupAntiAffinityFilter,ServerGroupAffinityFilter,DifferentHostFilter')
 #: Everybody may use the flavors of the gate, whose disks are as big as their images, and name a host.
 NOVA_POLICY = {'os_compute_api:servers:create:zero_disk_flavor': '@',
                'os_compute_api:servers:create:forced_host': '@'}
@@ -153,7 +156,8 @@ def nova(paths: Paths, log: str = 'nova') -> Conf:
         'database': {'connection': database('nova_cell1')},
         'quota': {'instances': -1, 'cores': -1, 'ram': -1},
         'conductor': {'workers': 1},
-        'scheduler': {'workers': 1, 'discover_hosts_in_cells_interval': 5}})
+        'scheduler': {'workers': 1, 'discover_hosts_in_cells_interval': 5},
+        'filter_scheduler': {'enabled_filters': SCHEDULER_FILTERS}})
 
 
 def compute(paths: Paths, host: str) -> Conf:

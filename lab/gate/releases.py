@@ -58,7 +58,10 @@ _OLD_APIS = {
     'cinder': Api('cinder.wsgi.wsgi:initialize_application', eventlet=True)}
 
 _NOVA: config.Conf = {'cinder': {'catalog_info': 'volumev3:cinder:publicURL'},
-                      'oslo_policy': {'policy_file': 'policy.yaml'}}
+                      'oslo_policy': {'policy_file': 'policy.yaml'},
+                      # Placement does it in newer releases.
+                      'filter_scheduler': {'enabled_filters': 'AvailabilityZoneFilter,'
+                                                              + config.SCHEDULER_FILTERS}}
 USSURI = Release(
     'ussuri', 'gate-ussuri', _OLD_APIS, '2.87', old_python=True,
     # Nova's pattern for a type allows no hyphen; Cinder wants the project in the path until Yoga.

@@ -10,6 +10,7 @@ from lab.gate import api
 from lab.gate import config
 from lab.gate import hosts
 from lab.gate import images
+from lab.gate import site_images
 from lab.gate import sites
 from lab.gate import volumes
 from lab import ini
@@ -26,7 +27,7 @@ NEVER_DOWNLOAD: config.Conf = {'workarounds': {'never_download_image_if_on_rbd':
 
 def plugin(cloud: typing.Any, sheet: typing.Any) -> None:
     """Run all of them."""
-    cloud.restart_computes(NEVER_DOWNLOAD)
+    cloud.restart_computes(ini.merged(NEVER_DOWNLOAD, site_images.CONF))
     image = cloud.admin.make_image('tempest', cloud.raw, [sites.CENTRAL])
     cloud.admin.call(api.IMAGE, 'PATCH', '/v2/images/' + image, headers={
         'Content-Type': 'application/openstack-images-v2.1-json-patch'}, json=[
@@ -63,8 +64,10 @@ def conf(paths: config.Paths, image: str, volumes_type: str) -> config.Conf:
                  'admin_project_name': 'admin', 'admin_domain_name': 'Default'},
         'identity': {'uri_v3': sites.IDENTITY, 'auth_version': 'v3', 'region': sites.REGION},
         'compute': {'image_ref': image, 'image_ref_alt': image, 'flavor_ref': '1',
-                    'flavor_ref_alt': '2', 'build_timeout': 240, 'build_interval': 1},
-        'compute-feature-enabled': {'shelve': True, 'snapshot': True},
+                    'flavor_ref_alt': '2', 'build_timeout': 240, 'build_interval': 1,
+                    'min_compute_nodes': len(sites.SITES[0].hosts)},
+        'compute-feature-enabled': {'shelve': True, 'snapshot': True,
+                                    'scheduler_enabled_filters': config.SCHEDULER_FILTERS},
         'image': {'build_timeout': 120, 'build_interval': 1, 'region': sites.REGION},
         'image-feature-enabled': {'import_image': True},
         'service_available': {'neutron': False, 'swift': False, 'horizon': False, 'nova': True,
@@ -73,7 +76,8 @@ def conf(paths: config.Paths, image: str, volumes_type: str) -> config.Conf:
         'volume': {'volume_size': 1, 'disk_format': 'raw', 'build_timeout': 240,
                    'build_interval': 1, 'catalog_type': volumes_type},
         'multistore': {'stores': ','.join(STORES), 'default_store': sites.CENTRAL,
-                       'compute_store': sites.SITES[0].name,
+                       'compute_store': sites.SITES[0].name, 'volume_store': sites.SITES[0].name,
                        'volume_types': ','.join('%s:%s' % item for item in TYPES.items())},
         'multistore-feature-enabled': {name: True for name in (
-            'snapshot', 'clone', 'volume_upload', 'type_validation', 'colocate')}}
+            'copy_image', 'snapshot', 'clone', 'site_images', 'volume_clone', 'volume_upload',
+            'type_validation', 'colocate')}}

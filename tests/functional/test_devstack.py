@@ -480,6 +480,7 @@ class CinderAndTempestTest(GateTestCase):
     def test_tempest_hears_what_this_cloud_can_do(self):
         text = self.stacked(rbd=True).text(TEMPEST)
         for line in ('stores = cheap,robust,site-2', 'default_store = cheap', 'clone = True',
+                     'copy_image = True',
                      'compute_store = robust', 'snapshot = True', 'image_conversion = True',
                      'volume_types = multistore-cheap:cheap,multistore-robust:robust,'
                      'multistore-site-2:site-2'):
@@ -487,10 +488,10 @@ class CinderAndTempestTest(GateTestCase):
 
     def test_tempest_hears_what_this_cloud_cannot_do(self):
         gate = self.gate(MULTISTORE_CINDER='False', MULTISTORE_NOVA='False',
-                         MULTISTORE_GLANCE_FILTER='False')
+                         MULTISTORE_GLANCE_FILTER='False', MULTISTORE_IMPORT_METHODS='glance-direct')
         self.ran(gate, 'stack')
-        for flag in ('clone', 'snapshot', 'site_images', 'volume_clone', 'volume_upload', 'type_validation',
-                     'colocate', 'rules'):
+        for flag in ('clone', 'copy_image', 'snapshot', 'site_images', 'volume_clone', 'volume_upload',
+                     'type_validation', 'colocate', 'rules'):
             self.assertIn('\n%s = False\n' % flag, gate.text(TEMPEST))
 
 

@@ -2,7 +2,6 @@
 """``make devstack``, so far as it goes without a devstack: what it needs, writes and says."""
 
 import os
-import re
 import subprocess
 import sys
 
@@ -48,31 +47,53 @@ class NeedsTest(testtools.TestCase):
         self.assertIn('no clone of requirements, keystone, cinder, placement, tempest, os-test-images in %s'
                       % folder, needs.missing(devstack, '', '/'))
         self.assertEqual(os.path.join(folder, 'glance.git'), needs.repositories(devstack, '')['glance'])
+        self.assertIn('os-test-images, devstack-plugin-ceph in', needs.missing(
+            devstack, '', '/', local_conf.plugins(local_conf.CEPH_OPERATOR)))
 
 
 class TreeTest(testtools.TestCase):
     """What is put into the tree."""
 
-    def examples(self):
-        """Return the lines of each example of the README, with the address that the tree has."""
+    def test_each_example_of_the_readme_is_used_as_it_stands(self):
+        examples = [program.lines({'EXAMPLE': number}) for number in '1234']
         with open(os.path.join(paths.CHECKOUT, 'devstack', 'README.rst'), encoding='utf-8') as stream:
-            found = re.findall(r'\[\[local\|localrc\]\]\n((?:    \S.*\n)+)', stream.read())
-        return [[line.strip().replace('/opt/src/', '/opt/git/') for line in example.splitlines()]
-                for example in found]
+            readme = stream.read()
+        self.assertEqual(4, readme.count('[[local|localrc]]'))
+        for example in examples:
+            self.assertIn(''.join('    %s\n' % line for line in example), readme)
+            lines = local_conf.render(example).splitlines()
+            self.assertEqual(example, [line for line in lines if line in example])
+        self.assertEqual(examples[0], program.lines({}))
 
-    def test_with_ceph_it_begins_with_the_example_for_clusters_that_are_there(self):
-        wanted, = [lines for lines in self.examples()
-                   if 'MULTISTORE_RBD_CONF_dcn1=/etc/ceph/dcn1.conf' in lines]
-        self.assertEqual(wanted, list(local_conf.CEPH_OPERATOR[:len(wanted)]))
+    def test_the_clusters_are_those_that_local_conf_names(self):
+        self.assertEqual([], local_conf.clusters(program.lines({})))
+        self.assertEqual([('ceph', ['images', 'volumes', 'vms', 'images-site2'])],
+                         local_conf.clusters(program.lines({'EXAMPLE': '2'})))
+        self.assertEqual([('dcn1', ['images', 'vms']), ('dcn2', ['images', 'vms'])],
+                         local_conf.clusters(program.lines({'EXAMPLE': '3'})))
 
-    def test_local_conf_begins_with_the_first_example_of_the_readme(self):
-        wanted = self.examples()[0]
-        self.assertEqual(wanted, list(local_conf.OPERATOR))
-        lines = local_conf.render().splitlines()
-        self.assertEqual(len(wanted), len([line for line in lines if line in wanted]))
-        # The stand-ins come after every plugin of the operator's.
-        plugins = [line.split()[1] for line in lines if line.startswith('enable_plugin')]
-        self.assertEqual(['multistore-hooks', 'lab-stand-ins'], plugins)
+    def test_the_stand_ins_come_after_every_plugin_of_the_operator(self):
+        for operator in local_conf.examples() + [local_conf.CEPH_OPERATOR]:
+            found = local_conf.plugins(local_conf.render(operator).splitlines())
+            self.assertEqual(local_conf.plugins(operator) + ['lab-stand-ins'], found)
+
+    def test_a_branch_is_that_of_each_repository_which_has_it(self):
+        folder = shared.folder('branches')
+        log, path = os.path.join(folder, 'log'), os.path.join(folder, 'tree')
+        sources = {name: os.path.join(folder, name) for name in ('devstack', 'tempest')}
+        for name, source in sources.items():
+            os.makedirs(source)
+            with open(os.path.join(source, 'file'), 'w', encoding='utf-8') as stream:
+                stream.write(name)
+            tree.initialize(source, log)
+        self.assertRaises(tree.Failed, tree.clone, path, sources, log, 'stable/1')
+        subprocess.run(['git', '-C', sources['devstack'], 'branch', 'stable/1'], check=True)
+        self.assertIn('devstack ', tree.clone(path, sources, log, 'stable/1'))
+        found = {name: subprocess.run(
+            ['git', '-C', path + tree.STACK + '/' + name, 'branch', '--show-current'], check=True,
+            stdout=subprocess.PIPE, universal_newlines=True).stdout.strip() for name in sources}
+        self.assertEqual('stable/1', found['devstack'])
+        self.assertNotEqual('stable/1', found['tempest'])
 
     def test_the_project_is_served_with_the_branch_that_the_readme_names(self):
         folder = shared.folder('served')
@@ -80,8 +101,8 @@ class TreeTest(testtools.TestCase):
         def copy(target):
             with open(os.path.join(target, 'file'), 'w', encoding='utf-8') as stream:
                 stream.write('text')
-        tree.serve(folder, 'multistore-hooks', copy, os.path.join(folder, 'log'))
-        branch = subprocess.run(['git', '-C', os.path.join(folder, 'opt/git/multistore-hooks'), 'branch',
+        tree.serve(folder, 'opt/src/multistore-hooks', copy, os.path.join(folder, 'log'))
+        branch = subprocess.run(['git', '-C', os.path.join(folder, 'opt/src/multistore-hooks'), 'branch',
                                  '--show-current'], check=True, stdout=subprocess.PIPE).stdout
         self.assertEqual(b'main\n', branch)
 

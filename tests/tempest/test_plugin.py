@@ -13,8 +13,9 @@ import testtools
 
 BIN = os.path.dirname(sys.executable)
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-TESTS = 19
-FLAGS = ('snapshot', 'clone', 'site_images', 'volume_clone', 'volume_upload', 'type_validation', 'rules')
+TESTS = 20
+FLAGS = ('copy_image', 'snapshot', 'clone', 'site_images', 'volume_clone', 'volume_upload',
+         'type_validation', 'rules')
 ALONE = """
 import unittest
 from multistore_tempest_plugin import base
@@ -117,7 +118,7 @@ class PluginTest(testtools.TestCase):
     def test_a_cloud_of_one_store_skips_all_and_says_why(self):
         self.configure('[multistore]\nstores = only\n')
         output = self.run_all()
-        self.assertEqual(7, output.count('Needs two stores or more in [multistore] stores'), output)
+        self.assertEqual(8, output.count('Needs two stores or more in [multistore] stores'), output)
         self.assertIn(' - Failed: 0', output)
         self.assertIn(' - Passed: 0', output)
 
@@ -157,6 +158,26 @@ class PluginTest(testtools.TestCase):
         self.assertEqual(64 << 20, total)
         self.assertLess(most, 8 << 20)
 
+    def test_a_raw_image_is_given_the_format_qcow2(self):
+        if not shutil.which('qemu-img'):
+            self.skipTest('needs qemu-img, of qemu-utils')
+        from multistore_tempest_plugin import qcow2
+        raw, made = (os.path.join(self.folder, 'disk.' + name) for name in ('raw', 'qcow2'))
+        # One byte in the last cluster; more clusters than a table of addresses has; less than a sector.
+        for size in (qcow2.CLUSTER + 1, qcow2.CLUSTER * qcow2.ADDRESSES + 512, 7):
+            with open(raw, 'wb') as stream:
+                stream.write(os.urandom(min(size, 1 << 20)))
+                stream.truncate(size)
+                stream.seek(size - 1)
+                stream.write(b'e')
+            with open(raw, 'rb') as disk, open(made, 'wb') as stream:
+                for piece in qcow2.wrap(iter(lambda: disk.read(1000003), b''), size):
+                    stream.write(piece)
+            for command in (['check', made], ['compare', raw, made]):
+                done = subprocess.run(['qemu-img', *command], stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT)
+                self.assertEqual(0, done.returncode, done.stdout)
+
     def test_what_the_devstack_plugin_writes_is_known_here(self):
         from multistore_tempest_plugin import config
         with open(os.path.join(CHECKOUT, 'devstack', 'lib', 'multistore_tempest'),
@@ -164,5 +185,5 @@ class PluginTest(testtools.TestCase):
             text = stream.read()
         written = set(re.findall(r'"\$TEMPEST_CONFIG" multistore (\w+)', text))
         self.assertEqual({option.name for option in config.OPTIONS}, written)
-        flags = re.search(r'for flag in ([\w ]+);', text).group(1).split()
+        flags = re.search(r'for flag in ([\w\s\\]+);', text).group(1).replace('\\', '').split()
         self.assertEqual({option.name for option in config.FEATURES}, set(flags))

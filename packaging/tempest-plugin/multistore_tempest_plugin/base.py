@@ -10,6 +10,8 @@ from tempest.lib.common.utils import test_utils
 from tempest.lib import exceptions as lib_exceptions
 from tempest.scenario import manager
 
+from multistore_tempest_plugin import qcow2
+
 CONF = config.CONF
 #: Bytes of an image that are held at once.
 PIECE = 1024 * 1024
@@ -78,23 +80,26 @@ class MultistoreTest(manager.ScenarioTest):
 
         It has the bytes of tempest's own image; a user's private image.
 
-        :param disk_format: skip the test unless tempest's own image has this format
+        :param disk_format: skip the test unless tempest's own image has this format, or can be given it
         """
         source = self.image_client.show_image(CONF.compute.image_ref)
-        if disk_format not in (None, source['disk_format']):
+        data = streamed(self.image_client, CONF.compute.image_ref)
+        disk_format = disk_format or source['disk_format']
+        if (source['disk_format'], disk_format) == ('raw', 'qcow2'):
+            data = qcow2.wrap(data, source['size'])
+        elif disk_format != source['disk_format']:
             raise self.skipException('Needs an image of the format %s in [compute] image_ref: it is %s'
                                      % (disk_format, source['disk_format']))
         image = self.image_client.create_image(
             name=data_utils.rand_name('multistore', prefix=CONF.resource_name_prefix),
-            container_format=source['container_format'], disk_format=source['disk_format'],
+            container_format=source['container_format'], disk_format=disk_format,
             visibility='private')
         self.addCleanup(test_utils.call_and_ignore_notfound_exc,
                         self.image_client.delete_image, image['id'])
         # tempest's own method has no argument for the store.
         headers = {'Content-Type': 'application/octet-stream', 'X-Image-Meta-Store': stores[0]}
         response, _ = self.image_client.request(
-            'PUT', 'images/%s/file' % image['id'], headers=headers, chunked=True,
-            body=streamed(self.image_client, CONF.compute.image_ref))
+            'PUT', 'images/%s/file' % image['id'], headers=headers, chunked=True, body=data)
         self.image_client.expected_success(204, response.status)
         waiters.wait_for_image_status(self.image_client, image['id'], 'active')
         if stores[1:]:

@@ -22,6 +22,8 @@ OPTIONS = [
 feature_group = cfg.OptGroup('multistore-feature-enabled',
                              title='What of multistore-hooks is configured in the cloud')
 FEATURES = [
+    cfg.BoolOpt('copy_image', default=False,
+                help='Glance has the import method copy-image.'),
     cfg.BoolOpt('snapshot', default=False,
                 help="Snapshots go to the store of the server's image: by the driver in Nova, or "
                      'by the filter in Glance; and no dedicated store is configured.'),

@@ -78,10 +78,10 @@ class SnapshotTest(base.MultistoreTest):
     @base.needs('snapshot')
     def test_snapshot_without_its_base_image_goes_to_the_default_store(self):
         """The base image is gone: nothing is lost."""
-        image = self.bootable_image([self.other_store])
-        server = self.create_server(image_id=image, wait_until='ACTIVE')
         if CONF.multistore_feature_enabled.clone or CONF.multistore_feature_enabled.site_images:
             raise self.skipException('An image with clones on RBD cannot be deleted for sure')
+        image = self.bootable_image([self.other_store])
+        server = self.create_server(image_id=image, wait_until='ACTIVE')
         self.image_client.delete_image(image)
         self.image_client.wait_for_resource_deletion(image)
         snapshot = self.create_server_snapshot(server)
