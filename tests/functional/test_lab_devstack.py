@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import fixtures
 import testtools
 
 from lab.devstack import __main__ as program
@@ -94,6 +95,20 @@ class TreeTest(testtools.TestCase):
             stdout=subprocess.PIPE, universal_newlines=True).stdout.strip() for name in sources}
         self.assertEqual('stable/1', found['devstack'])
         self.assertNotEqual('stable/1', found['tempest'])
+
+    def test_a_later_run_in_the_same_tree_has_the_project_as_it_is_now(self):
+        path = shared.folder('again')
+        old = [path + tree.STACK + '/' + name for name in ('multistore-hooks', 'lab-stand-ins', 'nova')]
+        for folder in old + [os.path.join(path, 'usr/local/bin'), os.path.join(path, 'bin')]:
+            os.makedirs(folder)
+        # What gives files to a user of the tree, of which there is none here.
+        stub = os.path.join(path, 'bin', 'chroot')
+        os.symlink('/bin/true', stub)
+        path_of_programs = os.path.dirname(stub) + ':' + os.environ['PATH']
+        self.useFixture(fixtures.EnvironmentVariable('PATH', path_of_programs))
+        said = tree.serve_ours(path, os.path.join(path, 'log'))
+        self.assertEqual([False, False, True], [os.path.exists(folder) for folder in old])
+        self.assertIn(tree.head(os.path.join(path, 'opt/src/multistore-hooks')), said)
 
     def test_the_project_is_served_with_the_branch_that_the_readme_names(self):
         folder = shared.folder('served')
