@@ -11,9 +11,13 @@ export PATH := $(PATH):$(subst $(empty) $(empty),:,$(pythons))
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
 
-test: $(OWN)/bindep ## everything: lint, unit tests on Python 3.6, 3.9, 3.11 and 3.13, functional tests, docs (GATE=short: and make gate)
+test: $(OWN)/bindep ## lint, unit tests on Python 3.6, 3.9, 3.11 and 3.13, functional tests in their short form, docs (FULL=1: all of them, GATE=short: a cloud, too)
 	@tools/debian_packages $(OWN)/bindep $(if $(GATE),gate)
-	@GATE=$(GATE) tools/test $(TOX)
+	@FULL=$(FULL) GATE=$(GATE) tools/test $(TOX)
+
+functional: $(OWN)/bindep ## all functional tests (VOLUME_KERNEL=all: hours)
+	@tools/debian_packages $(OWN)/bindep
+	@$(TOX) -q -e functional
 
 releases: $(OWN)/bindep ## on every release from Train on, into doc/source/releases.rst (ONLY=nova-27 for one, FORCE=1)
 	@$(TOX) run-parallel -p 2 --notest -e joint-old,joint-mid,joint-new,functional,py36,py39,py311,py311-train,py313
@@ -53,4 +57,4 @@ $(OWN)/bindep:
 	@$(PYTHON) -m venv .tox/.make
 	@$(OWN)/pip install -qq --disable-pip-version-check tox bindep
 
-.PHONY: help test releases samples demo pictures bench gate devstack clean
+.PHONY: help test functional releases samples demo pictures bench gate devstack clean

@@ -4,11 +4,13 @@
 import glob
 import os
 import re
+import unittest
 
 import testtools
 import yaml
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(FOLDER))
 
 
 class WorkersTest(testtools.TestCase):
@@ -43,3 +45,33 @@ class WorkersTest(testtools.TestCase):
         self.assertIn('volume_store', named)
         self.assertEqual(set(), {name for name in named if not os.path.exists(
             os.path.join(FOLDER, 'test_%s.py' % name))})
+
+
+class ShortTest(testtools.TestCase):
+    """What `make test` runs of the functional tests."""
+
+    def setUp(self):
+        super().setUp()
+        with open(os.path.join(FOLDER, 'short.txt'), encoding='utf-8') as stream:
+            lines = [line.split('#')[0].strip() for line in stream]
+        self.chosen = [re.compile(line) for line in lines if line]
+        self.tests = list(self.names(unittest.TestLoader().discover(FOLDER, top_level_dir=TOP)))
+
+    def names(self, suite):
+        for one in suite:
+            if isinstance(one, unittest.TestSuite):
+                yield from self.names(one)
+            else:
+                yield one.id()
+
+    def test_every_line_chooses_tests_that_are_there(self):
+        self.assertEqual([], [text.pattern for text in self.chosen
+                              if not any(text.search(name) for name in self.tests)])
+
+    def test_every_capability_has_one(self):
+        short = [name for name in self.tests if any(text.search(name) for text in self.chosen)]
+        self.assertLess(300, len(short))
+        for module in ('nova_snapshots', 'nova_copy', 'nova_site_images', 'cinder_uploads', 'cinder_api',
+                       'cinder_clone', 'cinder_direct_upload', 'cinder_image_clones', 'volume_store',
+                       'volume_kernel', 'stores', 'stores_killed', 'contract', 'documentation', 'devstack'):
+            self.assertTrue(any('.test_%s.' % module in name for name in short), module)

@@ -17,6 +17,7 @@ TOX = '''#!/bin/bash
 echo "$@" >>calls
 echo "$TMPDIR" >temporary
 [ "$2" != --parallel ] && exit 9
+echo "${{FUNCTIONAL_TESTS:-}}" >functional
 [ "$4" = --notest ] && exit {prepared}
 [ -z "{result}" ] || echo '{result}' >build/tox.json
 {command}
@@ -77,10 +78,19 @@ class MakeTestTest(ScriptTestCase):
         made, ran = self.read('calls').splitlines()
         self.assertEqual(made.split(' -e ')[1], ran.split(' -e ')[1])
         self.assertIn('--skip-pkg-install', ran)
-        for name in ('pep8', 'py36', 'cover', 'py313', 'functional', 'cinder', 'tempest', 'releases', 'docs',
-                     'releasenotes'):
-            self.assertIn(name, ran.split(' -e ')[1].split(','))
+        names = {'pep8', 'py36', 'py39', 'cover', 'py313', 'cinder', 'tempest', 'docs', 'releasenotes'}
+        self.assertEqual(names | {'functional'}, set(ran.split(' -e ')[1].split(',')))
         self.assertFalse(os.path.exists(self.read('temporary').strip()))
+
+    def test_in_full_it_runs_all_functional_tests_the_matrices_and_other_releases(self):
+        ran, chosen = [], []
+        for full in ('', '1'):
+            self.run_script('tools/test', self.tox(docs=True), FULL=full)
+            ran.append(set(self.read('calls').splitlines()[-1].split(' -e ')[1].split(',')))
+            chosen.append(self.read('functional').strip())
+        self.assertEqual({'py311-train', 'releases', 'joint-old', 'joint-new'}, ran[1] - ran[0])
+        self.assertEqual((set(), ['--include-list tests/functional/short.txt', '']),
+                         (ran[0] - ran[1], chosen))
 
     def test_it_goes_on_where_an_environment_could_not_be_made(self):
         code, printed = self.run_script('tools/test', self.tox(prepared=1, docs=True, py39=False))
