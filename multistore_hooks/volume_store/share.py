@@ -102,7 +102,25 @@ class Shared:
                 self._leave(volume_id, entry)
 
     def drop(self, volume_id: str) -> bool:
-        """Detach a volume, unless it is read in this process: return False then."""
+        """Detach a volume, unless it is read in this process: return False then.
+
+        A detachment that is under way on this host, here or in another process, is waited for.
+        """
+        if not self._drop_own(volume_id):
+            return False
+        try:
+            with self._context.journal.acquire(volume_id, self._context.timeouts.attach):
+                return True
+        except errors.VolumeStoreError as error:
+            LOG.debug('Whether another process detaches volume %s is not known: %s', volume_id, error)
+            return True
+
+    def drop_all(self) -> None:
+        """Detach all that is not read."""
+        for volume_id in list(self._entries):
+            self._drop_own(volume_id)
+
+    def _drop_own(self, volume_id: str) -> bool:
         with self._lock:
             entry = self._entries.get(volume_id)
         if entry is None:
@@ -118,11 +136,6 @@ class Shared:
         finally:
             entry.lock.release()
 
-    def drop_all(self) -> None:
-        """Detach all that is not read."""
-        for volume_id in list(self._entries):
-            self.drop(volume_id)
-
     def _expire(self, volume_id: str, entry: _Entry, turn: int) -> None:
         with entry.lock:
             # Another reader may have come and gone while this timer waited for the lock.
@@ -132,12 +145,13 @@ class Shared:
     def _leave(self, volume_id: str, entry: _Entry) -> None:
         self._stop_timer(entry)
         on_host, entry.on_host = entry.on_host, None
-        self._bury(volume_id, entry)
-        if on_host is not None:
-            try:
+        try:
+            if on_host is not None:
                 on_host.leave()
-            except Exception:  # in a timer's thread, or after a download that succeeded
-                LOG.exception('Volume %s was not detached.', volume_id)
+        except Exception:  # in a timer's thread, or after a download that succeeded
+            LOG.exception('Volume %s was not detached.', volume_id)
+        finally:
+            self._bury(volume_id, entry)  # and not before: who deletes the volume waits for the lock
 
     def _bury(self, volume_id: str, entry: _Entry) -> None:
         entry.dead = True

@@ -103,6 +103,37 @@ class ShareTest(base.VolumeTestCase):
         self.assertEqual([], self.left())
         self.assertTrue(shared.drop(self.volume))
 
+    def drop_meanwhile(self, shared):
+        """Drop the volume in a thread of its own; return it and its result, of which there is none yet."""
+        dropped = []
+        thread = threading.Thread(target=lambda: dropped.append(shared.drop(self.volume)))
+        thread.start()
+        thread.join(0.2)  # time enough for one that does not wait
+        return thread, dropped
+
+    def test_who_deletes_the_image_waits_until_an_idle_attachment_is_detached(self):
+        shared, meanwhile, before = self.shared(idle=60), [], []
+        shared.lease(self.volume).close()
+        entry = shared._entries[self.volume]
+        leave = entry.on_host.leave
+
+        def slow_leave():
+            meanwhile.extend(self.drop_meanwhile(shared))
+            before.extend(meanwhile[1])
+            leave()
+        entry.on_host.leave = slow_leave
+        shared._expire(self.volume, entry, entry.turn)
+        meanwhile[0].join()
+        self.assertEqual(([], [True]), (before, meanwhile[1]))
+        self.assertEqual([], self.left())
+
+    def test_who_deletes_the_image_waits_for_another_process_that_detaches_it(self):
+        with self.context().journal.acquire(self.volume, 60):
+            thread, dropped = self.drop_meanwhile(self.shared())
+            self.assertEqual([], dropped)
+        thread.join()
+        self.assertEqual([True], dropped)
+
     def test_all_idle_ones_go_at_the_end_of_the_process(self):
         shared = self.shared(idle=60)
         shared.lease(self.volume).close()
