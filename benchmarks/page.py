@@ -42,6 +42,7 @@ PURPOSES = {
     'site_images_warm': 'One boot of what is near',
     'store_plan': 'A plan for many images: of a Glance in memory, and by the command of a real one',
     'volume_store': 'Images on Cinder volumes',
+    'volume_store_guest': "Images on Cinder's own LVM and NFS drivers",
     'volume_storm': 'Many volumes of one cold image at two sites',
     'volume_wait': 'What cinder-volume does for others while many volumes wait for a copy',
     'volume_upload': 'A volume in Ceph that is uploaded to a store of its cluster',

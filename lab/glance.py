@@ -259,7 +259,7 @@ class Glance:
     # ---- its API ------------------------------------------------------------------------
 
     def request(self, method, path, token=ADMIN, json_body=None, data=None, headers=None,
-                timeout=60):
+                timeout=60 * poll.SLOWNESS):
         """Send a request and return the `Response`, with any status.
 
         :param token: user:project:role,role

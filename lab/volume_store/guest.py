@@ -7,6 +7,7 @@ NFS, sudo's rule and rootwrap's files as the documentation says, and nothing of 
 import json
 import os
 import pwd
+import shlex
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,7 @@ mount -t configfs none /sys/kernel/config
 mkdir -p /run/disk /run/lock /run/share /etc/iscsi
 mount -t tmpfs -o size=90% tmpfs /run/disk
 export DM_DISABLE_UDEV=1 OSLO_LOCK_PATH=/run/lock HOME=/run PYTHONDONTWRITEBYTECODE=1
+export LAB_SLOWNESS=5
 '''
 #: A file system that zeroes ranges without writing zeros, as a disk array does; tmpfs does not. Filled in:
 #: the size of its disk.
@@ -73,25 +75,42 @@ echo 10 > /proc/fs/nfsd/nfsv4gracetime
 rpc.mountd -N 3 -N 2
 rpc.nfsd -N 3 2
 '''
+#: With udev there are links for each disk, and lsscsi lists the disks: os-brick uses both to extend one.
+UDEV = '''
+/lib/systemd/systemd-udevd --daemon
+udevadm trigger && udevadm settle
+'''
+NO_UDEV = 'rm -f /usr/bin/lsscsi\n'
 
 
-def script_for(tests: typing.Sequence[str], iscsi: str = '', nfs: str = '', thin: bool = False) -> str:
-    """Return the script of a guest that runs test cases by the running Python.
+def script_for(tests: typing.Sequence[str], **guest: typing.Any) -> str:
+    """Return the script of a guest that runs test cases; the guest is as :func:`script_of` says."""
+    return script_of('testtools.run ' + ' '.join(tests), **guest)
 
+
+def script_of(module: str, iscsi: str = '', nfs: str = '', thin: bool = False, udev: bool = False,
+              environ: typing.Optional[typing.Dict[str, str]] = None) -> str:
+    """Return the script of a guest that runs a module by the running Python.
+
+    :param module: its name, and its arguments
     :param iscsi: the size of its disk, such as 512M; '': none
     :param nfs: the same
     :param thin: the disk of iSCSI zeroes ranges without writing zeros
+    :param udev: it has udev, and lsscsi
+    :param environ: more variables
     """
-    prepare = PREPARE
+    prepare = PREPARE + ''.join('export %s=%s\n' % (name, shlex.quote(value))
+                                for name, value in (environ or {}).items())
+    prepare += UDEV if udev else NO_UDEV
     if iscsi:
         prepare += (THIN if thin else 'truncate -s %s /run/disk/volumes\n') % iscsi + ISCSI
     if nfs:
         prepare += NFS % nfs
     # The lab's sudo comes first: what Cinder does as root, this root does.
     first = os.path.join(paths.CHECKOUT, 'lab', 'volume_store', 'bin')
-    run = 'export PYTHONPATH=%s PATH=%s:%s:$PATH\ncd %s\n%s -W ignore -m testtools.run %s 2>&1\n'
+    run = 'export PYTHONPATH=%s PATH=%s:%s:$PATH\ncd %s\n%s -W ignore -m %s 2>&1\n'
     return prepare + run % (paths.CHECKOUT, first, sysconfig.get_path('scripts'), paths.CHECKOUT,
-                            sys.executable, ' '.join(tests))
+                            sys.executable, module)
 
 
 class GuestLab(Lab):

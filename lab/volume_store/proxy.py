@@ -20,9 +20,10 @@ import urllib.parse
 
 from lab import faults
 from lab import http_server
+from lab import poll
 
 HOP = {'connection', 'keep-alive', 'transfer-encoding', 'content-length'}
-TIMEOUT = 180
+TIMEOUT = poll.SECONDS
 
 
 class Note(typing.NamedTuple):

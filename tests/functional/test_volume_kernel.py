@@ -12,8 +12,8 @@ from lab.volume_store.lab import unavailable_with
 
 MISSING = kernel.unavailable()
 NO_SERVICES = unavailable_with([])
-#: Whether the real Cinder and Glance run all their tests there, and not a few.
-ALL = os.environ.get('VOLUME_KERNEL') == 'all'
+#: Which of how many parts of the cases the real Cinder and Glance run there; '': a few tests.
+PART = os.environ.get('VOLUME_KERNEL', '').replace('all', '1/1')
 FLOWS = 'tests.functional.volume_guest.'
 SERVICES = 'tests.functional.volume_services_guest.'
 
@@ -64,8 +64,9 @@ class ServicesTest(Guests):
                    iscsi='24G', nfs='24G', thin=True)
 
 
-@testtools.skipIf(MISSING or NO_SERVICES or not ALL, MISSING or NO_SERVICES or
-                  'a part of the tests: VOLUME_KERNEL=all for all of them')
+@testtools.skipIf(MISSING or NO_SERVICES or not PART, MISSING or NO_SERVICES or
+                  'a part of the tests: VOLUME_KERNEL=all for all of them, VOLUME_KERNEL=2/5 for the second '
+                  'of five parts of the cases of each test')
 class AllServicesTest(Guests):
     """The rest of what is tested on them. An attachment takes seconds there: each of these takes long."""
 
@@ -74,10 +75,13 @@ class AllServicesTest(Guests):
     def services(self, least, *names, **more):
         # Cinder's clones of logical volumes are whole copies, in memory.
         self.guest(least, [SERVICES + name for name in names], memory='8G', iscsi='24G', nfs='24G',
-                   thin=True, **more)
+                   thin=True, environ={'VOLUME_KERNEL_PART': PART}, **more)
 
     def test_all_flows_over_iscsi(self):
         self.services(12, 'IscsiTest', 'IscsiGrowthTest')
+
+    def test_growth_over_iscsi_where_there_are_udev_and_lsscsi(self):
+        self.services(1, 'IscsiUdevGrowthTest', udev=True)
 
     def test_all_flows_on_nfs(self):
         self.services(12, 'NfsTest', 'NfsGrowthTest')
@@ -95,3 +99,9 @@ class AllServicesTest(Guests):
 
     def test_every_call_fails_in_turn_on_nfs(self):
         self.services(4, 'NfsFaultsTest', skipped=1)
+
+    def test_every_call_of_stock_fails_in_turn_over_iscsi(self):
+        self.services(3, 'IscsiStockTest')
+
+    def test_every_call_of_stock_fails_in_turn_on_nfs(self):
+        self.services(3, 'NfsStockTest')

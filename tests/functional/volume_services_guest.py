@@ -5,14 +5,18 @@ Runs in the guest of lab.kernel alone, see test_volume_kernel.
 """
 
 import hashlib
+import json
 import os
 import pwd
+import uuid
 
 from lab import processes
 from lab.volume_store import case
 from lab.volume_store import guest
 from lab.volume_store.lab import FAULTY as FAULTY_DRIVER
+from lab.volume_store.lab import FAULTY_STOCK as FAULTY_STOCK_DRIVER
 from lab.volume_store.lab import ours
+from lab.volume_store.lab import stock
 from tests.functional import test_volume_store
 from tests.functional import test_volume_store_faults
 from tests.functional import test_volume_store_kills
@@ -24,6 +28,9 @@ PATIENCE = {'timeout': '600', 'attach_timeout': '600', 'io_timeout': '600', 'sta
 FAULTY = dict(PATIENCE, driver=FAULTY_DRIVER, request_retries='1', attachment_idle_timeout='0',
               attach_timeout='120')
 BACKENDS = {'gold': 'lvm', 'paper': 'filer'}
+#: Which of how many parts of the cases are run, as VOLUME_KERNEL=2/5 says.
+PART, PARTS = (int(number) for number in os.environ.get('VOLUME_KERNEL_PART', '1/1').split('/'))
+PATCH = {'Content-Type': 'application/openstack-images-v2.1-json-patch'}
 
 
 def make(folder):
@@ -42,6 +49,19 @@ def make(folder):
         conf={'DEFAULT': {'http_retries': '1'}},
         cinder_conf=dict(clones, DEFAULT={
             'rootwrap_config': os.path.join(folder, 'cinder-rootwrap.conf')}))
+
+
+def make_stock(folder):
+    """Return the lab with glance_store's own driver on both backends, and a Glance that is root."""
+    stores = {'cheap': 'file'}
+    for name, backend in BACKENDS.items():
+        stores['stock-' + name] = stock(backend + '-faulty-stock', driver=FAULTY_STOCK_DRIVER,
+                                        cinder_http_retries='1')
+    lab = guest.GuestLab(folder, stores, default='cheap', cache_dir=case.CACHE, faults=True,
+                         conf={'DEFAULT': {'http_retries': '1'}}, cinder_conf={'DEFAULT': {
+                             'rootwrap_config': os.path.join(folder, 'cinder-rootwrap.conf')}})
+    lab.user = ''
+    return lab
 
 
 class GuestCase(test_volume_store.FlowCase):
@@ -111,46 +131,120 @@ class NfsTest(Nfs, test_volume_store.Flows, GuestCase):
 
 
 class Growth(GuestCase):
-    """More than a GiB whose size nobody has said."""
+    """More than a GiB whose size nobody has said.
+
+    :cvar seen: whether this host sees that an attached volume has grown
+    """
+
+    seen = False
 
     def test_an_image_of_unknown_size_outgrows_its_volume(self):
         data = os.urandom(MIB) + bytes(GIB) + os.urandom(MIB + 5)
+        digest = hashlib.sha512(data).hexdigest()
         for kind in ('', 'always-', 'never-'):
             image = self.upload(kind + self.store, case.Chunked(data))
-            self.assertEqual((len(data), hashlib.sha512(data).hexdigest()), self.digest(image))
+            self.assertEqual((len(data), digest), self.digest(image))
             volume = self.cinder.volumes()[self.volume_of(image, kind + self.store)]
             self.assertEqual((2, str(len(data))), (volume['size'], volume['metadata']['image_size']))
             self.forget(image)
         self.assertNothingLeft()
+        attached_again = [what for what in ('but this host does not see it', 'while it is attached')
+                          if what in self.said()]
+        self.assertEqual(self.seen, not attached_again, self.said()[-6000:])
 
 
 class IscsiGrowthTest(Iscsi, Growth):
-    """On a logical volume."""
+    """On a logical volume, where there is neither lsscsi nor udev."""
+
+
+class IscsiUdevGrowthTest(Iscsi, Growth):
+    """On a logical volume, where there are both."""
+
+    seen = True
 
 
 class NfsGrowthTest(Nfs, Growth):
+    """On a share: Cinder extends no file that is attached, or os-brick cannot show it."""
+
+
+class Matrix(test_volume_store_faults.Matrix, GuestCase):
+    """A part of the cases."""
+
+    part, parts = PART, PARTS
+
+
+class Kills(test_volume_store_kills.Kills, Matrix):
+    """Glance is killed after each step."""
+
+    moments = ('after',)
+
+    def use_again(self):
+        """Name a volume that is not there: that costs no attachment, and the store cleans up."""
+        image = self.glance.create_image()['id']
+        response = self.glance.request(
+            'PATCH', '/v2/images/' + image, headers=PATCH, data=json.dumps([{
+                'op': 'add', 'path': '/locations/-', 'value': {
+                    'url': 'cinder://%s/%s' % (self.store, uuid.uuid4()),
+                    'metadata': {'store': self.store}}}]).encode())
+        self.assertEqual(400, response.status, response)
+        self.forget(image)
+
+
+class IscsiKillsTest(Kills):
+    """On a logical volume."""
+
+    store = 'faulty-gold'
+
+
+class NfsKillsTest(Kills):
     """On a share."""
 
-
-class IscsiKillsTest(test_volume_store_kills.Kills, test_volume_store_faults.Matrix, GuestCase):
-    """Glance is killed after each step, on a logical volume."""
-
-    store, moments = 'faulty-gold', ('after',)
+    store = 'faulty-paper'
 
 
-class NfsKillsTest(test_volume_store_kills.Kills, test_volume_store_faults.Matrix, GuestCase):
-    """Glance is killed after each step, on a share."""
-
-    store, moments = 'faulty-paper', ('after',)
-
-
-class IscsiFaultsTest(test_volume_store_faults.Ours, test_volume_store_faults.Matrix, GuestCase):
+class IscsiFaultsTest(test_volume_store_faults.Ours, Matrix):
     """Every call fails in turn, on a logical volume."""
 
     store = 'faulty-gold'
 
 
-class NfsFaultsTest(test_volume_store_faults.Ours, test_volume_store_faults.Matrix, GuestCase):
+class NfsFaultsTest(test_volume_store_faults.Ours, Matrix):
     """Every call fails in turn, on a share."""
 
     store = 'faulty-paper'
+
+
+class Stock(Matrix):
+    """What glance_store's own driver leaves, and where it says that all is well."""
+
+    stock = True
+
+    def started_lab(self):
+        return case.running('stock', make_stock)
+
+    def test_uploads(self):
+        self.addCleanup(self.sweep)
+        self.run_uploads()
+        self.report('upload')
+
+    def test_downloads(self):
+        self.addCleanup(self.sweep)
+        self.run_downloads()
+        self.report('download')
+
+    def test_deletions(self):
+        self.addCleanup(self.sweep)
+        self.run_deletions()
+        self.report('deletion')
+
+
+class IscsiStockTest(Stock):
+    """On a logical volume."""
+
+    store = 'stock-gold'
+
+
+class NfsStockTest(Stock):
+    """On a share."""
+
+    store = 'stock-paper'

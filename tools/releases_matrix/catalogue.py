@@ -99,8 +99,13 @@ RELEASES = (
 
 def ends() -> typing.List[Release]:
     """Return the oldest and the newest release of each project."""
-    found = []
-    for project in FIRST:
-        of_project = [release for release in RELEASES if release.project == project]
-        found += [of_project[0], of_project[-1]]
-    return found
+    return [release for ends_of in zip(_by_project(0), newest()) for release in ends_of]
+
+
+def newest() -> typing.List[Release]:
+    """Return the newest release of each project."""
+    return _by_project(-1)
+
+
+def _by_project(index: int) -> typing.List[Release]:
+    return [[release for release in RELEASES if release.project == project][index] for project in FIRST]

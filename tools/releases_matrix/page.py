@@ -44,8 +44,9 @@ WHAT = {
             'a 503 in the middle of an upload; copy, then clone with two real Ceph clusters',
     'cinder': 'volume type, base image, default, ``upload_store``, a store that is not there, without '
               'keystone, the optional patch, a 503 in the middle of an upload; copy, then clone and an '
-              'upload inside its cluster with a real Ceph cluster; where it attaches volumes to servers only '
-              '(15, 16), the error of the store on Cinder volumes when Glance starts',
+              'upload inside its cluster with a real Ceph cluster; images on its volumes (a loop device, a '
+              'share): upload, download, ranges, copies, deletion, or, where it attaches volumes to servers '
+              'only (15, 16), the error when Glance starts',
 }
 
 GLANCE = """
@@ -54,7 +55,8 @@ Glance
 
 A real glance-api of that release with the filter in its pipeline: it announces itself, follows the
 header of stock Cinder and the property of stock Nova, heeds a named store and the caller's rights,
-co-locates where Glance can copy; and copying with an administrator's credentials.
+co-locates where Glance can copy; and copying with an administrator's credentials. Images on volumes of
+a Cinder 29 (a loop device, a share): upload, download, ranges, copies, deletion.
 """
 
 LIBRARY = """
