@@ -45,6 +45,7 @@ def main(environ: typing.Mapping[str, str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     work = environ.get('WORK') or tempfile.mkdtemp(prefix='multistore-devstack-', dir=PLACE)
     os.makedirs(work, exist_ok=True)
+    clear_logs(work)
     there = machine.Machine(os.path.join(work, 'tree'), work, keep)
     sheet = steps.Sheet(functools.partial(print, file=sys.stderr, flush=True))
     kept = False
@@ -90,6 +91,13 @@ def run_steps(sheet: steps.Sheet, there: machine.Machine, work: str, environ: ty
     sheet.run('clean.sh', lambda: steps.clean(there))
     sheet.run('left over', lambda: steps.left_over(there))
     return False
+
+
+def clear_logs(work: str) -> None:
+    """Remove the logs of a run before, to which this one would add."""
+    for name in os.listdir(work):
+        if name.endswith('.log'):
+            os.unlink(os.path.join(work, name))
 
 
 def lines(environ: typing.Mapping[str, str]) -> typing.Sequence[str]:

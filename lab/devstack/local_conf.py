@@ -14,6 +14,8 @@ SERVICES = ('openstack-cli-server key mysql rabbit tls-proxy g-api n-api n-cpu n
             ' placement-client c-api c-sch c-vol tempest')
 #: A driver of the stand-ins, by the name that devstack's first backend has.
 BACKEND = 'localfile:lvmdriver-1'
+# No test is to fail because the machine is busy with something else.
+BUILD_SECONDS = '900'
 # What makes a devstack small, and lets it take what is there already.
 MACHINE = {
     'DATABASE_PASSWORD': 'secretdatabase', 'RABBIT_PASSWORD': 'secretrabbit',
@@ -26,7 +28,7 @@ MACHINE = {
     'DOWNLOAD_DEFAULT_IMAGES': 'False', 'IMAGE_URLS': 'file:///opt/git/%s.img' % IMAGE,
     'DEFAULT_IMAGE_NAME': IMAGE, 'TEMPEST_RUN_VALIDATION': 'False',
     'TEMPEST_VENV_UPPER_CONSTRAINTS': '/opt/stack/requirements/upper-constraints.txt',
-    'CINDER_VOLUME_CLEAR': 'none',
+    'CINDER_VOLUME_CLEAR': 'none', 'BUILD_TIMEOUT': BUILD_SECONDS,
 }
 README = os.path.join(paths.CHECKOUT, 'devstack', 'README.rst')
 #: Everything of this project that needs Ceph: the README's second example, and the kinds and settings that
@@ -84,5 +86,7 @@ def render(operator: typing.Sequence[str]) -> str:
         lines.append('CINDER_ENABLED_BACKENDS=' + BACKEND)
     # Last, as it is no plugin of the operator's.
     lines += ['enable_plugin lab-stand-ins file:///opt/git/lab-stand-ins main', '']
-    lines += ['[[post-config|$GLANCE_API_CONF]]', '[DEFAULT]', 'workers = 1']
+    lines += ['[[post-config|$GLANCE_API_CONF]]', '[DEFAULT]', 'workers = 1', '']
+    # BUILD_TIMEOUT is not that of images.
+    lines += ['[[test-config|$TEMPEST_CONFIG]]', '[image]', 'build_timeout = ' + BUILD_SECONDS]
     return '\n'.join(lines) + '\n'

@@ -110,6 +110,15 @@ class TreeTest(testtools.TestCase):
         self.assertEqual([False, False, True], [os.path.exists(folder) for folder in old])
         self.assertIn(tree.head(os.path.join(path, 'opt/src/multistore-hooks')), said)
 
+    def test_the_logs_of_a_run_before_are_not_read_again(self):
+        folder = shared.folder('logs')
+        os.makedirs(os.path.join(folder, 'tree'))
+        for name in ('tempest.log', 'tree/kept.log'):
+            with open(os.path.join(folder, name), 'w', encoding='utf-8') as stream:
+                stream.write('... FAILED')
+        program.clear_logs(folder)
+        self.assertEqual(['tree'], os.listdir(folder))
+
     def test_the_project_is_served_with_the_branch_that_the_readme_names(self):
         folder = shared.folder('served')
 
