@@ -108,9 +108,12 @@ def script_of(module: str, iscsi: str = '', nfs: str = '', thin: bool = False, u
         prepare += NFS % nfs
     # The lab's sudo comes first: what Cinder does as root, this root does.
     first = os.path.join(paths.CHECKOUT, 'lab', 'volume_store', 'bin')
-    run = 'export PYTHONPATH=%s PATH=%s:%s:$PATH\ncd %s\n%s -W ignore -m %s 2>&1\n'
-    return prepare + run % (paths.CHECKOUT, first, sysconfig.get_path('scripts'), paths.CHECKOUT,
-                            sys.executable, module)
+    run = ('export PYTHONPATH=%s PATH=%s:%s:$PATH LAB_PYTHON=%s\ncd %s\n%s'
+           '$LAB_PYTHON -W ignore -m %s 2>&1\n')
+    # Only Cinder's own driver needs it; the others' tests have no Cinder.
+    serve = '$LAB_PYTHON -W ignore -m lab.volume_store.rtstool &\n' if iscsi and nfs else ''
+    return prepare + run % (paths.CHECKOUT, first, sysconfig.get_path('scripts'), sys.executable,
+                            paths.CHECKOUT, serve, module)
 
 
 class GuestLab(Lab):

@@ -80,6 +80,9 @@ class AllServicesTest(Guests):
     def test_all_flows_over_iscsi(self):
         self.services(12, 'IscsiTest', 'IscsiGrowthTest')
 
+    def test_every_attack_on_the_filters_is_refused(self):
+        self.services(1, 'AttacksTest')
+
     def test_growth_over_iscsi_where_there_are_udev_and_lsscsi(self):
         self.services(1, 'IscsiUdevGrowthTest', udev=True)
 

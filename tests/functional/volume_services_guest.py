@@ -8,8 +8,10 @@ import hashlib
 import json
 import os
 import pwd
+import subprocess
 import uuid
 
+from lab.cinder import client
 from lab import processes
 from lab.volume_store import case
 from lab.volume_store import guest
@@ -17,6 +19,7 @@ from lab.volume_store.lab import FAULTY as FAULTY_DRIVER
 from lab.volume_store.lab import FAULTY_STOCK as FAULTY_STOCK_DRIVER
 from lab.volume_store.lab import ours
 from lab.volume_store.lab import stock
+from tests.functional import test_rootwrap
 from tests.functional import test_volume_store
 from tests.functional import test_volume_store_faults
 from tests.functional import test_volume_store_kills
@@ -122,12 +125,70 @@ class NfsShortTest(Nfs, Short):
     body = bytes
 
 
+class AttacksTest(GuestCase):
+    """What glance-api's user gets by sudo's rule and the filters, while it has a disk and a share."""
+
+    def test_every_attack_is_refused(self):
+        data = test_volume_store.picture()
+        disk, file = (self.upload('patient-' + store, data) for store in ('gold', 'paper'))
+        for image in (disk, file):
+            self.assertEqual(data, self.glance.download(image))
+        path = '/dev/' + next(name for name in guest.listed('/sys/block') if name.startswith('sd'))
+        mounted = next(line.split()[1] for line in open('/proc/mounts', encoding='utf-8')
+                       if self.lab.mount_base in line)
+        volume = os.path.join(mounted, 'volume-' + self.volume_of(file, 'patient-paper'))
+        watched = {one: os.stat(one).st_uid for one in ('/etc/shadow', path, volume)}
+        attacks = dict(test_rootwrap.ATTACKS, **{
+            'the disk as a script of the attacker has it': ['chown', '0', path],
+            'the volume on the share': test_rootwrap.CHOWN + [volume],
+            'unmounting the share that is there': ['umount', mounted]})
+        for what, command in attacks.items():
+            code, said = self.as_user(command)
+            self.assertIn(code, test_rootwrap.REFUSED, (what, said))
+        self.assertEqual(watched, {one: os.stat(one).st_uid for one in watched})
+        self.assertTrue(os.path.ismount(mounted))
+        # The one thing that is allowed, and what the driver does.
+        uid = pwd.getpwnam(guest.USER).pw_uid
+        self.assertEqual((0, ''), self.as_user(['chown', '--no-dereference', str(uid), path]))
+        self.assertEqual(uid, os.stat(path).st_uid)
+
+    def as_user(self, command):
+        """Run a command as glance-api's user would as root; return its status, and what it printed."""
+        filled = [word.format(etc=guest.ETC, folder=self.lab.inside('tmp'), link='link')
+                  for word in command]
+        done = subprocess.run(
+            ['/usr/bin/sudo', '-u', guest.USER, '/usr/bin/sudo', '--non-interactive',
+             guest.script('glance-rootwrap'), guest.ETC + '/rootwrap.conf'] + filled,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+            universal_newlines=True)
+        return done.returncode, done.stdout
+
+
 class IscsiTest(Iscsi, test_volume_store.Flows, GuestCase):
     """All flows."""
 
 
 class NfsTest(Nfs, test_volume_store.Flows, GuestCase):
     """All flows."""
+
+    def test_volumes_that_cinder_uploads_by_cloning_are_images(self):
+        # Cinder's drivers of the NFS family clone no volume that is being uploaded: it sends the bytes.
+        kind = self.kind.volume_type + '-of-images'
+        self.make_type(kind, {'volume_backend_name': BACKENDS['paper'],
+                              'image_service:store_id': self.store})
+        data = test_volume_store.picture()
+        source = self.upload(self.store, data, token=client.MEMBER)
+        volume = self.cinder.create_volume(source, volume_type=kind)
+        self.addCleanup(self.cinder.force_delete, volume)
+        self.glance.forget_requests()
+        image = self.cinder.upload(volume)
+        self.addCleanup(self.forget, image)
+        self.cinder.wait_volume(volume)
+        self.wait_for(lambda: self.glance.image(image)['status'] == 'active')
+        self.assertEqual([204], [one['status'] for one in self.glance.requests('PUT', '/file$')])
+        self.assertEqual(self.store, self.glance.image(image)['stores'])
+        self.assertEqual(data, self.range(image, 0, len(data) - 1))
+        self.assertEqual(GIB, self.glance.image(image)['size'])
 
 
 class Growth(GuestCase):
