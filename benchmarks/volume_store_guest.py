@@ -97,7 +97,7 @@ def main():
     if missing:
         sys.exit('%s: %s' % (NAME, missing))
     module = 'benchmarks.%s --mib %d --times %d' % (NAME, given.mib, given.times)
-    script = guest.script_of(module, iscsi='8G', nfs='8G', thin=True, environ={INSIDE: '1'})
+    script = guest.script_of(module, iscsi='8G', nfs='8G', thin=True, udev=True, environ={INSIDE: '1'})
     status, output = kernel.Kernel('8G').run(script, SECONDS)
     found = _RESULT.search(output)
     if status or not found:

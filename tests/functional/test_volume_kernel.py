@@ -61,7 +61,7 @@ class ServicesTest(Guests):
 
     def test_an_image_lives_on_both(self):
         self.guest(2, [SERVICES + name for name in ('IscsiShortTest', 'NfsShortTest')], memory='3G',
-                   iscsi='24G', nfs='24G', thin=True)
+                   iscsi='24G', nfs='24G', thin=True, udev=True)
 
 
 @testtools.skipIf(MISSING or NO_SERVICES or not PART, MISSING or NO_SERVICES or
@@ -72,19 +72,23 @@ class AllServicesTest(Guests):
 
     seconds = 10800
 
-    def services(self, least, *names, **more):
-        # Cinder's clones of logical volumes are whole copies, in memory.
+    def services(self, least, *names, udev=True, **more):
+        # Cinder's clones of logical volumes are whole copies, in memory. Without udev os-brick waits ten
+        # seconds for its links at each attachment of a disk.
         self.guest(least, [SERVICES + name for name in names], memory='8G', iscsi='24G', nfs='24G',
-                   thin=True, environ={'VOLUME_KERNEL_PART': PART}, **more)
+                   thin=True, udev=udev, environ={'VOLUME_KERNEL_PART': PART}, **more)
 
     def test_all_flows_over_iscsi(self):
-        self.services(12, 'IscsiTest', 'IscsiGrowthTest')
+        self.services(12, 'IscsiTest')
 
     def test_every_attack_on_the_filters_is_refused(self):
         self.services(1, 'AttacksTest')
 
     def test_growth_over_iscsi_where_there_are_udev_and_lsscsi(self):
-        self.services(1, 'IscsiUdevGrowthTest', udev=True)
+        self.services(1, 'IscsiUdevGrowthTest')
+
+    def test_growth_over_iscsi_where_there_is_neither(self):
+        self.services(1, 'IscsiGrowthTest', udev=False)
 
     def test_all_flows_on_nfs(self):
         self.services(12, 'NfsTest', 'NfsGrowthTest')
