@@ -91,7 +91,8 @@ def headline(results):
     """Return the lines of the front page."""
     by_name = {result['name']: result for result in results}
     lines = []
-    storm, sites, volumes = (by_name.get(name) for name in ('boot_storm', 'many_sites', 'volume_store'))
+    storm, sites, cold, volumes = (by_name.get(name) for name in (
+        'boot_storm', 'many_sites', 'volume_storm', 'volume_store'))
     if storm:
         figures = tuple(plots.figure(plots.median(storm, what, whose)) for whose in ('ours', 'stock')
                         for what in ('clones', 'time to the last boot'))
@@ -107,6 +108,12 @@ def headline(results):
             'default ones; with stock Nova %s' % tuple(
                 plots.figure(plots.median(sites, what % limits, whose))
                 for limits, whose in (('raised', 'ours'), ('default', 'ours'), ('default', 'stock'))))
+    if cold:
+        figures = tuple(plots.figure(plots.median(cold, what, whose)) for whose in ('ours', 'stock')
+                        for what in ('clones', 'time to the last volume'))
+        lines.append(
+            '- Volumes of an image that is at neither of two sites: **%s are clones, the last one is there '
+            'after %s s**; with stock Cinder %s, and %s s' % figures)
     if volumes:
         what = 'local, random data, upload'
         lines.append('- An upload to an image on a Cinder volume: **%s MB/s**; with glance_store %s' % tuple(

@@ -5,7 +5,7 @@
 
 PYTHON is a version such as 3.9; by default all of PYTHONS that are on PATH or that pyenv has. Each Python
 gets an environment without an extra, and one for each extra, with the newest packages that it can have. It
-goes to the package index. The last line counts the checks that passed and failed.
+goes to the package index, by uv where it is on PATH. The last line counts the checks that passed and failed.
 """
 
 import glob
@@ -98,16 +98,25 @@ class Bare:
     """A virtual environment of a Python with the wheel, and perhaps an extra of it."""
 
     def __init__(self, version: str, folder: str, what: str) -> None:
-        must(find_python(version) or '', '-m', 'venv', folder)
         self.folder, self.python = folder, os.path.join(folder, 'bin', 'python')
-        self._pip = (self.python, '-m', 'pip', '--disable-pip-version-check')
+        interpreter = find_python(version) or ''
+        # uv takes a tenth of the time, and knows no Python before 3.7.
+        self._uv = shutil.which('uv') if version != '3.6' else None
+        must(*((self._uv, 'venv', '-q', '--python', interpreter, folder) if self._uv
+               else (interpreter, '-m', 'venv', folder)))
         if version == '3.6':    # its own pip is too old for today's index
-            must(*self._pip, 'install', '-q', '-U', 'pip<22')
+            must(*self._pip('install', '-q', '-U', 'pip<22'))
         self._before = self._packages()
-        must(*self._pip, 'install', '-q', '--no-compile', what)
+        must(*self._pip('install', '-q', *(() if self._uv else ('--no-compile',)), what))
+
+    def _pip(self, verb: str, *arguments: str) -> typing.Tuple[str, ...]:
+        """Return a command line of pip."""
+        if self._uv:
+            return (self._uv, 'pip', verb, '--python', self.python) + arguments
+        return (self.python, '-m', 'pip', '--disable-pip-version-check', verb) + arguments
 
     def _packages(self) -> typing.Set[str]:
-        listed = json.loads(must(*self._pip, 'list', '--format', 'json'))
+        listed = json.loads(must(*self._pip('list', '--format', 'json')))
         return {re.sub('[._-]+', '-', package['name']).lower() for package in listed}
 
     def brought(self) -> typing.Set[str]:
@@ -116,8 +125,8 @@ class Bare:
 
     def wrong(self) -> str:
         """Return what does not fit together; '' is nothing."""
-        done = run(*self._pip, 'check')
-        return done.stdout.strip() if done.returncode else ''
+        done = run(*self._pip('check'))
+        return (done.stdout + done.stderr).strip() if done.returncode else ''
 
     def start(self, start: Start) -> str:
         """Return how a start of a program ended otherwise than it has to; '' is not at all."""
