@@ -7,8 +7,7 @@
     tox -e releases -- nova-27 ...    some of them, likewise
 
 For each release: the patch applies and reverts, upstream's own tests give the same results before and
-with our classes, and our own tests of the hook pass inside it. A check that passed is not run again
-until something changes that it depends on, unless FORCE=1 (or --force). Two releases at a time. Logs:
+with our classes, and our own tests of the hook pass inside it. Two releases at a time. Logs:
 build/releases/logs. Exit code 0 when nothing failed. The last line counts the checks.
 """
 
@@ -16,7 +15,6 @@ import argparse
 import concurrent.futures
 import contextlib
 import fcntl
-import functools
 import os
 import signal
 import sys
@@ -31,6 +29,9 @@ from releases_matrix import page
 from releases_matrix import rows
 from releases_matrix import sources
 
+from lab import poll
+from lab import processes
+
 AT_ONCE = 2
 _printing = threading.Lock()
 
@@ -40,40 +41,35 @@ def say(text: str) -> None:
         print(text, flush=True)
 
 
-def jobs_of(names: typing.Sequence[str], ends: bool,
-            force: bool) -> typing.Dict[str, typing.Callable[[], rows.Row]]:
-    """Return what there is to do, by name.
+def chosen(names: typing.Sequence[str]) -> typing.List[catalogue.Release]:
+    """Return the releases of these names, or all.
 
     :raises ValueError: there is no release of a name
     """
-    jobs: typing.Dict[str, typing.Callable[[], rows.Row]] = {}
-    for release in catalogue.ends() if ends else catalogue.RELEASES:
-        jobs[release.name] = functools.partial(rows.of_release, release, force, say)
-    for name in () if ends else rows.LIBRARY:
-        jobs['library-' + name] = functools.partial(rows.of_library, name, force, say)
-    unknown = [name for name in names if name not in jobs]
+    known = {release.name: release for release in catalogue.RELEASES}
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise ValueError('no such release: %s; there are: %s' % (', '.join(unknown), ' '.join(jobs)))
-    return {name: job for name, job in jobs.items() if not names or name in names}
+        raise ValueError('no such release: %s; there are: %s' % (', '.join(unknown), ' '.join(known)))
+    return [known[name] for name in names or known]
 
 
-def run(jobs: typing.Dict[str, typing.Callable[[], rows.Row]]) -> typing.List[rows.Row]:
-    """Do all of it, two at a time; an error in one does not end the others."""
-    def one(name: str) -> rows.Row:
+def run(releases: typing.Sequence[catalogue.Release]) -> typing.List[rows.Row]:
+    """Check all of them, two at a time; an error in one does not end the others."""
+    def one(release: catalogue.Release) -> rows.Row:
         try:
-            return jobs[name]()
-        except sources.Failed as error:
-            say('%s: FAILED: %s' % (name, error))
+            return rows.of_release(release, say)
+        except poll.LabError as error:
+            say('%s: FAILED: %s' % (release.name, error))
         except Exception:
-            say('%s: FAILED:\n%s' % (name, traceback.format_exc()))
-        return {'name': name, 'state': checks.FAILED, 'checks': {}}
+            say('%s: FAILED:\n%s' % (release.name, traceback.format_exc()))
+        return {'name': release.name, 'state': checks.FAILED, 'checks': {}}
 
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         try:
-            return list(pool.map(one, jobs))
+            return list(pool.map(one, releases))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            environments.end_all()
+            processes.end_all()
             raise
 
 
@@ -94,7 +90,7 @@ def count(table: typing.Iterable[rows.Row]) -> typing.Dict[str, int]:
     counted = {'passed': 0, 'failed': 0, 'skipped': 0}
     for row in table:
         for name, check in row['checks'].items():
-            if check['state'] == checks.OK and name in ('hooks', 'unit'):
+            if check['state'] == checks.OK and name == 'hooks':
                 counted['passed'] += check['passed']
                 counted['skipped'] += check['skipped']
             else:
@@ -115,18 +111,16 @@ def show(table: typing.Iterable[rows.Row]) -> None:
 
 def main(arguments: typing.List[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
-    parser.add_argument('name', nargs='*', help='such as nova-27, glance-33, library-py36')
+    parser.add_argument('name', nargs='*', help='such as nova-27, glance-33')
     parser.add_argument('--all', action='store_true', help='all of them')
-    parser.add_argument('--force', action='store_true', default=os.environ.get('FORCE') == '1',
-                        help='run what passed already, too')
     options = parser.parse_args(arguments)
     ends = not options.name and not options.all
     try:
-        jobs = jobs_of(options.name, ends, options.force)
+        releases = catalogue.ends() if ends else chosen(options.name)
     except ValueError as error:
         parser.error(str(error))
     with alone():
-        table = run(jobs)
+        table = run(releases)
         show(table)
         if not ends:
             page.write([row for row in table if row['checks']])

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import time
 import typing
@@ -14,13 +13,10 @@ from releases_matrix import catalogue
 from releases_matrix import environments
 from releases_matrix import sources
 
-import summary
-
 OK, FAILED, SKIPPED = 'ok', 'FAILED', 'skipped'
 TRIES = 3
-# For one run of tests. In the foreground: as a part of the group that is ended with it.
-LIMIT = ['timeout', '--foreground', '-k', '10', '1800']
-TIMED_OUT = 124
+# For one run of tests.
+LIMIT_SECONDS = 1800
 # Up to so many of upstream's tests that fail are run once more.
 AGAIN = 3
 # The release of which there is a variant with a later feature ported back.
@@ -46,11 +42,11 @@ class Found(typing.NamedTuple):
 
 
 class Place(typing.NamedTuple):
-    """Where a release is checked: its environment, the labs' environment, the trees, the log."""
+    """Where a release is checked: its environment, the labs' environment, and the trees."""
 
     release: catalogue.Release
     shell: environments.Shell
-    services: str
+    labs: environments.Shell
     stock: str
     patched: str
     overlays: typing.Tuple[str, ...]
@@ -118,16 +114,16 @@ def _must(place: Place, verb: str, series: str, state: str = '') -> float:
 
 def _tool(place: Place, verb: str, series: str) -> typing.Tuple[typing.Dict[str, typing.Any], float]:
     """Run the tool as an operator does; return what it says, and how long it took."""
-    command = [os.path.join(place.services, 'bin', 'multistore-hooks'), 'patch', verb,
+    command = [os.path.join(place.labs.folder, 'bin', 'multistore-hooks'), 'patch', verb,
                place.release.project, '--root', place.patched, '--series', series, '--format', 'json']
     started = time.monotonic()
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=place.shell.output, cwd=environments.ROOT,
-                          env=environments.environ_of(place.services), universal_newlines=True)
+    done = place.labs.read(command)
     seconds = time.monotonic() - started
     try:
-        return dict(json.loads(done.stdout)), seconds
+        return dict(json.loads(done.output)), seconds
     except ValueError:
-        raise sources.Failed('series %s: %s ended with %d and no response' % (series, verb, done.returncode))
+        raise sources.Failed('series %s: %s ended with %d and no response' % (
+            series, verb, done.code))
 
 
 # ---- upstream's own tests ----------------------------------------------------------------------
@@ -153,9 +149,10 @@ def _run_upstream(place: Place, whose: str, only: typing.List[str]) -> Statuses:
     results = os.path.join(folder, 'results.tsv')
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
+    tree = place.stock if whose == 'stock' else place.patched
     code = place.shell.run(
-        LIMIT + ['python', '-m', 'tests.releases.upstream', place.release.project, whose, results] + only,
-        PYTHONPATH=place.pythonpath(place.stock if whose == 'stock' else place.patched), **QUIET)
+        ['python', '-m', 'tests.releases.upstream', place.release.project, whose, results] + only,
+        LIMIT_SECONDS, PYTHONPATH=place.pythonpath(tree), **QUIET)
     statuses = _read(results, code)
     shutil.rmtree(folder, ignore_errors=True)
     return statuses
@@ -196,15 +193,14 @@ def hooks(place: Place) -> Found:
     folder = sources.path('work', place.release.name + '-hooks', '')
     os.makedirs(folder, exist_ok=True)
     results = os.path.join(folder, 'results.tsv')
-    labs = environments.Shell(place.services, place.shell.output)
     modules = ['tests.releases.test_' + place.release.project]
     # On the newest they are functional tests.
     if place.release.project != 'nova' and place.release not in catalogue.newest():
         modules.append('tests.releases.test_volume_store')
     if place.release.name == BACKPORTED:
         modules.append('tests.releases.test_backport')
-    code = labs.run(
-        LIMIT + ['python', '-W', 'ignore', '-m', 'tests.releases.runner', results] + modules,
+    code = place.labs.run(
+        ['python', '-W', 'ignore', '-m', 'tests.releases.runner', results] + modules, LIMIT_SECONDS,
         RELEASE_PYTHON=os.path.join(place.shell.folder, 'bin', 'python'),
         RELEASE_STOCK=place.stock, RELEASE_PATCHED=place.patched, RELEASE_VERSION=place.release.version,
         RELEASE_PROJECT=place.release.project,
@@ -218,26 +214,7 @@ def hooks(place: Place) -> Found:
     return found
 
 
-def library(shell: environments.Shell) -> Found:
-    """Run the library's own unit tests on the dependencies of an environment."""
-    code = shell.run(['stestr', '--repo-url', shell.folder, 'run', '--concurrency', '1'])
-    with open(shell.output.name, encoding='utf-8') as printed:
-        passed, failed, skipped = summary.count(printed.read())
-    if code or failed or not passed:
-        raise sources.Failed('%d tests failed (stestr exit %d)' % (failed, code))
-    return Found(passed, failed, skipped, python_of(shell.folder))
-
-
-def python_of(folder: str) -> str:
-    """Return the version of an environment's Python."""
-    return subprocess.check_output(
-        [os.path.join(folder, 'bin', 'python'), '-c', 'import sys; print(sys.version.split()[0])'],
-        universal_newlines=True).strip()
-
-
 def _read(results: str, code: int) -> Statuses:
-    if code == TIMED_OUT:
-        raise sources.Failed('the tests took longer than %s s' % LIMIT[-1])
     if not os.path.exists(results) or code not in (0, 1):
         raise sources.Failed('the tests could not be run (exit %d)' % code)
     with open(results, encoding='utf-8') as stream:

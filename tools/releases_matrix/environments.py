@@ -1,20 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands in tox's environments, which can be ended with all that they started."""
+"""Commands in tox's environments."""
 
-import contextlib
 import os
-import signal
-import subprocess
 import sys
 import typing
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, 'tools'))
-_running: typing.Set[int] = set()
+if ROOT not in sys.path:
+    sys.path.append(ROOT)
+
+from lab import processes  # noqa: E402
 
 
 class Missing(Exception):
     """There is no such environment; the text says which."""
+
+
+class Shell(typing.NamedTuple):
+    """Runs commands in an environment, with what they print in a file."""
+
+    folder: str
+    log: str
+
+    def run(self, command: typing.List[str], seconds: typing.Optional[float] = None, **extra: str) -> int:
+        """Return the command's exit code; nothing that it started is left.
+
+        :raises LabError: it took longer
+        """
+        with open(self.log, 'a', encoding='utf-8') as log:
+            log.write('$ %s\n' % ' '.join(command))
+        process = processes.Process(command, self.log, cwd=ROOT, env=self._environ(extra))
+        try:
+            return process.wait(seconds)
+        finally:
+            process.kill()
+
+    def read(self, command: typing.List[str]) -> processes.Done:
+        """Run a command, and return how it ended; its errors are in the file."""
+        done = processes.run(command, cwd=ROOT, env=self._environ({}))
+        with open(self.log, 'a', encoding='utf-8') as log:
+            log.write('$ %s\n%s' % (' '.join(command), done.errors))
+        return done
+
+    def _environ(self, extra: typing.Mapping[str, str]) -> typing.Dict[str, str]:
+        """Return the variables with which the programs of the environment come first."""
+        path = os.path.join(self.folder, 'bin') + os.pathsep + os.environ.get('PATH', os.defpath)
+        return dict(os.environ, VIRTUAL_ENV=self.folder, PATH=path, **extra)
 
 
 def folder_of(name: str) -> str:
@@ -26,37 +57,3 @@ def folder_of(name: str) -> str:
     if not os.path.exists(os.path.join(folder, 'bin', 'pip')):
         raise Missing('no .tox/%s: tox -e %s --notest' % (name, name))
     return folder
-
-
-def environ_of(folder: str, **extra: str) -> typing.Dict[str, str]:
-    """Return the variables with which the programs of an environment come first."""
-    found = dict(os.environ, VIRTUAL_ENV=folder, **extra)
-    found['PATH'] = os.path.join(folder, 'bin') + os.pathsep + found.get('PATH', os.defpath)
-    return found
-
-
-class Shell(typing.NamedTuple):
-    """Runs commands in an environment, with what they print in a file."""
-
-    folder: str
-    output: typing.TextIO
-
-    def run(self, command: typing.List[str], **extra: str) -> int:
-        """Return the command's exit code."""
-        self.output.write('$ %s\n' % ' '.join(command))
-        self.output.flush()
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environ_of(self.folder, **extra), stdin=subprocess.DEVNULL,
-            stdout=self.output, stderr=subprocess.STDOUT, start_new_session=True)
-        _running.add(process.pid)
-        try:
-            return process.wait()
-        finally:
-            _running.discard(process.pid)
-
-
-def end_all() -> None:
-    """End every command that runs."""
-    for group in list(_running):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGKILL)

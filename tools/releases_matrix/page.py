@@ -3,6 +3,7 @@
 
 import json
 import os
+import textwrap
 import typing
 
 from releases_matrix import checks
@@ -59,13 +60,6 @@ co-locates where Glance can copy; and copying with an administrator's credential
 a Cinder 29 (a loop device, a share): upload, download, ranges, copies, deletion.
 """
 
-LIBRARY = """
-The library itself
-==================
-
-Its unit tests on the dependencies of Train's time and on the newest.
-"""
-
 
 def write(new: Rows) -> None:
     """Put rows into the JSON file, in place of their older ones, and write the page from it."""
@@ -89,8 +83,8 @@ def read() -> Rows:
 
 
 def _order(row: rows.Row) -> typing.Tuple[int, int, str]:
-    project = ('nova', 'cinder', 'glance', 'library').index(row['project'])
-    return project, int(row['version'].split('.')[0] or 0) if row['version'] else 0, row['name']
+    project = ('nova', 'cinder', 'glance').index(row['project'])
+    return project, int(row['version'].split('.')[0]), row['name']
 
 
 def summary(table: Rows) -> str:
@@ -114,10 +108,6 @@ def render(table: Rows) -> str:
     parts.append(_table(['Series', 'Release', 'Our tests', 'Date'], [
         [row['series'], row['version'], _counts(row, 'hooks'), row['date']]
         for row in table if row['project'] == 'glance']))
-    parts.append(LIBRARY)
-    parts.append(_table(['Dependencies', 'Python', 'Tests', 'Date'], [
-        [row['series'], row['python'], _counts(row, 'unit'), row['date']]
-        for row in table if row['project'] == 'library']))
     parts += [_remarks(table), _differences(table)]
     return '\n'.join(parts)
 
@@ -169,7 +159,7 @@ def _remarks(table: Rows) -> str:
     # A check that passed has a remark where something was odd.
     lines += _wrapped('%s %s, %s: %s.' % (row['project'], row['version'], name, _escaped(check['note']))
                       for row in table for name, check in row['checks'].items()
-                      if name != 'unit' and check['state'] == checks.OK and check.get('note'))
+                      if check['state'] == checks.OK and check.get('note'))
     return '\n'.join(lines) + '\n'
 
 
@@ -185,11 +175,6 @@ def _differences(table: Rows) -> str:
 
 
 def _wrapped(items: typing.Iterable[str]) -> Cells:
-    lines: Cells = []
-    for item in items:
-        mark, width = '- ', 98
-        while item:
-            cut = item if len(item) <= width else item[:item.rfind(' ', 0, width)]
-            lines.append(mark + cut)
-            item, mark = item[len(cut):].lstrip(), '  '
-    return lines
+    wrap = textwrap.TextWrapper(100, initial_indent='- ', subsequent_indent='  ', break_long_words=False,
+                                break_on_hyphens=False)
+    return [line for item in items for line in wrap.wrap(item)]

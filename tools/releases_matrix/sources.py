@@ -9,8 +9,9 @@ import threading
 import typing
 import zipfile
 
-from releases_matrix import catalogue
 from releases_matrix import environments
+
+from lab import poll
 
 FOLDER = os.path.join(environments.ROOT, 'build', 'releases')
 
@@ -18,7 +19,7 @@ FOLDER = os.path.join(environments.ROOT, 'build', 'releases')
 _fetching = threading.Lock()
 
 
-class Failed(Exception):
+class Failed(poll.LabError):
     """A check could not go on; the text is one line for the table."""
 
 
@@ -29,59 +30,27 @@ def path(*parts: str) -> str:
     return found
 
 
-def unpacked(release: catalogue.Release, shell: environments.Shell) -> str:
-    """Return the folder with the release as it is; it is fetched if it is not there yet.
+def unpacked(package: str, shell: environments.Shell) -> str:
+    """Return the folder with a package, NAME==VERSION, as it is; it is fetched if it is not there yet.
 
     :raises Failed: it cannot be fetched
     """
-    folder = path('src', '%s-%s' % (release.project, release.version))
+    folder = path('src', package.replace('==', '-'))
+    scratch = folder + '.new'
     with _fetching:
         if not os.path.isdir(folder):
-            with _scratch(folder) as scratch:
-                _pip(shell, ['download', '-d', scratch], '%s==%s' % (release.project, release.version))
-                wheel, = (name for name in os.listdir(scratch) if name.endswith('.whl'))
-                with zipfile.ZipFile(os.path.join(scratch, wheel)) as archive:
-                    archive.extractall(os.path.join(scratch, 'tree'))
-                os.rename(os.path.join(scratch, 'tree'), folder)
+            shutil.rmtree(scratch, ignore_errors=True)
+            # Once more, since a registry's response can be lost.
+            download = ['python', '-m', 'pip', '--disable-pip-version-check', 'download', '-q', '-d', scratch,
+                        '--no-deps', '--only-binary', ':all:', package]
+            if all(shell.run(download) for _ in range(2)):
+                raise Failed('%s cannot be fetched' % package)
+            wheel, = os.listdir(scratch)
+            with zipfile.ZipFile(os.path.join(scratch, wheel)) as archive:
+                archive.extractall(os.path.join(scratch, 'tree'))
+            os.rename(os.path.join(scratch, 'tree'), folder)
+            shutil.rmtree(scratch)
     return folder
-
-
-def overlays(release: catalogue.Release, shell: environments.Shell) -> typing.List[str]:
-    """Return the folders with the packages that come before those of the environment.
-
-    :raises Failed: one cannot be fetched
-    """
-    folders = []
-    for package in release.overlays:
-        folder = path('overlays', package)
-        with _fetching:
-            if not os.path.isdir(folder):
-                with _scratch(folder) as scratch:
-                    _pip(shell, ['install', '--target', os.path.join(scratch, 'tree')], package)
-                    os.rename(os.path.join(scratch, 'tree'), folder)
-        folders.append(folder)
-    return folders
-
-
-def _pip(shell: environments.Shell, command: typing.List[str], package: str) -> None:
-    # Once more, since a registry's response can be lost.
-    for _ in range(2):
-        code = shell.run(['python', '-m', 'pip', '--disable-pip-version-check'] + command + [
-            '--no-deps', '--only-binary', ':all:', '-q', package])
-        if code == 0:
-            return
-    raise Failed('%s cannot be fetched (pip exit %d)' % (package, code))
-
-
-@contextlib.contextmanager
-def _scratch(folder: str) -> typing.Iterator[str]:
-    scratch = folder + '.new'
-    shutil.rmtree(scratch, ignore_errors=True)
-    os.makedirs(scratch)
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextlib.contextmanager
