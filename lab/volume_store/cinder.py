@@ -30,7 +30,7 @@ GROUP, SHARED = 'volumes', '/volumes'
 DIRT_MIB = 48
 SHARE_DIGEST = hashlib.md5(conf.SHARE.encode(), usedforsecurity=False).hexdigest()
 ELSEWHERE = {'host': 'elsewhere', 'ip': '127.0.0.2', 'platform': 'x86_64', 'os_type': 'linux',
-             'multipath': False, 'initiator': 'iqn.2020-01.lab:elsewhere'}
+             'multipath': False, 'initiator': 'iqn.2020-01.org.lab:elsewhere'}
 MULTI = '-multi'
 
 
