@@ -5,6 +5,7 @@ import configparser
 import contextlib
 import io
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -13,6 +14,7 @@ import sys
 from oslotest import base
 
 from lab import compat
+from lab.gate import config
 from lab.gate import databases
 from lab.gate import guest
 from lab.gate import hooks
@@ -21,7 +23,9 @@ from lab.gate.programs import serve
 from lab.gate import releases
 from lab.gate import scenarios
 from lab.gate import table
+from lab.gate import tempest
 from lab import ini
+from lab import paths
 
 
 class _Meter:
@@ -90,6 +94,25 @@ class ConfigurationTest(base.BaseTestCase):
     def test_later_configuration_wins_option_by_option(self):
         self.assertEqual({'a': {'x': 1, 'y': 3}, 'b': {'z': 4}}, ini.merged(
             {'a': {'x': 1, 'y': 2}}, {'a': {'y': 3}, 'b': {'z': 4}}))
+
+
+class TempestTest(base.BaseTestCase):
+    """What the gate tells tempest of its cloud."""
+
+    def test_each_option_and_each_flag_of_the_plugin_is_set_but_that_of_rules(self):
+        with open(os.path.join(paths.CHECKOUT, 'packaging', 'tempest-plugin', 'multistore_tempest_plugin',
+                               'config.py'), encoding='utf-8') as stream:
+            options, flags = stream.read().split('FEATURES = ')
+        conf = tempest.conf(config.Paths('/work', '/venv'), 'an-image', 'block-storage')
+        self.assertEqual(set(re.findall(r"Opt\('(\w+)'", options)), set(conf['multistore']))
+        self.assertEqual(set(re.findall(r"BoolOpt\('(\w+)'", flags)) - {'rules'},
+                         set(conf['multistore-feature-enabled']))
+
+    def test_tempest_knows_the_filters_of_novas_scheduler(self):
+        filters = config.nova(config.Paths('/work', '/venv'))['filter_scheduler']['enabled_filters']
+        conf = tempest.conf(config.Paths('/work', '/venv'), 'an-image', 'block-storage')
+        self.assertEqual(filters, conf['compute-feature-enabled']['scheduler_enabled_filters'])
+        self.assertIn('DifferentHostFilter', filters)
 
 
 class ReleasesTest(base.BaseTestCase):
