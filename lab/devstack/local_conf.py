@@ -14,8 +14,8 @@ SERVICES = ('openstack-cli-server key mysql rabbit tls-proxy g-api n-api n-cpu n
             ' placement-client c-api c-sch c-vol tempest')
 #: A driver of the stand-ins, by the name that devstack's first backend has.
 BACKEND = 'localfile:lvmdriver-1'
-# No test is to fail because the machine is busy with something else.
-BUILD_SECONDS = '900'
+# No service and no test is to fail because the machine is busy with something else.
+BUILD_SECONDS, SERVICE_SECONDS = '900', '600'
 # What makes a devstack small, and lets it take what is there already.
 MACHINE = {
     'DATABASE_PASSWORD': 'secretdatabase', 'RABBIT_PASSWORD': 'secretrabbit',
@@ -29,6 +29,7 @@ MACHINE = {
     'DEFAULT_IMAGE_NAME': IMAGE, 'TEMPEST_RUN_VALIDATION': 'False',
     'TEMPEST_VENV_UPPER_CONSTRAINTS': '/opt/stack/requirements/upper-constraints.txt',
     'CINDER_VOLUME_CLEAR': 'none', 'BUILD_TIMEOUT': BUILD_SECONDS,
+    'SERVICE_TIMEOUT': SERVICE_SECONDS,
 }
 README = os.path.join(paths.CHECKOUT, 'devstack', 'README.rst')
 #: Everything of this project that needs Ceph: the README's second example, and the kinds and settings that
