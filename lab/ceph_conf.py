@@ -2,11 +2,13 @@
 """The ceph.conf of a lab's cluster, and the ports it uses."""
 
 import configparser
+import contextlib
 import pathlib
 import random
-import socket
 import typing
 import uuid
+
+from lab import ports
 
 # Below the range from which Linux takes the ports of outgoing connections.
 FIRST_PORT, LAST_PORT, PORTS_OF_A_CLUSTER = 20000, 32000, 20
@@ -74,10 +76,10 @@ class Ports(typing.NamedTuple):
     last: int
 
 
-def write(directory: pathlib.Path, auth: str, ports: Ports, size: int) -> None:
+def write(directory: pathlib.Path, auth: str, own: Ports, size: int) -> None:
     """Write ceph.conf, with a new fsid, into the cluster's directory."""
     (directory / 'ceph.conf').write_text(CONF.format(
-        fsid=new_uuid(), directory=directory, auth=auth, ports=ports, size=size))
+        fsid=new_uuid(), directory=directory, auth=auth, ports=own, size=size))
 
 
 def read_fsid(conf: str) -> str:
@@ -95,7 +97,7 @@ def free_ports() -> Ports:
     starts = list(range(FIRST_PORT, LAST_PORT, PORTS_OF_A_CLUSTER))
     random.shuffle(starts)
     for start in starts:
-        if _is_free(start) and _is_free(start + 1):
+        with contextlib.suppress(OSError), ports.listen(start), ports.listen(start + 1):
             return Ports(start, start + 1, start + PORTS_OF_A_CLUSTER - 1)
     raise OSError('no free ports between %d and %d' % (FIRST_PORT, LAST_PORT))
 
@@ -103,12 +105,3 @@ def free_ports() -> Ports:
 def new_uuid() -> str:
     """Return a new UUID as text."""
     return str(uuid.uuid4())
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as listener:
-        try:
-            listener.bind(('127.0.0.1', port))
-        except OSError:
-            return False
-    return True

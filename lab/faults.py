@@ -11,10 +11,10 @@ import collections
 import errno
 import json
 import re
-import socket
-import struct
 import threading
 import urllib.parse
+
+from lab import http_server
 
 CONTROL = '/lab/'
 BODY_METHODS = ('PUT', 'POST', 'PATCH')
@@ -22,6 +22,7 @@ DEFAULTS = {
     'place': 'outer',       # or 'inner'
     'method': None,         # any
     'path': '',             # regular expression, searched for in the path
+    'token': None,          # any
     'skip': 0,              # so many matching requests go well before
     'times': 1,             # so many fail; None: all of them
     'at': 'before',         # 'before' the application sees it, in the 'body', or 'after' it did
@@ -35,7 +36,7 @@ DEFAULTS = {
 }
 
 
-class _Lab:
+class Rules:
     """What all instances of the filter in the process share."""
 
     def __init__(self):
@@ -61,11 +62,11 @@ class _Lab:
             self.released.set()
             self.released = threading.Event()
 
-    def rule_for(self, place, method, path):
+    def rule_for(self, place, method, path, token=None):
         with self.lock:
             for rule in self.rules:
                 if rule['place'] != place or rule['method'] not in (None, method) \
-                        or not re.search(rule['path'], path):
+                        or rule['token'] not in (None, token) or not re.search(rule['path'], path):
                     continue
                 if rule['skip'] > 0:
                     rule['skip'] -= 1
@@ -77,7 +78,7 @@ class _Lab:
         return None
 
 
-LAB = _Lab()
+LAB = Rules()
 
 
 class _Body:
@@ -126,7 +127,7 @@ class Faults:
         LAB.requests.append(note)
         if method in BODY_METHODS:
             environ['wsgi.input'] = _Body(environ['wsgi.input'], note)
-        rule = LAB.rule_for(self.place, method, path)
+        rule = LAB.rule_for(self.place, method, path, environ.get('HTTP_X_AUTH_TOKEN'))
 
         def noting(status, headers, *args):
             note['status'] = int(status.split()[0])
@@ -183,10 +184,7 @@ def _fail(rule, environ, start_response):
 
 
 def _reset(environ):
-    connection = environ['gunicorn.socket']
-    # Closing with a linger time of zero is what sends RST in place of FIN.
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
-    connection.close()
+    http_server.reset(environ['gunicorn.socket'])
     raise ConnectionResetError(errno.ECONNRESET, 'reset by the lab')
 
 

@@ -1,29 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """WSGI entry ``lab.glance_app:application``: the real glance-api, with what a lab needs.
 
-- SQLite: oslo.db begins every transaction without a lock, so two requests that read and then
-  write fail at once with "database is locked". They take the write lock at BEGIN, and wait; unless
-  LAB_LOCK_AT_BEGIN=0.
+- SQLite: transactions take the write lock at BEGIN, and wait (see lab.sqlite); unless LAB_LOCK_AT_BEGIN=0.
 - Early refusals: Glance responds to an upload with 400 without reading the body, and the server then
   closes the connection while the client writes. With LAB_DRAIN=1 the rest is read first.
 """
 
 import os
 
-from sqlalchemy.engine import Engine
-from sqlalchemy import event
-
 from lab import compat
-
-
-_locks_at_begin = os.environ.get('LAB_LOCK_AT_BEGIN') != '0'
-
-
-@event.listens_for(Engine, 'before_cursor_execute', retval=True)
-def _lock_at_begin(conn, cursor, statement, parameters, context, executemany):
-    if statement == 'BEGIN' and conn.dialect.name == 'sqlite' and _locks_at_begin:
-        statement = 'BEGIN IMMEDIATE'
-    return statement, parameters
+from lab import sqlite
 
 
 def _glance():
@@ -38,7 +24,9 @@ def _glance():
 
 
 compat.restore_removed_names()
-# After the event above: Glance makes its database engine when it is imported.
+# Before Glance is imported, which makes its database engine then.
+if os.environ.get('LAB_LOCK_AT_BEGIN') != '0':
+    sqlite.lock_at_begin()
 _app = _glance()
 _drain = os.environ.get('LAB_DRAIN') == '1'
 

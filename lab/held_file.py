@@ -4,8 +4,7 @@
     held = HeldFile(os.path.join(glance.dir('central'), image))
     held.serve()            # the next reader gets all of it
     held.serve_half()       # the one after that waits in the middle
-    held.serve_rest()       # now it gets the other half
-    held.release()          # it is a plain file again
+    held.finish()           # now it gets the other half, and it is a plain file again
 
 So a copy is stopped in its staging at any load of the machine, where a plain file is staged in no time.
 """
@@ -41,15 +40,6 @@ class HeldFile:
         self._pipe = self._open()
         with open(self._data, 'rb') as data:
             self._pipe.write(data.read(os.path.getsize(self._data) // 2))
-
-    def serve_rest(self) -> None:
-        """Let the reader that waits in the middle have the rest of the file."""
-        assert self._pipe is not None, 'nobody has been served half of it'
-        with open(self._data, 'rb') as data:
-            data.seek(os.path.getsize(self._data) // 2)
-            shutil.copyfileobj(data, self._pipe)
-        self._pipe.close()
-        self._pipe = None
 
     def finish(self) -> None:
         """Put the file back first, then let the reader that waits in the middle have the rest of it."""

@@ -3,12 +3,18 @@
 
 import http.server
 import json
+import socket
 import ssl
+import struct
 import threading
 import typing
 
 # Status, document (bytes are sent as they are), and headers.
 Response = typing.Tuple[int, typing.Any, typing.Mapping[str, str]]
+
+
+class Reset(Exception):
+    """There shall be no response: the connection is reset."""
 
 
 class Quiet(http.server.ThreadingHTTPServer):
@@ -37,7 +43,10 @@ class JsonServer:
         self.url = '%s://127.0.0.1:%d' % (scheme, self._server.server_port)
 
     def respond(self, method: str, path: str, headers: typing.Any, body: bytes) -> Response:
-        """Return the response to a request."""
+        """Return the response to a request.
+
+        :raises Reset: there is none
+        """
         raise NotImplementedError
 
     def __enter__(self) -> typing.Any:
@@ -58,7 +67,11 @@ class JsonServer:
 
             def do_any(self) -> None:
                 body = self.rfile.read(int(self.headers.get('Content-Length') or 0))
-                status, document, headers = respond(self.command, self.path, self.headers, body)
+                try:
+                    status, document, headers = respond(self.command, self.path, self.headers, body)
+                except Reset:
+                    self.close_connection = True
+                    return reset(self.connection)
                 data = document if isinstance(document, bytes) else json.dumps(document).encode()
                 self.send_response(status)
                 for header in {'Content-Type': 'application/json', **headers,
@@ -74,3 +87,9 @@ class JsonServer:
                 pass
 
         return Handler
+
+
+def reset(connection: socket.socket) -> None:
+    """Close a connection by RST in place of FIN, which is what a linger time of zero makes of it."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    connection.close()

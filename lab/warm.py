@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ``lab.forks`` imports of a service before it forks: modules only, nothing is configured."""
 
+import functools
 import importlib
 import os
 import sys
@@ -52,26 +53,16 @@ def nova_with_ceph() -> None:
     nova()
 
 
-def options_of_nova() -> None:
-    """What tests.devstack.options needs for one service; the next three for the others."""
-    _options('nova')
-
-
-def options_of_cinder() -> None:
-    _options('cinder')
-
-
-def options_of_glance() -> None:
-    _options('glance')
-
-
-def options_of_import() -> None:
-    _options('import')
-
-
 def _options(service: str) -> None:
     from tests.devstack import options
     options.load_definitions(service)
+
+
+# What tests.devstack.options needs for one service.
+options_of_nova = functools.partial(_options, 'nova')
+options_of_cinder = functools.partial(_options, 'cinder')
+options_of_glance = functools.partial(_options, 'glance')
+options_of_import = functools.partial(_options, 'import')
 
 
 def _all(names: typing.Iterable[str]) -> None:

@@ -7,17 +7,16 @@ import uuid
 from nova import conf
 from nova import context
 from nova import objects
-from sqlalchemy.engine import Engine
-from sqlalchemy import event
 
 from lab.nova import releases
+from lab import sqlite
 
 CELL = str(uuid.uuid4())
 
 
 def create() -> None:
     """Create Nova's tables in the databases that the configuration names."""
-    event.listen(Engine, 'before_cursor_execute', _begin_as_writer, retval=True)
+    sqlite.lock_at_begin()
     releases.create_tables()
     objects.CellMapping(
         context.get_admin_context(), uuid=CELL, name='lab', disabled=False, transport_url='fake:/',
@@ -30,16 +29,3 @@ def map_to_cell(instance: typing.Any) -> None:
     objects.InstanceMapping(
         admin, instance_uuid=instance.uuid, project_id=instance.project_id,
         cell_mapping=objects.CellMapping.get_by_uuid(admin, CELL)).create()
-
-
-def _begin_as_writer(_connection: typing.Any, _cursor: typing.Any, statement: str,
-                     parameters: typing.Any, _context: typing.Any, _many: bool
-                     ) -> typing.Tuple[str, typing.Any]:
-    """Take the write lock when a transaction begins, so that the second one waits.
-
-    SQLite refuses at once, whatever its timeout, a transaction that has read and then wants to
-    write while another one writes: "database is locked".
-    """
-    if statement == 'BEGIN':
-        statement = 'BEGIN IMMEDIATE'
-    return statement, parameters

@@ -7,7 +7,7 @@
         lab.proxy.count('POST', '/attachments$')    # what Glance requested of Cinder
         lab.left()                                  # devices and files that should not be there
 
-Only keystone is a stand-in. By hand: ``python -m lab.volume_store --help``.
+Only keystone is a stand-in.
 """
 import hashlib
 import importlib.metadata
