@@ -6,6 +6,7 @@ of free ones. Exit codes: 0 everything is where it was meant to be, or where sto
 go wrong; 1 something is not, or the demo could not be run; 130 and 143 it was stopped.
 """
 
+import concurrent.futures
 import contextlib
 import importlib.metadata
 import os
@@ -17,16 +18,13 @@ import time
 import typing
 
 from lab.demo import cases
-from lab.demo import progress
 from lab.demo import services
 from lab.demo import table
 from lab.demo import uploads
 from lab.demo import verdict
-from lab import paths
 from lab.poll import LabError
 from lab import processes
 
-NEEDED = ('nova', 'cinder', 'glance', 'gunicorn')
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 LEGEND = '''\
@@ -50,12 +48,12 @@ def main() -> int:
         if signal.getsignal(one) is not signal.SIG_IGN:     # nohup
             signal.signal(one, _stop)
     try:
-        rows = _run(progress.Progress())
+        rows = _run()
     except Stopped as stopped:
         print('demo: stopped, and cleaned up', file=sys.stderr)
         return 128 + int(stopped.args[0])
     except (LabError, OSError) as error:
-        print('demo: %s' % _one_line(error), file=sys.stderr)
+        print('demo: %s' % error, file=sys.stderr)
         return 1
     return report(rows)
 
@@ -78,15 +76,15 @@ def _ignore_signals() -> None:
         signal.signal(one, signal.SIG_IGN)
 
 
-def _run(shown: progress.Progress) -> typing.List[verdict.Row]:
+def _run() -> typing.List[verdict.Row]:
     """Set up, do every case, take down; return the rows.
 
     :raises LabError: something is missing, or did not work.
     """
-    began = time.monotonic()
     ports = _ports(os.environ.get('GLANCE_PORT', ''))
-    versions = _versions()
+    versions = {name: _version(name) for name in ('nova', 'cinder', 'glance', 'gunicorn')}
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_stage('everything'))
         folder = tempfile.mkdtemp(prefix='multistore-demo-')
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         # Of the services: what they leave behind goes with it.
@@ -97,28 +95,26 @@ def _run(shown: progress.Progress) -> typing.List[verdict.Row]:
             stack.callback(one.kill)
         stack.callback(processes.end_all)
         stack.callback(_ignore_signals)
-        with shown.stage('Glance %(glance)s, without the filter and with it' % versions):
-            sites = services.start(glances)
-        with shown.stage('Nova %(nova)s: multistore-hooks patch apply nova' % versions):
-            services.patch(services.private_nova(os.path.join(folder, 'nova-root')))
-        rows = _upload(shown, versions, uploads.Place(
-            folder, _cache(), os.path.join(folder, 'nova-root'), os.urandom(cases.SIZE),
-            {False: sites[0], True: sites[1]}))
-    print('everything: %.1f s' % (time.monotonic() - began), file=sys.stderr)
-    return rows
+        with _stage('Glance %(glance)s, without the filter and with it' % versions), \
+                concurrent.futures.ThreadPoolExecutor() as pool:
+            sites = list(pool.map(services.start, glances))
+        with _stage('Nova %(nova)s: multistore-hooks patch apply nova' % versions):
+            nova = services.patched_nova(os.path.join(folder, 'nova-root'))
+        with _stage('Nova %(nova)s and Cinder %(cinder)s upload' % versions):
+            return uploads.upload_all(uploads.Place(folder, nova, os.urandom(cases.SIZE), sites))
 
 
-def _upload(shown: progress.Progress, versions: typing.Dict[str, str],
-            place: uploads.Place) -> typing.List[verdict.Row]:
-    ended: typing.List[cases.By] = []
-    with shown.stage('Nova and Cinder %(cinder)s upload' % versions) as say:
-        def done(by: cases.By) -> None:
-            ended.append(by)
-            say('%d of %d processes done' % (len(ended), len(cases.runs())))
-        return uploads.upload_all(place, done)
+@contextlib.contextmanager
+def _stage(title: str) -> typing.Iterator[None]:
+    """Print what goes on, and how long it took; on a terminal at its beginning, too."""
+    began = time.monotonic()
+    if sys.stderr.isatty():
+        print(title, '...', end='\r', file=sys.stderr, flush=True)
+    yield
+    print('%-62s %5.1f s' % (title, time.monotonic() - began), file=sys.stderr)
 
 
-def _ports(wanted: str) -> typing.Tuple[typing.Optional[int], typing.Optional[int]]:
+def _ports(wanted: str) -> typing.Sequence[typing.Optional[int]]:
     if not wanted:
         return None, None
     if not wanted.isdigit() or not 0 < int(wanted) < 65535:
@@ -126,32 +122,11 @@ def _ports(wanted: str) -> typing.Tuple[typing.Optional[int], typing.Optional[in
     return int(wanted), int(wanted) + 1
 
 
-def _versions() -> typing.Dict[str, str]:
-    found = {}
-    for name in NEEDED:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            raise LabError('%s is not installed for %s; "make demo" sets everything up' % (
-                name, sys.executable))
-    return found
-
-
-def _cache() -> str:
-    """Return a folder for a migrated database, which the next run is spared."""
-    return os.path.join(paths.CHECKOUT, 'build', 'demo-cache')
-
-
-def _one_line(error: Exception) -> str:
-    """Return an error as one line; where there is more of it, that is kept in a file."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    if len(lines) == 1:
-        return lines[0]
-    os.makedirs(_cache(), exist_ok=True)
-    path = os.path.join(_cache(), 'error.log')
-    with open(path, 'w', encoding='utf-8') as stream:
-        stream.write('%s\n' % error)
-    return '%s ... %s (all of it: %s)' % (lines[0], lines[-1], os.path.relpath(path))
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        raise LabError('%s is not installed for %s; "make demo" sets everything up' % (name, sys.executable))
 
 
 if __name__ == '__main__':

@@ -6,6 +6,7 @@ import typing
 
 from lab.demo import cases
 from lab.demo import verdict
+from lab import tables
 
 WIDTH = 120
 HEADS = ('#', 'what was uploaded', 'by', 'filter', 'meant for', 'Glance says', 'on disk', 'bytes',
@@ -13,19 +14,16 @@ HEADS = ('#', 'what was uploaded', 'by', 'filter', 'meant for', 'Glance says', '
 
 
 def render(rows: typing.Sequence[verdict.Row]) -> str:
-    """Return the table, and below it what its short words leave out.
+    """Return the table, with the titles of its sections.
 
     :param rows: one for each case, in the order of `cases.SECTIONS`.
     """
-    cells = [_cells(number, row) for number, row in enumerate(rows, 1)]
-    widths = [max(len(line[column]) for line in cells + [HEADS])
-              for column in range(len(HEADS))]
-    lines = [_line(HEADS, widths), _line(['-' * width for width in widths], widths)]
-    remaining = iter(cells)
+    head, rule, *lines = tables.lines(HEADS, [_cells(number, row) for number, row in enumerate(rows, 1)])
+    remaining = iter(lines)
+    shown = [head, rule]
     for section in cases.SECTIONS:
-        lines += ['', section.title]
-        lines += [_line(next(remaining), widths) for _ in section.cases]
-    return '\n'.join(lines)
+        shown += ['', section.title, *(next(remaining) for _ in section.cases)]
+    return '\n'.join(shown)
 
 
 def notes(rows: typing.Sequence[verdict.Row]) -> str:
@@ -47,15 +45,9 @@ def summary(rows: typing.Sequence[verdict.Row]) -> str:
         verdicts.count(verdict.WRONG))
 
 
-def _line(cells: typing.Sequence[str], widths: typing.Sequence[int]) -> str:
-    padded = [cells[0].rjust(widths[0])]
-    padded += [cell.ljust(width) for cell, width in zip(cells[1:], widths[1:])]
-    return '  '.join(padded).rstrip()
-
-
-def _cells(number: int, row: verdict.Row) -> typing.Tuple[str, ...]:
+def _cells(number: int, row: verdict.Row) -> typing.Sequence[str]:
     case, found = row
-    return (str(number), case.what, case.by.name, 'yes' if case.by.filter else '-',
+    return ('%2d' % number, case.what, case.by.name, 'yes' if case.by.filter else '-',
             _stores(case.meant, 'an error'), _stores(found.in_glance, 'nowhere'),
             _stores(found.on_disk, 'nowhere'), found.data, verdict.judge(case, found))
 

@@ -10,6 +10,7 @@ import typing
 
 from lab.gate import observe
 from lab.poll import LabError
+from lab import tables
 
 WIDTH = 150
 HEADS = ('#', 'what', 'stock', 'with hooks', 'requests', 'MB moved', 'seconds', 'verdict')
@@ -84,10 +85,7 @@ class Sheet:
 def render(rows: typing.Sequence[Row]) -> str:
     """Return the table, stock beside ours, and below it what went wrong."""
     pairs = paired(rows)
-    cells = [_cells(*pair) for pair in pairs]
-    widths = [max(len(line[column]) for line in cells + [HEADS]) for column in range(len(HEADS))]
-    lines = [_line(HEADS, widths), _line(['-' * width for width in widths], widths)]
-    lines += [_line(line, widths) for line in cells]
+    lines = tables.lines(HEADS, [_cells(*pair) for pair in pairs])
     lines += ['', 'requests: to Glance, by the services; MB moved: in their bodies, and copied between '
               'stores. Two figures: stock / with hooks.']
     for stock, ours in pairs:
@@ -128,7 +126,3 @@ def _result(row: typing.Optional[Row]) -> str:
 def _both(stock: typing.Optional[Row], ours: typing.Optional[Row],
           text: typing.Callable[[Row], str]) -> str:
     return ' / '.join(text(row) if row else NOTHING for row in (stock, ours))
-
-
-def _line(cells: typing.Sequence[str], widths: typing.Sequence[int]) -> str:
-    return '  '.join(cell.ljust(width) for cell, width in zip(cells, widths)).rstrip()

@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
 import typing
 
@@ -25,7 +26,8 @@ def locate(python: str) -> str:
 def overlay(nova_dir: str, target: str, files: typing.Mapping[str, str]) -> str:
     """Make TARGET a directory to put first on ``sys.path``: Nova, and the files added to it.
 
-    All of Nova is symbolic links, save the directories that lead to an added file.
+    All of Nova is symbolic links, save the directories that lead to an added file and ``nova/virt``, with the
+    files in them: the patch tool follows none there.
 
     :param nova_dir: the directory of the package ``nova``; an unpacked source release will do.
     :param target: the directory to make; it must not exist.
@@ -34,7 +36,7 @@ def overlay(nova_dir: str, target: str, files: typing.Mapping[str, str]) -> str:
     :raises FileExistsError: when TARGET, or one of the files in Nova, exists.
     """
     package, tree = pathlib.Path(nova_dir).resolve(), pathlib.Path(target)
-    real = {parent for path in files for parent in pathlib.PurePath(path).parents}
+    real = {parent for path in ('nova/virt/any', *files) for parent in pathlib.PurePath(path).parents}
     _link(package, tree, pathlib.PurePath('nova'), real)
     # pbr finds the release's number in the metadata that lies beside the package.
     for metadata in package.parent.glob('nova*-info'):
@@ -52,5 +54,7 @@ def _link(package: pathlib.Path, tree: pathlib.Path, path: pathlib.PurePath,
         below = path / entry.name
         if below in real:
             _link(package, tree, below, real)
+        elif entry.is_file():
+            shutil.copy2(entry, tree / below)
         elif entry.name != '__pycache__':
             (tree / below).symlink_to(entry)
