@@ -25,24 +25,11 @@ def cold_boots(cloud: typing.Any, sheet: typing.Any) -> None:
             started += new
             records = servers.wait(cloud, new)
             row.stop()
-            judge(cloud, row, records, image)
+            tasks = observe.copies(cloud, image)
+            servers.judge(cloud, row, records, '%d copies' % len(tasks))
+            row.expect(len(tasks) == len(sites.SITES), 'not one copy for each site, but %d' % len(tasks))
     servers.delete(cloud, started)
     images.delete(cloud, [image])
-
-
-def judge(cloud: typing.Any, row: typing.Any, records: typing.Sequence[typing.Any],
-          image: str) -> None:
-    """Say what the boots came to, and what is not as it should be."""
-    active = [one for one in records if one['status'] == 'ACTIVE']
-    cloned = servers.clones(cloud, records)
-    tasks = observe.copies(cloud, image)
-    row.result = '%d clones, %d flat, %d failed; %d copies' % (
-        cloned, len(active) - cloned, len(records) - len(active), len(tasks))
-    row.notes += sorted({servers.fault(one) for one in records if one['status'] != 'ACTIVE'})
-    row.expect(cloned == len(records), 'not every disk is a clone')
-    row.expect(len(tasks) == len(sites.SITES), 'not one copy for each site, but %d' % len(tasks))
-    for one in active:
-        servers.said(cloud, one['id'])
 
 
 def cached_boots(cloud: typing.Any, sheet: typing.Any) -> None:

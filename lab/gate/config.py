@@ -58,14 +58,15 @@ def database(name: str) -> str:
         sites.PASSWORD, sites.PORTS['mariadb'], name)
 
 
-def _credentials(user: str) -> Section:
+def credentials(user: str) -> Section:
+    """Return the options of a client of Keystone's."""
     return {'auth_url': sites.IDENTITY, 'auth_type': 'password', 'username': user,
             'password': sites.PASSWORD, 'project_name': 'service', 'user_domain_name': 'Default',
             'project_domain_name': 'Default', 'region_name': sites.REGION}
 
 
 def _authtoken(user: str) -> Section:
-    return {**_credentials(user), 'www_authenticate_uri': sites.IDENTITY,
+    return {**credentials(user), 'www_authenticate_uri': sites.IDENTITY,
             'service_token_roles_required': True}
 
 
@@ -75,6 +76,12 @@ def _common(paths: Paths, log: str) -> Conf:
                 'log_file': paths.in_work('log', log + '.log'), 'use_stderr': False},
             'oslo_messaging_notifications': {'driver': 'noop'},
             'oslo_concurrency': {'lock_path': paths.in_work('lock', log)}}
+
+
+def privsep(paths: Paths, conf_file: str, *sections: str) -> Conf:
+    """Return the sections by which a service finds its privileged helpers, without sudo."""
+    command = '%s --config-file %s' % (paths.program('privsep-helper'), conf_file)
+    return {section: {'helper_command': command} for section in sections}
 
 
 def keystone(paths: Paths) -> Conf:
@@ -118,10 +125,9 @@ def backends() -> typing.List[str]:
 
 def cinder(paths: Paths) -> Conf:
     """Return cinder.conf, of all its services: one back end at each site."""
-    privsep: Conf = {section: {'helper_command': paths.program('privsep-helper')
-                               + ' --config-file ' + paths.in_work('etc', 'cinder', 'cinder.conf')}
-                     for section in ('privsep', 'privsep_osbrick', 'cinder_sys_admin')}
-    conf = ini.merged(_common(paths, 'cinder'), privsep, {
+    helpers = privsep(paths, paths.in_work('etc', 'cinder', 'cinder.conf'),
+                      'privsep', 'privsep_osbrick', 'cinder_sys_admin')
+    conf = ini.merged(_common(paths, 'cinder'), helpers, {
         'DEFAULT': {'auth_strategy': 'keystone',
                     'api_paste_config': paths.shipped('cinder', 'api-paste.ini'),
                     'rootwrap_config': paths.shipped('cinder', 'rootwrap.conf'),
@@ -135,8 +141,8 @@ def cinder(paths: Paths) -> Conf:
         'coordination': {'backend_url': 'file://' + paths.in_work('cinder', 'coordination')},
         'database': {'connection': database('cinder')},
         'keystone_authtoken': _authtoken('cinder'),
-        'nova': _credentials('nova'),
-        'service_user': {**_credentials('cinder'), 'send_service_user_token': True}})
+        'nova': credentials('nova'),
+        'service_user': {**credentials('cinder'), 'send_service_user_token': True}})
     for site in sites.SITES:
         conf[site.name] = {
             'volume_driver': 'cinder.volume.drivers.rbd.RBDDriver',
@@ -164,10 +170,8 @@ def compute(paths: Paths, host: str) -> Conf:
     """Return nova.conf of a compute host, which knows no database."""
     site = sites.site_of(host)
     own = paths.in_work('hosts', host)
-    privsep: Conf = {section: {'helper_command': '%s --config-file %s' % (
-        paths.program('privsep-helper'), os.path.join(own, 'nova.conf'))}
-        for section in ('nova_sys_admin', 'privsep_osbrick')}
-    return ini.merged(_nova(paths, host), privsep, {
+    helpers = privsep(paths, os.path.join(own, 'nova.conf'), 'nova_sys_admin', 'privsep_osbrick')
+    return ini.merged(_nova(paths, host), helpers, {
         'DEFAULT': {'host': host, 'state_path': os.path.join(own, 'state'),
                     'instances_path': os.path.join(own, 'instances'),
                     'compute_driver': 'libvirt.LibvirtDriver',
@@ -186,19 +190,19 @@ def compute(paths: Paths, host: str) -> Conf:
 
 
 def _nova(paths: Paths, log: str) -> Conf:
-    credentials = _credentials('nova')
+    user = credentials('nova')
     return ini.merged(_common(paths, log), {
         'DEFAULT': {'my_ip': '127.0.0.1', 'state_path': paths.in_work('nova'),
                     'default_schedule_zone': sites.SITES[0].name,
                     'report_interval': 5, 'service_down_time': 60},
         'vnc': {'enabled': False}, 'spice': {'enabled': False}, 'serial_console': {'enabled': False},
         'keystone_authtoken': _authtoken('nova'),
-        'placement': {**credentials, 'valid_interfaces': 'public'},
+        'placement': {**user, 'valid_interfaces': 'public'},
         'glance': {'valid_interfaces': 'public'},
-        'neutron': {**credentials, 'valid_interfaces': 'public'},
-        'cinder': {**credentials, 'catalog_info': 'block-storage:cinder:publicURL',
+        'neutron': {**user, 'valid_interfaces': 'public'},
+        'cinder': {**user, 'catalog_info': 'block-storage:cinder:publicURL',
                    'os_region_name': sites.REGION},
-        'service_user': {**credentials, 'send_service_user_token': True}})
+        'service_user': {**user, 'send_service_user_token': True}})
 
 
 # libvirtd runs as a plain process of root's: no other program of libvirt's, no security module, no

@@ -60,7 +60,7 @@ def kept_in(cache: str, release: releases.Release) -> str:
     return os.path.join(cache, digest.hexdigest()[:16])
 
 
-def make(paths: config.Paths, running: processes.Processes, old_python: bool) -> None:
+def make(paths: config.Paths, running: processes.Processes) -> None:
     """Make all tables, and Keystone's keys and first user."""
     def manage(program: str, conf: str, *arguments: str) -> None:
         running.run([paths.program(program), '--config-file', paths.in_work('etc', *conf.split('/')),
@@ -76,12 +76,8 @@ def make(paths: config.Paths, running: processes.Processes, old_python: bool) ->
                '--bootstrap-region-id', sites.REGION, *(
                    argument for kind in ('public', 'internal', 'admin')
                    for argument in ('--bootstrap-%s-url' % kind, sites.IDENTITY)))
-        if old_python:
-            # Its glance-manage names two commands alike, which newer Pythons refuse.
-            running.run([paths.program('python'), '-m', 'lab.glance_manage',
-                         paths.in_work('etc', 'glance')], 'glance-manage', directory=CHECKOUT)
-        else:
-            manage('glance-manage', 'glance/glance-api.conf', 'db_sync')
+        running.run([paths.program('python'), '-m', 'lab.glance_manage', paths.in_work('etc', 'glance')],
+                    'glance-manage', directory=CHECKOUT)
         manage('placement-manage', 'placement/placement.conf', 'db', 'sync')
 
     def nova() -> None:
@@ -139,7 +135,7 @@ def prepare(cache: str, paths: config.Paths, running: processes.Processes,
     server.make()
     server.start()
     server.make_databases()
-    make(paths, running, release.old_python)
+    make(paths, running)
     serving.start('keystone')
     fill_keystone(release.volume_endpoint)
     keep(cache, paths, server, running, release)

@@ -6,8 +6,6 @@ import os
 import typing
 
 from lab.gate import api
-from lab.gate import config
-
 
 # Not every release has the tasks of an image in its API, or the image in the table of the tasks.
 _COPIES = ("glance.tasks JOIN glance.task_info ON task_info.task_id = tasks.id"
@@ -59,11 +57,9 @@ def copies(cloud: typing.Any, image_id: str) -> typing.List[api.Json]:
     return [dict(zip(('id', 'status'), line.split('\t'))) for line in lines.splitlines()]
 
 
-def disk_is_clone(cloud: typing.Any, site: str, server_id: str) -> bool:
-    """Return whether a server's disk is a clone of an image; else it is a flat copy."""
-    info = json.loads(cloud.clusters[site].rbd(
-        'info', '--format', 'json', '%s/%s_disk' % (config.DISKS, server_id)))
-    return 'parent' in info
+def is_clone(cloud: typing.Any, site: str, disk: str) -> bool:
+    """Return whether a disk, pool/name, is a clone; else it is a flat copy."""
+    return 'parent' in json.loads(cloud.clusters[site].rbd('info', '--format', 'json', disk))
 
 
 def disks(cloud: typing.Any, site: str, pool: str) -> typing.Set[str]:

@@ -6,6 +6,7 @@ import itertools
 import typing
 
 from lab.gate import api
+from lab.gate import config
 from lab.gate import guest
 from lab.gate import images
 from lab.gate import observe
@@ -96,8 +97,24 @@ def said(cloud: typing.Any, server_id: str, boots: int = 1) -> guest.Written:
 
 def clones(cloud: typing.Any, records: typing.Iterable[api.Json]) -> int:
     """Return how many of these servers' disks are clones."""
-    return sum(observe.disk_is_clone(cloud, one['OS-EXT-AZ:availability_zone'], one['id'])
+    return sum(observe.is_clone(cloud, one['OS-EXT-AZ:availability_zone'],
+                                '%s/%s_disk' % (config.DISKS, one['id']))
                for one in records if one['status'] == 'ACTIVE')
+
+
+def judge(cloud: typing.Any, row: typing.Any, records: typing.Sequence[api.Json], more: str) -> None:
+    """Say what boots came to, and expect a clone for each, whose guest has written.
+
+    :param more: what else belongs to the row's result
+    """
+    active = [one for one in records if one['status'] == 'ACTIVE']
+    cloned = clones(cloud, active)
+    row.result = '%d clones, %d flat, %d failed; %s' % (
+        cloned, len(active) - cloned, len(records) - len(active), more)
+    row.notes += sorted({fault(one) for one in records if one not in active})
+    row.expect(cloned == len(records), 'not every disk is a clone')
+    for one in active:
+        said(cloud, one['id'])
 
 
 def delete(cloud: typing.Any, server_ids: typing.Iterable[str]) -> None:

@@ -8,6 +8,7 @@ from lab.gate import config
 from lab.gate import processes
 from lab.gate import releases
 from lab.gate import sites
+from lab.paths import CHECKOUT
 
 PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'programs')
 
@@ -40,8 +41,8 @@ class Services:
 
     def _start(self, name: str) -> None:
         if name == 'neutron':
-            command = [os.path.join(PROGRAMS, 'neutron.py'), str(sites.PORTS[name])]
-            self._running.start(name, [self._paths.program('python')] + command)
+            self._running.start(name, [self._paths.program('python'), '-m', 'lab.gate.programs.neutron',
+                                       str(sites.PORTS[name])], CHECKOUT)
         elif name in self._apis:
             self._start_api(name)
         else:

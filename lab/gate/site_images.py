@@ -37,7 +37,9 @@ def _boots_and_snapshot(cloud: typing.Any, sheet: typing.Any) -> None:
         with sheet.row(12, what % (per_host * len(sites.HOSTS))) as row:
             records = servers.wait(cloud, servers.boot_everywhere(cloud, image, per_host))
             row.stop()
-            _judge(cloud, row, records, meter.downloads(image), most)
+            downloads = meter.downloads(image)
+            servers.judge(cloud, row, records, '%d downloads' % downloads)
+            row.expect(downloads <= most, 'not at most %d downloads, but %d' % (most, downloads))
             first = first or records
     server = next(one['id'] for one in first if one['OS-EXT-AZ:availability_zone'] == NEAR)
     wrote = servers.said(cloud, server)
@@ -45,17 +47,3 @@ def _boots_and_snapshot(cloud: typing.Any, sheet: typing.Any) -> None:
         servers.action(cloud, server, 'createImage', name='of-qcow2')
         made = snapshots.judge(cloud, row, server, 'of-qcow2', {NEAR}, wrote)
     images.delete(cloud, [made])
-
-
-def _judge(cloud: typing.Any, row: typing.Any, records: typing.Sequence[typing.Any], downloads: int,
-           most: int) -> None:
-    """Say what the boots came to, and what is not as it should be."""
-    active = [one for one in records if one['status'] == 'ACTIVE']
-    cloned = servers.clones(cloud, records)
-    row.result = '%d clones, %d flat, %d failed; %d downloads' % (
-        cloned, len(active) - cloned, len(records) - len(active), downloads)
-    row.notes += sorted({servers.fault(one) for one in records if one['status'] != 'ACTIVE'})
-    row.expect(cloned == len(records), 'not every disk is a clone')
-    row.expect(downloads <= most, 'not at most %d downloads, but %d' % (most, downloads))
-    for one in active:
-        servers.said(cloud, one['id'])

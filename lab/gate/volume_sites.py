@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scenario 10: volumes on Ceph at both sites, of an image that is in no site's store, and an upload there."""
 
-import json
 import typing
 
 from lab.gate import api
-from lab.gate import config
 from lab.gate import images
 from lab.gate import observe
 from lab.gate import servers
@@ -32,7 +30,7 @@ def boots(cloud: typing.Any, sheet: typing.Any) -> None:
         records = servers.wait(cloud, started)
         row.stop()
         active = [one for one in records if one['status'] == 'ACTIVE']
-        clones = sum(is_clone(cloud, *one) for one in made)
+        clones = sum(observe.is_clone(cloud, site, volumes.disk(volume)) for site, volume in made)
         tasks = observe.copies(cloud, image)
         row.result = '%d clones, %d flat; %d active, %d failed; %d copies' % (
             clones, len(made) - clones, len(active), len(records) - len(active), len(tasks))
@@ -44,12 +42,6 @@ def boots(cloud: typing.Any, sheet: typing.Any) -> None:
             servers.said(cloud, one['id'])
     servers.delete(cloud, started)
     images.delete(cloud, [image])
-
-
-def is_clone(cloud: typing.Any, site: str, volume: str) -> bool:
-    """Return whether a volume is a clone; else it is a flat copy."""
-    return 'parent' in json.loads(cloud.clusters[site].rbd(
-        'info', '--format', 'json', '%s/volume-%s' % (config.VOLUMES, volume)))
 
 
 def upload(cloud: typing.Any, sheet: typing.Any) -> None:

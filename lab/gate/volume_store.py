@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scenario 6: images on Cinder volumes; stock has a driver for that too."""
 
-import json
 import typing
 
 from lab.gate import api
 from lab.gate import config
 from lab.gate import images
+from lab.gate import observe
 from lab.gate import servers
 from lab.gate import sites
+from lab.gate import volumes
 from lab.poll import LabError
 
 NEAR = sites.SITES[0].name
@@ -52,10 +53,9 @@ def _use(cloud: typing.Any, sheet: typing.Any) -> None:
         record = servers.wait_active(cloud, server)
         row.stop()
         volume = record['os-extended-volumes:volumes_attached'][0]['id']
-        info = json.loads(cloud.clusters[NEAR].rbd(
-            'info', '--format', 'json', '%s/volume-%s' % (config.VOLUMES, volume)))
-        row.result = 'a clone' if 'parent' in info else 'a copy'
-        row.expect('parent' in info, 'the volume is not a clone of that of the image')
+        cloned = observe.is_clone(cloud, NEAR, volumes.disk(volume))
+        row.result = 'a clone' if cloned else 'a copy'
+        row.expect(cloned, 'the volume is not a clone of that of the image')
         servers.said(cloud, server)
         servers.delete(cloud, [server])
     with sheet.row(6, 'that image deleted') as row:
@@ -75,12 +75,10 @@ def _image_volumes(cloud: typing.Any) -> typing.List[api.Json]:
 
 def store(paths: config.Paths, ours: bool) -> config.Conf:
     """Return what glance-api.conf needs for the store: with our driver, or with glance_store's."""
-    user = {'auth_url': sites.IDENTITY, 'username': 'glance', 'password': sites.PASSWORD,
-            'project_name': 'service', 'user_domain_name': 'Default',
-            'project_domain_name': 'Default'}
+    user = config.credentials('glance')
     if ours:
         options: config.Section = {
-            **user, 'auth_type': 'password', 'region_name': sites.REGION, 'volume_type': TYPE,
+            **user, 'volume_type': TYPE,
             # Volumes on RBD need no root.
             'root_helper': '', 'attachment_dir': paths.in_work('glance', 'attachments')}
     else:
@@ -93,7 +91,5 @@ def store(paths: config.Paths, ours: bool) -> config.Conf:
             'cinder_catalog_info': 'block-storage::publicURL'}
     return {'DEFAULT': {'enabled_backends': ','.join(
                 config.backends() + ['%s:%s' % (STORE, 'volume' if ours else 'cinder')])},
-            'privsep_osbrick': {'helper_command': paths.program('privsep-helper')
-                                + ' --config-file ' + paths.in_work('etc', 'glance',
-                                                                    'glance-api.conf')},
+            **config.privsep(paths, paths.in_work('etc', 'glance', 'glance-api.conf'), 'privsep_osbrick'),
             STORE: options}

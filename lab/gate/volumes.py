@@ -5,6 +5,7 @@ import contextlib
 import typing
 
 from lab.gate import api
+from lab.gate import config
 from lab.gate import images
 from lab.gate import sites
 from lab.poll import LabError
@@ -122,6 +123,11 @@ def wait(cloud: typing.Any, volume: str) -> None:
     status = cloud.user.wait('volume', settled)
     if status != 'available':
         raise LabError('the volume is in ' + status)
+
+
+def disk(volume: str) -> str:
+    """Return a volume's place in its site's cluster."""
+    return '%s/volume-%s' % (config.VOLUMES, volume)
 
 
 def upload(cloud: typing.Any, volume: str) -> str:

@@ -10,10 +10,10 @@ import traceback
 import typing
 
 from lab.gate.cloud import Cloud
+from lab.gate import commands
 from lab.gate import config
 from lab.gate import releases
 from lab.gate import scenarios
-from lab.gate import sites
 from lab.gate import table
 from lab import paths
 from lab.poll import LabError
@@ -85,12 +85,8 @@ def _run(*command: str) -> None:
 
 def _write_openrc(work: str, venv: str) -> None:
     """Write what the openstack client wants to know, for a person who inspects a cloud that stays."""
-    values = {'AUTH_URL': sites.IDENTITY, 'USERNAME': 'admin', 'PASSWORD': sites.PASSWORD,
-              'PROJECT_NAME': 'admin', 'USER_DOMAIN_NAME': 'Default',
-              'PROJECT_DOMAIN_NAME': 'Default', 'REGION_NAME': sites.REGION,
-              'IDENTITY_API_VERSION': '3'}
     with open(os.path.join(work, 'openrc'), 'w', encoding='utf-8') as stream:
-        stream.writelines('export OS_%s=%s\n' % item for item in values.items())
+        stream.writelines('export %s=%s\n' % item for item in commands.CREDENTIALS.items())
         stream.write('export PATH=%s:$PATH\n' % os.path.join(venv, 'bin'))
 
 
