@@ -44,8 +44,10 @@ def check_users(facts: gather.Facts) -> finding.Findings:
         except pools.Undetermined as error:
             found.append(finding.undetermined(
                 'what %s may do in the pool %s: %s' % (need.user, need.pool, error), need.where))
-    return found or [finding.passed('; '.join(sorted({
-        '%s: %s' % (need.user, need.pool) for need in needs})) + ': they may do what the hooks need')]
+    if not any(one.code for one in found):
+        found.append(finding.passed('; '.join(sorted({
+            '%s: %s' % (need.user, need.pool) for need in needs})) + ': they may do what the hooks need'))
+    return found
 
 
 def decide(need: Need, rights: pools.Rights) -> finding.Findings:
@@ -59,10 +61,11 @@ def decide(need: Need, rights: pools.Rights) -> finding.Findings:
             caps % ('rbd' if need.without_write and not need.write_is_optional else 'rbd-read-only',
                     need.pool))]
     if need.without_write and rights.write:
-        say = finding.warning if need.write_is_optional else finding.failure
-        return [say('the Ceph user %s cannot write the pool %s (%s): %s'
-                    % (need.user, need.pool, rights.write, need.without_write), need.where,
-                    caps % ('rbd', need.pool))]
+        what = 'the Ceph user %s cannot write the pool %s (%s): %s' % (
+            need.user, need.pool, rights.write, need.without_write)
+        if need.write_is_optional:      # to give no more rights than needed is the operator's choice
+            return [finding.passed(what, need.where)]
+        return [finding.failure(what, need.where, caps % ('rbd', need.pool))]
     return []
 
 
@@ -96,7 +99,7 @@ def needs_of_nova(nova: config_files.ServiceConf) -> List[Need]:
         needs.append(Need(
             nova.where(gather.GROUP, 'glance_rbd_pool'), user, nova.get(gather.GROUP, 'glance_rbd_pool'),
             'no image can be cloned, and each server downloads its own',
-            'snapshots inside the cluster fail, and are uploaded through Glance', True))
+            'snapshots are uploaded through Glance, and not made inside the cluster', True))
     pool = nova.get(gather.GROUP, 'site_image_pool')
     if site_images and pool and pool != disks:
         needs.append(Need(nova.where(gather.GROUP, 'site_image_pool'), user, pool,
@@ -112,7 +115,7 @@ def needs_of_cinder(cinder: Optional[config_files.ServiceConf]) -> List[Need]:
             user = user_of_backend(backend)
             needs.append(Need(backend.where('rbd_glance_pool'), user, backend.get('rbd_glance_pool'),
                               'no image can be cloned, and each volume is a download',
-                              'uploads inside the cluster fail, and are sent through Glance', True))
+                              'volumes are uploaded through Glance, and not inside the cluster', True))
             needs.append(Need(backend.where('rbd_pool'), user, backend.get('rbd_pool'),
                               'no volume can be made', 'no volume can be made'))
     return needs
