@@ -69,28 +69,33 @@ def run_steps(sheet: steps.Sheet, there: machine.Machine, work: str, environ: ty
     path, log = os.path.join(work, 'tree'), os.path.join(work, 'tree.log')
     operator = lines(environ)
     clusters = local_conf.clusters(operator)
-    sheet.run('tree', lambda: tree.make(path, log))
-    sheet.run('checkouts', lambda: tree.clone(path, repositories, log, environ.get('BRANCH', '')))
-    sheet.run('this project', lambda: tree.serve_ours(path, log))
-    sheet.run('local.conf', lambda: tree.configure(path, operator))
-    if environ.get('STOP') == 'checkouts':
-        return False
-    sheet.run('boot', there.start)
-    if clusters:
-        sheet.run('Ceph', lambda: steps.ceph(there, clusters))
-    sheet.run('stack.sh', lambda: steps.stack(there))
-    sheet.run('tempest', lambda: steps.tempest(there))
-    if _is_on(environ, 'KEEP'):
-        return bool(there.pid)
-    sheet.run('unstack.sh', lambda: steps.unstack(there))
-    if _is_on(environ, 'AGAIN'):
-        if clusters:
-            sheet.run('Ceph again', lambda: steps.ceph(there, clusters))
-        sheet.run('stack.sh again', lambda: steps.stack(there))
-        sheet.run('unstack.sh again', lambda: steps.unstack(there))
-    sheet.run('clean.sh', lambda: steps.clean(there))
-    sheet.run('left over', lambda: steps.left_over(there))
-    return False
+    plan: typing.List[typing.Tuple[str, typing.Callable[[], str], str]] = [
+        ('tree', lambda: tree.make(path, log), ''),
+        ('checkouts', lambda: tree.clone(path, repositories, log, environ.get('BRANCH', '')), ''),
+        ('this project', lambda: tree.serve_ours(path, log), ''),
+        ('local.conf', lambda: tree.configure(path, operator), '')]
+    stop = 'STOP=checkouts' if environ.get('STOP') == 'checkouts' else ''
+    kept = stop or ('KEEP=1' if _is_on(environ, 'KEEP') else '')
+    once = kept or ('' if _is_on(environ, 'AGAIN') else 'without AGAIN=1')
+    no_ceph = '' if clusters else 'local.conf names no cluster'
+    plan += [
+        ('boot', there.start, stop),
+        ('Ceph', lambda: steps.ceph(there, clusters), stop or no_ceph),
+        ('stack.sh', lambda: steps.stack(there), stop),
+        ('tempest', lambda: steps.tempest(there), stop),
+        ('unstack.sh', lambda: steps.unstack(there), kept),
+        ('Ceph again', lambda: steps.ceph(there, clusters), once or no_ceph),
+        ('stack.sh again', lambda: steps.stack(there), once),
+        ('unstack.sh again', lambda: steps.unstack(there), once),
+        ('clean.sh', lambda: steps.clean(there), kept),
+        ('left over', lambda: steps.left_over(there), kept)]
+    sheet.plan([name for name, _step, _why in plan])
+    for name, step, why in plan:
+        if why:
+            sheet.leave_out(name, why)
+        else:
+            sheet.run(name, step)
+    return kept == 'KEEP=1' and bool(there.pid)
 
 
 def clear_logs(work: str) -> None:

@@ -11,7 +11,7 @@ from lab.devstack import tree
 from lab.poll import LabError
 
 STACK_SECONDS, TEMPEST_SECONDS, UNSTACK_SECONDS, CEPH_SECONDS = 7200, 5400, 900, 900
-OK, WRONG, SKIPPED = 'ok', 'WRONG', 'not reached'
+OK, WRONG, SKIPPED, LEFT_OUT = 'ok', 'WRONG', 'not reached', 'left out'
 TEMPEST = ('cd /opt/stack/tempest && .tox/tempest/bin/tempest run --regex ^multistore_tempest_plugin'
            ' --concurrency 2')
 # No package's own service is started.
@@ -56,6 +56,15 @@ class Sheet:
     def __init__(self, show: typing.Callable[[str], None]) -> None:
         self.rows: typing.List[Row] = []
         self._show = show
+        self._planned: typing.List[str] = []
+
+    def plan(self, names: typing.Sequence[str]) -> None:
+        """Name all steps: those that a run which is ended does not come to are in the table, too."""
+        self._planned = list(names)
+
+    def leave_out(self, what: str, why: str) -> None:
+        """Have a step in the table that is not run, with the reason."""
+        self.rows.append(Row(what, why, 0, LEFT_OUT))
 
     def run(self, what: str, step: typing.Callable[[], str], always: bool = False) -> None:
         """Run a step, which returns a few words or raises; unless one before it went wrong."""
@@ -71,18 +80,22 @@ class Sheet:
         self._show('devstack: %s: %s (%.0f s) %s' % (what, result, self.rows[-1].seconds, verdict))
 
     def exit_code(self) -> int:
-        """Return 1 unless every row is right."""
-        return int(any(row.verdict != OK for row in self.rows))
+        """Return 1 unless every step was right or is left out."""
+        return int(any(row.verdict not in (OK, LEFT_OUT) for row in self._all()))
 
     def table(self) -> str:
         """Return the table, and how many rows are right."""
-        width = max(len(row.what) for row in self.rows)
+        rows = self._all()
+        width = max(len(row.what) for row in rows)
         lines = ['%-*s  %6.0f s  %-11s  %s' % (
-            width, row.what, row.seconds, row.verdict, row.result.replace('\n', '; ')) for row in self.rows]
-        right = sum(1 for row in self.rows if row.verdict == OK)
-        wrong = sum(1 for row in self.rows if row.verdict == WRONG)
+            width, row.what, row.seconds, row.verdict, row.result.replace('\n', '; ')) for row in rows]
+        right = sum(1 for row in rows if row.verdict == OK)
+        wrong = sum(1 for row in rows if row.verdict == WRONG)
         return '\n'.join(lines + ['%d passed, %d failed, %d skipped' % (
-            right, wrong, len(self.rows) - right - wrong)])
+            right, wrong, len(rows) - right - wrong)])
+
+    def _all(self) -> typing.List[Row]:
+        return self.rows + [Row(name, '', 0, SKIPPED) for name in self._planned[len(self.rows):]]
 
 
 def ceph(there: machine.Machine, clusters: typing.Sequence[local_conf.Cluster]) -> str:

@@ -150,6 +150,23 @@ class SheetTest(testtools.TestCase):
         self.assertEqual(1, sheet.exit_code())
         self.assertTrue(sheet.table().endswith('1 passed, 1 failed, 1 skipped'), sheet.table())
 
+    def test_steps_that_a_run_did_not_come_to_are_in_the_table(self):
+        sheet = steps.Sheet(lambda line: None)
+        sheet.plan(['one', 'two', 'three'])
+        sheet.run('one', lambda: 'done')
+        self.assertIn('not reached', sheet.table().splitlines()[2])
+        self.assertTrue(sheet.table().endswith('1 passed, 0 failed, 2 skipped'), sheet.table())
+        self.assertEqual(1, sheet.exit_code())
+
+    def test_what_is_left_out_has_its_reason_and_is_not_wrong(self):
+        sheet = steps.Sheet(lambda line: None)
+        sheet.plan(['one', 'two'])
+        sheet.leave_out('one', 'without AGAIN=1')
+        sheet.run('two', lambda: 'done')
+        self.assertIn('without AGAIN=1', sheet.table())
+        self.assertTrue(sheet.table().endswith('1 passed, 0 failed, 1 skipped'), sheet.table())
+        self.assertEqual(0, sheet.exit_code())
+
     def test_all_right_is_exit_code_zero(self):
         self.assertEqual(0, self.run_steps(lambda: 'done').exit_code())
 
@@ -190,6 +207,7 @@ class SheetTest(testtools.TestCase):
         self.assertFalse(program.run_steps(sheet, there, folder, {'STOP': 'checkouts'}, {}))
         self.assertEqual([], calls)
         self.assertEqual('there already', sheet.rows[0].result)
+        self.assertEqual('STOP=checkouts', {row.what: row.result for row in sheet.rows}['boot'])
 
 
 class Machine:
