@@ -15,6 +15,7 @@ STARTERS = {
     'lab/gate/__main__.py': 'a cloud that is kept outlives it',
     'lab/gate/programs/init.py': 'is the first process of a namespace, which ends with it',
     'lab/kernel.py': 'starts a kernel, which is killed when its time is over',
+    'lab/volume_store/rtstool.py': 'is a server of commands in a guest, which ends with that',
 }
 STARTS = re.compile(r'\bPopen\(|\bforks\.popen\(|\bos\.fork\b|\bos\.system\b|\bos\.spawn|\bmultiprocessing\b')
 
