@@ -37,6 +37,8 @@ PREPARE = '''set -e
 for module in configfs dm_mod dm_snapshot loop; do modprobe $module; done
 mount -t configfs none /sys/kernel/config
 mkdir -p /run/disk /run/lock /run/share /etc/iscsi
+hostname guest
+echo 127.0.0.1 localhost guest > /etc/hosts
 mount -t tmpfs -o size=90% tmpfs /run/disk
 export DM_DISABLE_UDEV=1 OSLO_LOCK_PATH=/run/lock HOME=/run PYTHONDONTWRITEBYTECODE=1
 export LAB_SLOWNESS=5
