@@ -59,7 +59,7 @@ def waiting(sites, volumes, times):
     held = held_file.HeldFile(os.path.join(sites.glance.dir('central'), image))
     with sites.cinders(volume_storm.OURS, executor_thread_pool_size=str(2 * volumes + 64)) as (cinder,), \
             contextlib.ExitStack() as afterwards:
-        afterwards.callback(held.release)
+        afterwards.callback(lambda: held.held and held.release())
         other = Other(cinder, times)
         made = [cinder.request('POST', '/volumes', {'volume': {
             'name': 'waiting', 'size': 1, 'imageRef': image}})['volume']['id'] for _number in range(volumes)]
@@ -67,7 +67,7 @@ def waiting(sites, volumes, times):
         poll.until('beginning of all', lambda: cinder.log.count(BEGUN) >= volumes, volume_storm.PATIENCE)
         measured = other.measure()
         still = sum(cinder.volume(one)['status'] == 'creating' for one in made)
-        held.serve_rest()
+        held.finish()
         for one in made:
             cinder.wait_volume(one, volume_storm.PATIENCE)
         disks = [sites.clusters[0].rbd('info', 'volumes/volume-' + one) for one in made]

@@ -87,8 +87,9 @@ def _run() -> typing.List[verdict.Row]:
         stack.enter_context(_stage('everything'))
         folder = tempfile.mkdtemp(prefix='multistore-demo-')
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        # Of the services: what they leave behind goes with it.
+        # What is left behind, by the services or where a signal ends all, goes with it.
         os.environ.update(TMPDIR=folder, XDG_CACHE_HOME=folder)
+        tempfile.tempdir = folder
         glances = [services.glance(folder, filtered, port)
                    for filtered, port in zip((False, True), ports)]
         for one in glances:

@@ -47,6 +47,7 @@ def upload_all(place: Place) -> typing.List[verdict.Row]:
             runs = [pool.submit(_run, place, by, wanted) for by, wanted in cases.runs().items()]
             by_case = {row.case: row for one in concurrent.futures.as_completed(runs) for row in one.result()}
         except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
             processes.end_all()     # or leaving the pool would wait for them
             raise
     return [by_case[case] for section in cases.SECTIONS for case in section.cases]
