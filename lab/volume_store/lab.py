@@ -248,7 +248,7 @@ class VolumeGlance(Glance):
         self.temporary = '/tmp' if lab.user else lab.inside('tmp')
         self._drivers = dict(self._drivers, **{
             FAULTY: 'lab.volume_store.faulty:Store', FAULTY_STOCK: 'lab.volume_store.faulty_stock:Store'})
-        if not registered('volume'):
+        if not registered('volume', lab._glance_options.get('python')):
             self._drivers['volume'] = DRIVER
         # Replaced when the addresses are known.
         super().__init__(lab.inside('glance'), {name: 'file' for name in lab._stores}, lab._default,
@@ -342,9 +342,12 @@ def _installed(name: str) -> bool:
         return False
 
 
-def registered(driver: str) -> bool:
-    """Return whether there is an entry point of this name; of two of one name glance_store takes neither."""
-    path = [paths.CHECKOUT] + sys.path
+def registered(driver: str, python: typing.Optional[str] = None) -> bool:
+    """Return whether there is an entry point of this name; of two of one name glance_store takes neither.
+
+    :param python: that of a release, where this project is not installed.
+    """
+    path = [paths.CHECKOUT] + (sys.path if python in (None, sys.executable) else [])
     return any(one.group == 'glance_store.drivers' and one.name == driver
                for found in importlib.metadata.distributions(path=path) for one in found.entry_points)
 
