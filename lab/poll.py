@@ -8,7 +8,8 @@ import typing
 
 #: How many times slower than usual this machine is: the guest of lab.kernel says so.
 SLOWNESS = float(os.environ.get('LAB_SLOWNESS', '1'))
-SECONDS = 180 * SLOWNESS
+# Whole, because it is written into services' files, too.
+SECONDS = int(180 * SLOWNESS)
 # The first pause, by how much each is longer than the one before, and the longest.
 PAUSE_SECONDS, LONGER, LONGEST_SECONDS = 0.02, 1.1, 0.25
 
