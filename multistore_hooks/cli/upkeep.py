@@ -57,10 +57,11 @@ def _size(given: str) -> int:
 class _Clock:
     """The time, for what waits; progress bars go on meanwhile."""
 
-    monotonic = staticmethod(time.monotonic)
-
     def __init__(self, bars: progress.NullProgress) -> None:
         self._bars = bars
+
+    def monotonic(self) -> float:
+        return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
         until = time.monotonic() + seconds

@@ -86,7 +86,7 @@ class TestTheTestItself(base.TreeTestCase):
         for name in sorted(os.listdir(folder)):
             if not name.endswith('.py') or name == 'files.py':
                 continue
-            with open(os.path.join(folder, name)) as file:
+            with open(os.path.join(folder, name), encoding='utf-8') as file:
                 tree = ast.parse(file.read())
             used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)
                     and isinstance(node.value, ast.Name) and node.value.id in ('os', 'shutil')}
