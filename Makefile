@@ -11,9 +11,9 @@ export PATH := $(PATH):$(subst $(empty) $(empty),:,$(pythons))
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
 
-test: $(OWN)/bindep ## lint, unit tests on Python 3.6, 3.9, 3.11 and 3.13, functional tests in their short form, docs (FULL=1: all of them, GATE=short: a cloud, too)
+test: $(OWN)/bindep ## lint, unit tests on Python 3.6, 3.9, 3.11 and 3.13, functional tests in their short form, docs (FULL=1, EXTRA=..., GATE=short: more)
 	@tools/debian_packages $(OWN)/bindep $(if $(GATE),gate)
-	@FULL=$(FULL) GATE=$(GATE) tools/test $(TOX)
+	@FULL=$(FULL) EXTRA=$(EXTRA) GATE=$(GATE) tools/test $(TOX)
 
 functional: $(OWN)/bindep ## all functional tests (VOLUME_KERNEL=all: hours)
 	@tools/debian_packages $(OWN)/bindep

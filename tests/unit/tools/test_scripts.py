@@ -92,6 +92,15 @@ class MakeTestTest(ScriptTestCase):
         self.assertEqual((set(), ['--include-list tests/functional/short.txt', '']),
                          (ran[0] - ran[1], chosen))
 
+    def test_extra_environments_are_added_and_the_functional_tests_stay_short(self):
+        for extra, more in (('py311-train', set()), ('releases,py38', {'joint-old', 'joint-new'})):
+            self.run_script('tools/test', self.tox(docs=True))
+            short = set(self.read('calls').splitlines()[-1].split(' -e ')[1].split(','))
+            self.run_script('tools/test', self.tox(docs=True), EXTRA=extra)
+            ran = set(self.read('calls').splitlines()[-1].split(' -e ')[1].split(','))
+            self.assertEqual(set(extra.split(',')) | more, ran - short)
+            self.assertIn('short.txt', self.read('functional'))
+
     def test_it_goes_on_where_an_environment_could_not_be_made(self):
         code, printed = self.run_script('tools/test', self.tox(prepared=1, docs=True, py39=False))
         self.assertEqual(1, code, printed)
