@@ -107,7 +107,10 @@ class Bare:
         if version == '3.6':    # its own pip is too old for today's index
             must(*self._pip('install', '-q', '-U', 'pip<22'))
         self._before = self._packages()
-        must(*self._pip('install', '-q', *(() if self._uv else ('--no-compile',)), what))
+        # Python 3.6's pip tries versions of openstacksdk's libraries for a quarter of an hour: it is given
+        # what a release held together, as operators do there.
+        held = ('-c', os.path.join(ROOT, 'tests', 'constraints-py36.txt')) if version == '3.6' else ()
+        must(*self._pip('install', '-q', *(() if self._uv else ('--no-compile',)), *held, what))
 
     def _pip(self, verb: str, *arguments: str) -> typing.Tuple[str, ...]:
         """Return a command line of pip."""
