@@ -130,6 +130,10 @@ class Host:
 
     def _copy_checkout(self) -> None:
         checkout.copy(self.checkout)
-        # What a release was installed with is here what this environment was.
-        shutil.copy2(os.path.join(self.checkout, 'tests', 'constraints-services.txt'),
-                     os.path.join(self.checkout, 'upper-constraints.txt'))
+        # What a release was installed with is here what this environment was. Setuptools is the host's own,
+        # and not one of OpenStack's constraints.
+        held = os.path.join(self.checkout, 'tests', 'constraints-services.txt')
+        with open(held, encoding='utf-8') as stream:
+            lines = [line for line in stream if not line.startswith('setuptools=')]
+        with open(os.path.join(self.checkout, 'upper-constraints.txt'), 'w', encoding='utf-8') as stream:
+            stream.writelines(lines)

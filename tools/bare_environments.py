@@ -109,7 +109,9 @@ class Bare:
         self._before = self._packages()
         # Python 3.6's pip tries versions of openstacksdk's libraries for a quarter of an hour: it is given
         # what a release held together, as operators do there.
-        held = ('-c', os.path.join(ROOT, 'tests', 'constraints-py36.txt')) if version == '3.6' else ()
+        held: typing.Tuple[str, ...] = ()
+        if version == '3.6' and what.endswith('[cli]'):
+            held = ('-c', os.path.join(ROOT, 'tests', 'constraints-py36.txt'))
         must(*self._pip('install', '-q', *(() if self._uv else ('--no-compile',)), *held, what))
 
     def _pip(self, verb: str, *arguments: str) -> typing.Tuple[str, ...]:
