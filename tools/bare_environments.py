@@ -29,9 +29,9 @@ ONLY_WITH = {
     'glance': {'webob', 'legacy-cgi'},
     'cli': {'openstacksdk', 'dogpile-cache', 'jmespath', 'munch', 'appdirs', 'platformdirs'},
     'stores': set(),    # glanceclient brings jsonschema, too
-    # WebOb: oslo.service, which os-brick brings, needs it.
+    # os-brick brings oslo.service, which needs WebOb, and fixtures for as long as there was Python 3.6.
     'volume': {'os-brick', 'glance-store', 'oslo-concurrency', 'oslo-rootwrap', 'oslo-privsep', 'eventlet',
-               'webob', 'legacy-cgi'},
+               'webob', 'legacy-cgi', 'fixtures'},
 }
 #: What works with an extra: Python, for an environment that has it.
 WORKS = {
@@ -153,7 +153,7 @@ def check(version: str, wheel: str, folder: str) -> typing.Iterator[typing.Tuple
         bare = Bare(version, os.path.join(folder, extra), '%s[%s]' % (wheel, extra))
         brought = bare.brought() - alone
         yield ('[%s] brings %s' % (extra, ', '.join(sorted(brought)) or 'nothing more'),
-               ', '.join(sorted(brought & (NEVER | elsewhere - may))))
+               ', '.join(sorted(brought & (NEVER | elsewhere) - may)))
         done = run(bare.python, '-W', 'ignore', '-c', WORKS[extra])
         yield '[%s] %s' % (extra, WORKS[extra]), done.stderr.strip()
         yield '[%s] pip check' % extra, bare.wrong()
