@@ -2,7 +2,9 @@
 """The command ``multistore-hooks``."""
 
 import argparse
+import contextlib
 import importlib
+import io
 import sys
 from typing import Any, Dict, List, Optional
 
@@ -83,15 +85,24 @@ class MultistoreHooks(app.App):
         return parser
 
     def run_subcommand(self, argv: List[str]) -> int:
-        """Run a command; where argparse has refused its arguments, add what it does not know."""
+        """Run a command; where argparse does not know stores that stand apart, say how they are written."""
         try:
             return int(super().run_subcommand(argv))
         except SystemExit as stop:
             from multistore_hooks.cli import store_names
-            why = store_names.explain(argv) if stop.code else ''
+            why = store_names.explain(argv, self._unknown(argv)) if stop.code else ''
             if why:
                 print('%s: %s' % (self.NAME, text.escaped(why)), file=self.stderr)
             raise
+
+    def _unknown(self, argv: List[str]) -> List[str]:
+        """Return the words that argparse does not know; none if something else is wrong."""
+        unknown: List[str] = []
+        # What is wrong was printed before.
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(SystemExit):
+            factory, name, arguments = self.command_manager.find_command(argv)
+            unknown = factory(self, self.options).get_parser(name).parse_known_args(arguments)[1]
+        return unknown
 
 
 def _without_help(arguments: List[str]) -> List[str]:

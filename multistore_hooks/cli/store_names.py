@@ -30,15 +30,17 @@ class StoresFileError(exceptions.MultistoreError):
     msg_fmt = _("%(option)s: the file '%(file)s' %(why)s.")
 
 
-def explain(words: Sequence[str]) -> str:
+def explain(words: Sequence[str], unknown: Sequence[str]) -> str:
     """Return how to name several stores, if a command line has them apart after one option; else ''.
 
     argparse takes the first for the option's value, and does not know what the others are.
+
+    :param unknown: the words that argparse does not know
     """
     for number, word in enumerate(words):
         if word in OPTIONS:
             after = list(itertools.takewhile(lambda one: not one.startswith('-'), words[number + 1:]))
-            if len(after) > 1:
+            if len(after) > 1 and set(after[1:]) <= set(unknown):
                 return 'Several stores are written with commas and no spaces: %s %s' % (word, ','.join(after))
     return ''
 

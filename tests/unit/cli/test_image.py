@@ -176,6 +176,10 @@ class WrongInputTest(image_base.ImageTestCase):
                          'Several stores are written after --to with commas and no spaces.\n', err)
         self.assertEqual(['fast'], self.glance.where(image_id))
         self.assertNotIn('commas', self.run_command('copy', image_id, '--to', 'cheap', '--nonsense')[2])
+        for more in (['--nonsense'], ['--timeout', 'soon']):
+            err = self.run_command('copy', '--to', 'cheap', image_id, *more)[2]
+            self.assertIn('multistore-hooks image copy: error: ', err)
+            self.assertNotIn('commas', err)
 
     def test_glance_of_one_store(self):
         self.glance.stores = {}
