@@ -12,7 +12,6 @@ location was sent, the copy is removed only if Glance is known not to use it.
 import threading
 import time
 from typing import Any
-from typing import Callable
 from typing import NamedTuple
 from typing import Optional
 from typing import Set
@@ -23,15 +22,14 @@ from cinder import context as cinder_context
 from cinder import exception
 from oslo_log import log as logging
 
-from multistore_hooks import backoff
 from multistore_hooks.ceph import cluster
 from multistore_hooks.ceph import coordinator
 from multistore_hooks.ceph import flat_copy
+from multistore_hooks.cinder import colocated_copies
 from multistore_hooks.cinder import image_client
 from multistore_hooks.cinder import image_clones
 from multistore_hooks.copy import slots
 from multistore_hooks.glance_api import api
-from multistore_hooks.upload import colocation
 from multistore_hooks.upload import placements
 from multistore_hooks.upload import transfer
 
@@ -40,9 +38,6 @@ LOG = logging.getLogger(__name__)
 #: Copies of a process at the same time, each of which keeps a native thread: Cinder has 20 for all backends
 #: (backend_native_threads_pool_size). The volumes beyond that are streamed.
 AT_ONCE = 8
-#: How long the copies of a co-located image wait for the task that computes its hashes, in seconds: Glance
-#: gives up a task without progress after an hour. And the longest pause between two requests.
-COPIES_SECONDS, LONGEST_WAIT = 3600, 15
 #: Seconds after which a location whose response was lost counts as refused, if nothing has changed.
 LOST_SECONDS = 30
 
@@ -102,16 +97,10 @@ def upload(driver: Any, context: Any, volume: Any, service: Any, image_meta: Any
     return True
 
 
-def in_background(function: Callable[[], None]) -> None:
-    """Run a function in a thread, which is one of eventlet's where cinder-volume has those."""
-    threading.Thread(target=function, daemon=True).start()
-
-
 class _Upload:
     """One upload."""
 
     clock: Any = time
-    in_background = staticmethod(in_background)
 
     def __init__(self, driver: Any, context: Any, volume: Any, service: Any, image_meta: Any,
                  site: cluster.Cluster) -> None:
@@ -240,50 +229,10 @@ class _Upload:
         return True
 
     def request_copies(self) -> None:
-        """Request the copies that Glance makes by itself of data that it is sent.
-
-        The upload has succeeded, whatever comes of it. While Glance computes the hashes of the image it
-        refuses; that is waited for in a thread, because the volume is 'uploading' until we return.
-        """
-        if not self._others:
-            return
-        failure = self._request_copies()
-        if isinstance(failure, api.Conflict):
-            self.in_background(self._wait_for_copies)
-        else:
-            self._log_copies(failure)
-
-    def _wait_for_copies(self) -> None:
-        self._context.update_store()  # the lines logged here are of the same request
-        failure: Optional[Exception] = None
-        polls = backoff.polls(COPIES_SECONDS, LONGEST_WAIT, clock=self.clock)
-        next(polls)  # that was the first request
-        for _waited in polls:
-            failure = self._request_copies()
-            if not isinstance(failure, api.Conflict):
-                break
-        self._log_copies(failure)
-
-    def _log_copies(self, failure: Optional[Exception]) -> None:
-        colocation.log_copies(self._image_id, self._options.rbd_glance_store_name, self._others, failure)
-
-    def _request_copies(self) -> Optional[Exception]:
-        """Request the copies; return why that failed."""
-        try:
-            image_client.privileged_images_for(self._context).copy(self._image_id, self._others)
-        except Exception as error:  # Glance's, Cinder's or Keystone's
-            return None if self._is_being_copied() else error
-        return None
-
-    def _is_being_copied(self) -> bool:
-        """Return whether an earlier request, whose response was lost, has taken effect."""
-        try:
-            image = self._images.image(self._image_id)
-        except Exception as error:  # the next poll shows it
-            LOG.debug('Glance does not show image %(image)s: %(error)s',
-                      {'image': self._image_id, 'error': error})
-            return False
-        return set(self._others) <= set(image.stores + image.importing_to)
+        """Request the copies that Glance makes by itself of data that it is sent."""
+        if self._others:
+            colocated_copies.Copies(self._context, self._images, self._image_id,
+                                    self._options.rbd_glance_store_name, self._others, self.clock).request()
 
     def _refusal(self, target: _Target, error: Exception) -> str:
         """Remember that Ceph refuses the pool; return what an operator can do."""

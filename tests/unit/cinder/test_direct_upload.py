@@ -12,6 +12,7 @@ import testtools
 
 from multistore_hooks.ceph import cluster
 from multistore_hooks.ceph import flat_copy
+from multistore_hooks.cinder import colocated_copies
 from multistore_hooks.cinder import direct_upload
 from multistore_hooks.cinder import driver
 from multistore_hooks.cinder import image_client
@@ -56,7 +57,7 @@ class DirectUploadTestCase(base.TestCase):
                  lambda context: image_client.CinderImages(self.as_service, self.as_service,
                                                            clock=self.clock)),
                 ('direct_upload._Upload.clock', self.clock), ('direct_upload._slots', slots.Slots()),
-                ('direct_upload._Upload.in_background', self.background.append),
+                ('colocated_copies.Copies.in_background', self.background.append),
                 ('direct_upload._refused', set())):
             self.useFixture(fixtures.MonkeyPatch('multistore_hooks.cinder.' + name, stub))
         self.useFixture(fixtures.MonkeyPatch(
@@ -320,10 +321,11 @@ class ColocatedTest(DirectUploadTestCase):
 
     def test_a_wait_is_in_a_thread_of_its_own_and_logs_as_the_request(self):
         began, stored = [], []
-        self.useFixture(fixtures.MonkeyPatch('multistore_hooks.cinder.direct_upload.threading.Thread.start',
-                                             lambda thread: began.append(thread)))
-        self.useFixture(fixtures.MonkeyPatch('multistore_hooks.cinder.direct_upload._Upload.in_background',
-                                             staticmethod(direct_upload.in_background)))
+        self.useFixture(fixtures.MonkeyPatch(
+            'multistore_hooks.cinder.colocated_copies.threading.Thread.start',
+            lambda thread: began.append(thread)))
+        self.useFixture(fixtures.MonkeyPatch('multistore_hooks.cinder.colocated_copies.Copies.in_background',
+                                             staticmethod(colocated_copies.in_background)))
         self.useFixture(fixtures.MonkeyPatch('tests.unit.cinder.base.Context.update_store',
                                              lambda context: stored.append(context)))
         self.glance.faults.append(fake_glance.Fault('POST', '/import$', 409))
