@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 import time
+import typing
 
 ADDRESS = '\0multistore-hooks-rtstool'
 
@@ -28,7 +29,7 @@ def serve() -> None:
         os.wait()
 
 
-def _run(main, connection):  # type: ignore[no-untyped-def]
+def _run(main: typing.Callable[[], typing.Optional[int]], connection: socket.socket) -> int:
     request = connection.makefile('rb').read()
     sys.argv = ['cinder-rtstool'] + [word.decode() for word in request.split(b'\0')]
     for number in (1, 2):
@@ -50,17 +51,18 @@ def _run(main, connection):  # type: ignore[no-untyped-def]
     return status
 
 
-def _connect(connection):  # type: ignore[no-untyped-def]
+def _connect(connection: socket.socket) -> None:
     for left in range(599, -1, -1):
         try:
-            return connection.connect(ADDRESS)
+            connection.connect(ADDRESS)
+            return
         except ConnectionRefusedError:  # it is being imported
             if not left:
                 raise
             time.sleep(0.1)
 
 
-def request(arguments):  # type: ignore[no-untyped-def]
+def request(arguments: typing.Sequence[str]) -> typing.Tuple[int, bytes]:
     """Have it done; return its exit status, and what it printed."""
     with socket.socket(socket.AF_UNIX) as connection:
         _connect(connection)

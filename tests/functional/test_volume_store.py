@@ -96,11 +96,10 @@ class Basics:
         self.assertEqual(204, self.glance.request('DELETE', '/v2/images/' + image).status)
         self.assertNothingLeft()
 
-    def test_volumes_that_cinder_uploads_by_cloning_are_images(self):
+    def uploaded_by_cinder(self, backend, data):
+        """Return the image that Cinder makes of a volume with data; its type makes such images clones."""
         kind = self.kind.volume_type + '-of-images'
-        self.make_type(kind, {'volume_backend_name': self.kind.volume_type.partition('-')[0],
-                              'image_service:store_id': self.store})
-        data = picture()
+        self.make_type(kind, {'volume_backend_name': backend, 'image_service:store_id': self.store})
         source = self.upload(self.store, data, token=client.MEMBER)
         volume = self.cinder.create_volume(source, volume_type=kind)
         self.addCleanup(self.cinder.force_delete, volume)
@@ -109,6 +108,11 @@ class Basics:
         self.addCleanup(self.forget, image)
         self.cinder.wait_volume(volume)
         self.wait_for(lambda: self.glance.image(image)['status'] == 'active')
+        return image
+
+    def test_volumes_that_cinder_uploads_by_cloning_are_images(self):
+        data = picture()
+        image = self.uploaded_by_cinder(self.kind.volume_type.partition('-')[0], data)
         self.assertEqual([], self.glance.requests('PUT', '/file$'), 'it was uploaded, not cloned')
         clone = self.cinder.volumes()[self.volume_of(image)]
         self.assertNotIn('image_size', clone['metadata'])

@@ -11,7 +11,6 @@ import pwd
 import subprocess
 import uuid
 
-from lab.cinder import client
 from lab import processes
 from lab.volume_store import case
 from lab.volume_store import guest
@@ -173,18 +172,8 @@ class NfsTest(Nfs, test_volume_store.Flows, GuestCase):
 
     def test_volumes_that_cinder_uploads_by_cloning_are_images(self):
         # Cinder's drivers of the NFS family clone no volume that is being uploaded: it sends the bytes.
-        kind = self.kind.volume_type + '-of-images'
-        self.make_type(kind, {'volume_backend_name': BACKENDS['paper'],
-                              'image_service:store_id': self.store})
         data = test_volume_store.picture()
-        source = self.upload(self.store, data, token=client.MEMBER)
-        volume = self.cinder.create_volume(source, volume_type=kind)
-        self.addCleanup(self.cinder.force_delete, volume)
-        self.glance.forget_requests()
-        image = self.cinder.upload(volume)
-        self.addCleanup(self.forget, image)
-        self.cinder.wait_volume(volume)
-        self.wait_for(lambda: self.glance.image(image)['status'] == 'active')
+        image = self.uploaded_by_cinder(BACKENDS['paper'], data)
         self.assertEqual([204], [one['status'] for one in self.glance.requests('PUT', '/file$')])
         self.assertEqual(self.store, self.glance.image(image)['stores'])
         self.assertEqual(data, self.range(image, 0, len(data) - 1))

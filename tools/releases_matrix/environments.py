@@ -6,7 +6,7 @@ import sys
 import typing
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-if ROOT not in sys.path:
+if ROOT not in sys.path:  # of tools/releases.py, as a program, only its own folder is there
     sys.path.append(ROOT)
 
 from lab import processes  # noqa: E402
