@@ -47,7 +47,8 @@ WHAT = {
               'keystone, the optional patch, a 503 in the middle of an upload; copy, then clone and an '
               'upload inside its cluster with a real Ceph cluster; images on its volumes (a loop device, a '
               'share): upload, download, ranges, copies, deletion, or, where it attaches volumes to servers '
-              'only (15, 16), the error when Glance starts',
+              'only (15, 16), the error when Glance starts; rows of before 2026-11-30 ran without '
+              'these volumes',
 }
 
 GLANCE = """
@@ -57,7 +58,8 @@ Glance
 A real glance-api of that release with the filter in its pipeline: it announces itself, follows the
 header of stock Cinder and the property of stock Nova, heeds a named store and the caller's rights,
 co-locates where Glance can copy; and copying with an administrator's credentials. Images on volumes of
-a Cinder 29 (a loop device, a share): upload, download, ranges, copies, deletion.
+a Cinder 29 (a loop device, a share): upload, download, ranges, copies, deletion; rows of before
+2026-11-30 ran without them.
 """
 
 
