@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tree of Debian that a devstack is stacked in, with the repositories, the image and local.conf."""
 
+import glob
 import os
 import shutil
 import subprocess
@@ -24,8 +25,6 @@ MASKED = ('rtslib-fb-targetctl.service', 'systemd-udevd.service', 'systemd-modul
 STACK = '/opt/stack'
 IMAGE_BYTES = 16 << 20
 STAND_INS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'stand_ins')
-_NEUTRON = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
-                        'gate', 'programs', 'neutron.py')
 _AUTHOR = ('-c', 'user.name=a', '-c', 'user.email=a@example.org', '-c', 'commit.gpgsign=false')
 # The clones are those of another user.
 _GIT = ('git', '-c', 'safe.directory=*')
@@ -110,6 +109,10 @@ def serve_ours(path: str, log: str) -> str:
         serve(path, folder + '/' + name, copy, log)
         # devstack would go on with the clone of a run before.
         shutil.rmtree(path + STACK + '/' + name, ignore_errors=True)
+    # The services of a run that was ended would start with the machine, before stack.sh configures them.
+    for unit in ('devstack@*', 'multistore-*'):
+        for name in glob.glob(os.path.join(path, 'etc/systemd/system/**', unit), recursive=True):
+            os.remove(name)
     for name in os.listdir(os.path.join(STAND_INS, 'bin')):
         shutil.copy(os.path.join(STAND_INS, 'bin', name), os.path.join(path, 'usr/local/bin', name))
     write(path, 'etc/gitconfig', '[safe]\n\tdirectory = *\n')
@@ -136,7 +139,6 @@ def initialize(target: str, log: str) -> None:
 
 def _copy_stand_ins(target: str) -> None:
     shutil.copytree(STAND_INS, target, dirs_exist_ok=True)
-    shutil.copyfile(_NEUTRON, os.path.join(target, 'neutron.py'))
 
 
 def configure(path: str, operator: typing.Sequence[str]) -> str:

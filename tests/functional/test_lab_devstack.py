@@ -2,12 +2,14 @@
 """``make devstack``, so far as it goes without a devstack: what it needs, writes and says."""
 
 import os
+import re
 import subprocess
 import sys
 
 import fixtures
 import testtools
 
+from lab import checkout
 from lab.devstack import __main__ as program
 from lab.devstack import local_conf
 from lab.devstack import needs
@@ -101,6 +103,12 @@ class TreeTest(testtools.TestCase):
         old = [path + tree.STACK + '/' + name for name in ('multistore-hooks', 'lab-stand-ins', 'nova')]
         for folder in old + [os.path.join(path, 'usr/local/bin'), os.path.join(path, 'bin')]:
             os.makedirs(folder)
+        units = [os.path.join(path, 'etc/systemd/system', name) for name in (
+            'devstack@g-api.service', 'multi-user.target.wants/devstack@g-api.service',
+            'timers.target.wants/multistore-place.timer', 'ssh.service')]
+        for unit in units:
+            os.makedirs(os.path.dirname(unit), exist_ok=True)
+            os.symlink('/nowhere', unit)
         # What gives files to a user of the tree, of which there is none here.
         stub = os.path.join(path, 'bin', 'chroot')
         os.symlink('/bin/true', stub)
@@ -108,7 +116,18 @@ class TreeTest(testtools.TestCase):
         self.useFixture(fixtures.EnvironmentVariable('PATH', path_of_programs))
         said = tree.serve_ours(path, os.path.join(path, 'log'))
         self.assertEqual([False, False, True], [os.path.exists(folder) for folder in old])
+        self.assertEqual([False, False, False, True], [os.path.lexists(unit) for unit in units])
         self.assertIn(tree.head(os.path.join(path, 'opt/src/multistore-hooks')), said)
+
+    def test_the_stand_in_for_neutron_is_in_the_project_that_devstack_clones(self):
+        with open(os.path.join(tree.STAND_INS, 'devstack', 'plugin.sh'), encoding='utf-8') as stream:
+            program_of, = re.findall(r'PYTHONPATH=\$DEST/multistore-hooks /usr/bin/python3 -m (\S+) ',
+                                     stream.read())
+        folder = shared.folder('cloned')
+        checkout.copy(folder)
+        loaded = subprocess.run([sys.executable, '-S', '-c', 'import ' + program_of], cwd='/',
+                                env={'PYTHONPATH': folder}, stderr=subprocess.PIPE)
+        self.assertEqual((0, b''), (loaded.returncode, loaded.stderr))
 
     def test_the_logs_of_a_run_before_are_not_read_again(self):
         folder = shared.folder('logs')

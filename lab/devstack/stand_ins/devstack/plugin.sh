@@ -20,7 +20,8 @@ elif [[ "$1 ${2:-}" == "stack post-config" ]]; then
     iniset "$NOVA_CONF" neutron cafile "$SSL_BUNDLE_FILE"
     iniset "$NOVA_CONF" DEFAULT vif_plugging_is_fatal False
     iniset "$NOVA_CONF" DEFAULT vif_plugging_timeout 0
-    run_process lab-neutron "/usr/bin/python3 $_LAB_DIR/neutron.py 9696"
+    run_process lab-neutron \
+        "/usr/bin/env PYTHONPATH=$DEST/multistore-hooks /usr/bin/python3 -m lab.gate.programs.neutron 9696"
 elif [[ "$1" == "unstack" ]]; then
     stop_process lab-neutron
 fi
