@@ -12,7 +12,9 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
+import threading
 import typing
 
 from lab import guard
@@ -174,10 +176,12 @@ class Kernel:
     def __init__(self, memory: str = '2G') -> None:
         self._memory = memory
 
-    def run(self, script: str, seconds: float) -> typing.Tuple[typing.Optional[int], str]:
+    def run(self, script: str, seconds: float, show: bool = False
+            ) -> typing.Tuple[typing.Optional[int], str]:
         """Run a bash script in a fresh guest, as root; return its exit status and all that it printed.
 
         :param seconds: after which the guest is killed; the status is None then.
+        :param show: print on standard error what it prints, as it comes
         """
         with tempfile.TemporaryDirectory(prefix='multistore-kernel-') as folder:
             init = os.path.join(folder, 'init')
@@ -192,13 +196,19 @@ class Kernel:
             environ = dict(os.environ, **guard.mark())
             environ.update(LD_PRELOAD=_registers(), HOME=folder,
                            TMPDIR='/dev/shm' if os.access('/dev/shm', os.W_OK) else folder)
+            lines = []
             with subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, start_new_session=True) as process:
+                timer = threading.Timer(seconds, os.killpg, (process.pid, 9))
+                timer.start()
                 try:
-                    output = process.communicate(timeout=seconds)[0]
-                except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, 9)
-                    output = process.communicate()[0]
-        text = output.decode(errors='replace')
+                    for line in process.stdout or ():
+                        lines.append(line.decode(errors='replace'))
+                        if show:
+                            sys.stderr.write(lines[-1])
+                            sys.stderr.flush()
+                finally:
+                    timer.cancel()
+        text = ''.join(lines)
         found = _ENDED.search(text)
         return int(found.group(1)) if found else None, text

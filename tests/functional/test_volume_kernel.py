@@ -28,7 +28,8 @@ class Guests(testtools.TestCase):
 
     def guest(self, least, tests, memory='2G', skipped=0, **disks):
         """Run test cases in a guest: that many at least, of which so many are skipped."""
-        status, output = kernel.Kernel(memory).run(guest.script_for(tests, **disks), self.seconds)
+        status, output = kernel.Kernel(memory).run(
+            guest.script_for(tests, **disks), self.seconds, show=bool(PART))
         self.assertEqual(0, status, output[-8000:])
         ran = re.search(r'Ran (\d+) tests?', output)
         self.assertGreaterEqual(int(ran.group(1)), least, output)
@@ -49,7 +50,8 @@ class KernelTest(Guests):
         self.assertFalse(os.path.exists(path))
 
     def test_the_driver_over_iscsi_on_lvm(self):
-        self.guest(4, [FLOWS + 'IscsiTest'], iscsi='512M')
+        # Without udev os-brick waits ten seconds for its links at each attachment of a disk.
+        self.guest(4, [FLOWS + 'IscsiTest'], iscsi='512M', udev=True)
 
     def test_the_driver_on_an_nfs_share(self):
         self.guest(4, [FLOWS + 'NfsTest'], nfs='512M')
@@ -73,8 +75,7 @@ class AllServicesTest(Guests):
     seconds = 10800
 
     def services(self, least, *names, udev=True, **more):
-        # Cinder's clones of logical volumes are whole copies, in memory. Without udev os-brick waits ten
-        # seconds for its links at each attachment of a disk.
+        # Cinder's clones of logical volumes are whole copies, in memory.
         self.guest(least, [SERVICES + name for name in names], memory='8G', iscsi='24G', nfs='24G',
                    thin=True, udev=udev, environ={'VOLUME_KERNEL_PART': PART}, **more)
 

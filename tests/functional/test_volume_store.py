@@ -7,6 +7,7 @@ A real Glance with our driver, a real Cinder, os-brick as it is.
 import concurrent.futures
 import hashlib
 import os
+import re
 import uuid
 
 from keystoneauth1 import adapter
@@ -113,7 +114,8 @@ class Basics:
     def test_volumes_that_cinder_uploads_by_cloning_are_images(self):
         data = picture()
         image = self.uploaded_by_cinder(self.kind.volume_type.partition('-')[0], data)
-        self.assertEqual([], self.glance.requests('PUT', '/file$'), 'it was uploaded, not cloned')
+        self.assertEqual([], self.glance.requests('PUT', '/file$'), 'it was uploaded, not cloned: ' + ''.join(
+            line for line in self.cinder.log.splitlines(True) if re.search(' (ERROR|WARNING) ', line)))
         clone = self.cinder.volumes()[self.volume_of(image)]
         self.assertNotIn('image_size', clone['metadata'])
         self.assertEqual(data, self.range(image, 0, SIZE - 1))

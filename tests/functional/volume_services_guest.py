@@ -50,6 +50,8 @@ def make(folder):
         folder, stores, default='cheap', cache_dir=case.CACHE, faults=True,
         conf={'DEFAULT': {'http_retries': '1'}},
         cinder_conf=dict(clones, DEFAULT={
+            # Without it Glance refuses the location of a clone that Cinder has made by itself.
+            'volume_manager': 'multistore_hooks.cinder.manager.VolumeManager',
             'rootwrap_config': os.path.join(folder, 'cinder-rootwrap.conf')}))
 
 
