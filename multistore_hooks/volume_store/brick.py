@@ -136,8 +136,7 @@ class Brick:
                              run_as_root=bool(helper), root_helper=helper)
 
     def _on_share(self, connection: Dict[str, Any]) -> bool:
-        return bool(self._settings.lock_folder) and str(
-            connection['driver_volume_type']).lower() in share_mounts.PROTOCOLS
+        return bool(self._settings.lock_folder) and share_mounts.on_share(connection)
 
     def _unmount(self, mount_point: str) -> None:
         from os_brick.privileged import rootwrap

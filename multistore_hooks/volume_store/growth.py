@@ -71,9 +71,11 @@ class Growth:
         self._detached = False
 
     def _stays_attached(self) -> bool:
-        return not self._detached and (
-            self._extend_attached == options.ALWAYS
-            or (self._extend_attached == options.AUTO and self._device.in_user_space))
+        if self._detached or self._device.on_share:
+            # os-brick extends no file, and Cinder's NFS driver fails after it has accepted the request.
+            return False
+        return self._extend_attached == options.ALWAYS or (
+            self._extend_attached == options.AUTO and self._device.in_user_space)
 
     def _extend_attached_volume(self, gib: int) -> bool:
         """Extend the volume while it is attached; return False if it has to be detached for that."""

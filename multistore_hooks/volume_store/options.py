@@ -163,9 +163,9 @@ Whether a volume is extended while it is attached, when an image of unknown size
 Possible values:
 
 * ``auto``: only an RBD image in user space, which shows its new size by itself.
-* ``always``: any volume. Where Cinder refuses it, or this host does not see the new size, the volume is
-  detached and attached again all the same. Some backends of Cinder accept the request and then fail, with
-  which the upload fails: try it before.
+* ``always``: any volume that is not a file of a share. Where Cinder refuses it, or this host does not see the
+  new size, the volume is detached and attached again all the same. Some backends of Cinder accept the request
+  and then fail, with which the upload fails: try it before.
 * ``never``: the volume is detached, extended and attached again.
 """),
     cfg.BoolOpt(

@@ -23,6 +23,11 @@ _UNMOUNTING_SECONDS = 30
 _MOUNTS = '/proc/mounts'
 
 
+def on_share(connection: Dict[str, Any]) -> bool:
+    """Return whether a volume is a file of a share, by its connection in Cinder's words."""
+    return str(connection['driver_volume_type']).lower() in PROTOCOLS
+
+
 class ShareMounts:
     """The shares that this process uses.
 

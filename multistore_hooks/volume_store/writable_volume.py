@@ -10,6 +10,7 @@ from multistore_hooks.volume_store import errors
 from multistore_hooks.volume_store import images
 from multistore_hooks.volume_store import leftovers
 from multistore_hooks.volume_store import new_volume
+from multistore_hooks.volume_store import share_mounts
 from multistore_hooks.volume_store import sparse_writer
 from multistore_hooks.volume_store import store_context
 from multistore_hooks.volume_store import timeouts
@@ -42,6 +43,11 @@ class WritableVolume:
     def in_user_space(self) -> bool:
         """Return whether the volume is a handle of this process, and no device of the host."""
         return not isinstance(self._attachment.path, str)
+
+    @property
+    def on_share(self) -> bool:
+        """Return whether the volume is a file of a mounted share."""
+        return share_mounts.on_share(self._attachment.connection)
 
     def attach(self) -> None:
         """Attach the volume and open its device."""

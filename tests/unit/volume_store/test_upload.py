@@ -283,6 +283,18 @@ class UploadTest(base.VolumeTestCase):
         self.cinder.extend = refuse
         self.assertEqual(2, self.growing().count('cinder.extend'))
 
+    def test_a_file_of_a_share_is_detached_whatever_the_option_says(self):
+        extend = self.cinder.extend
+
+        def fail(volume_id, gib):
+            # As Cinder's NFS driver: the request was accepted.
+            if self.cinder.volumes[volume_id].status == 'in-use':
+                self.cinder._set(volume_id, status='error_extending')
+            else:
+                extend(volume_id, gib)
+        self.cinder.extend = fail
+        self.assertEqual(2, self.growing(protocol='nfs').count('brick.connect'))
+
     def test_only_what_needs_nothing_of_the_host_is_extended_while_it_is_attached_by_default(self):
         self.useFixture(fixtures.MockPatchObject(images, 'GIB', 16 << 20))
         for protocol, attachments in (('iscsi', 2), ('fibre_channel', 2), ('nvmeof', 2), ('nfs', 2),
