@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many processes on one clock, one at a time: hours of waiting in seconds, and the same each time.
 
-Each process is a greenlet where that package is installed, else a thread that runs only when it is its turn.
+Each process is a greenlet, which runs only when it is its turn.
 """
 
 import heapq
 import itertools
-import threading
 
-try:
-    import greenlet
-except ImportError:
-    greenlet = None
+import greenlet
 
 
 class Killed(BaseException):
@@ -32,7 +28,7 @@ class Simulation:
     def __init__(self):
         self.now, self.current = 0.0, None
         self._queue, self._number = [], itertools.count()
-        self._turns = _Greenlets() if greenlet else _Threads()
+        self._main = greenlet.getcurrent()
 
     def monotonic(self):
         return self.now
@@ -44,7 +40,7 @@ class Simulation:
         """Let others run until that time has passed."""
         process = self.current
         self._push(self.now + max(seconds, 0.0001), process)
-        self._turns.give_back()
+        self._main.switch()
         if process.dead:
             raise Killed()
 
@@ -60,7 +56,7 @@ class Simulation:
             except Exception as error:
                 process.error = error
             process.ended = True
-        self._turns.make(process, body)
+        process.handle = greenlet.greenlet(body, self._main)
         self._push(self.now + after, process)
         return process
 
@@ -85,61 +81,14 @@ class Simulation:
                 self._run(process)
         waits += [process for _when, _number, process, _function in self._queue if process is not None]
         self._queue = []
-        for process in waits:  # so that no thread is left
+        for process in waits:  # so that each clears up
             process.dead = True
             self._run(process)
 
     def _run(self, process):
         self.current = process
-        self._turns.give_to(process)
+        process.handle.switch()
         self.current = None
 
     def _push(self, when, process):
         heapq.heappush(self._queue, (when, next(self._number), process, None))
-
-
-class _Greenlets:
-    def __init__(self):
-        self._main = greenlet.getcurrent()
-
-    def make(self, process, body):
-        process.handle = greenlet.greenlet(body, self._main)
-
-    @staticmethod
-    def give_to(process):
-        process.handle.switch()
-
-    def give_back(self):
-        self._main.switch()
-
-
-class _Threads:
-    """Plain locks, each held by whoever waits its turn: a semaphore of threading takes several of them."""
-
-    def __init__(self):
-        self._main, self._current = _held(), None
-
-    def make(self, process, body):
-        process.handle = _held()
-
-        def run():
-            process.handle.acquire()
-            body()
-            self._main.release()
-        threading.Thread(target=run, daemon=True).start()
-
-    def give_to(self, process):
-        self._current = process.handle
-        process.handle.release()
-        self._main.acquire()
-
-    def give_back(self):
-        own = self._current
-        self._main.release()
-        own.acquire()
-
-
-def _held():
-    lock = threading.Lock()
-    lock.acquire()
-    return lock

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A fake Glance that lists its images, and the command line in front of it."""
 
-import contextlib
-import io
 import json
 from unittest import mock
 
@@ -17,6 +15,7 @@ from multistore_hooks.copy import leader
 from tests import contract
 from tests import fake_glance
 from tests.unit import base
+from tests.unit import program
 
 
 class ListingGlance(fake_glance.FakeGlance):
@@ -70,13 +69,7 @@ class ImageTestCase(base.TestCase):
 
     def run_command(self, *argv):
         """Return exit code, standard output and standard error of ``multistore-hooks image ...``."""
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            try:
-                code = main.main(['image'] + list(argv))
-            except SystemExit as done:  # argparse
-                code = done.code or 0
-        return code, out.getvalue(), err.getvalue()
+        return program.run(main.main, 'image', *argv)
 
     def json(self, *argv):
         """Return the exit code and what was printed as JSON."""

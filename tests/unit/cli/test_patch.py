@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line of the patch tool: what it prints, and its exit codes."""
 
-import contextlib
-import io
 import json
 import subprocess
 import sys
@@ -14,6 +12,7 @@ from multistore_hooks.cli import main
 from multistore_hooks.patching import runner
 from multistore_hooks.patching import series
 from tests.unit.patching import base
+from tests.unit import program
 
 KEYS = ['action', 'exit_code', 'files', 'message', 'patches', 'project', 'reason', 'release',
         'root', 'series', 'state']
@@ -21,13 +20,7 @@ KEYS = ['action', 'exit_code', 'files', 'message', 'patches', 'project', 'reason
 
 def run(*argv):
     """Return exit code, standard output and standard error."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            code = main.main(list(argv))
-        except SystemExit as done:  # argparse
-            code = done.code or 0
-    return code, out.getvalue(), err.getvalue()
+    return program.run(main.main, *argv)
 
 
 @ddt.ddt

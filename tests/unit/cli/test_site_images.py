@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``multistore-hooks site image list|remove|clones|flatten`` on a fake cluster."""
 
-import contextlib
-import io
 import json
 import time
 
@@ -17,6 +15,7 @@ from multistore_hooks.cli import site_image_clones
 from tests import clock
 from tests import fake_rbd
 from tests.unit import modules
+from tests.unit import program
 
 IMAGE = '11111111-1111-1111-1111-111111111111'
 
@@ -42,10 +41,7 @@ class SiteImageCommandTestCase(testtools.TestCase):
 
     def run_command(self, *arguments):
         """Return the exit code, and what was printed to both outputs."""
-        self.out, self.err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(self.out), contextlib.redirect_stderr(self.err):
-            code = main.main(['site', 'image'] + list(arguments))
-        return code, self.out.getvalue(), self.err.getvalue()
+        return program.run(main.main, 'site', 'image', *arguments)
 
 
 class SiteImageCommandTest(SiteImageCommandTestCase):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``multistore-hooks store ...`` and ``image list|evict|place|watch`` on a fake Glance."""
 
-import contextlib
 import io
 import json
 import os
@@ -33,6 +32,7 @@ from tests import fake_glance
 from tests import fake_rbd
 from tests.unit.cli import image_base
 from tests.unit import modules
+from tests.unit import program
 from tests.unit.stores import fakes
 
 
@@ -50,13 +50,7 @@ class StoresTestCase(image_base.ImageTestCase):
 
     def run_words(self, words):
         """Return exit code, output and errors of a command line."""
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            try:
-                code = main.main(words.split())
-            except SystemExit as done:  # argparse
-                code = done.code or 0
-        return code, out.getvalue(), err.getvalue()
+        return program.run(main.main, *words.split())
 
     def rows(self, words, *columns):
         """Return the exit code, and some columns of what is printed as JSON."""

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command multistore-status: its arguments, output and exit codes."""
 
-import contextlib
-import io
 import json
 import os
 import re
@@ -15,14 +13,12 @@ from multistore_hooks.status.checks import hooks
 from multistore_hooks.status import command
 from multistore_hooks.status.facts import host
 from multistore_hooks.status import finding
+from tests.unit import program
 
 
 def run(*arguments):
     """Return exit code, standard output and standard error."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = command.main(list(arguments))
-    return code, out.getvalue(), err.getvalue()
+    return program.run(command.main, *arguments)
 
 
 class StatusTest(testtools.TestCase):
