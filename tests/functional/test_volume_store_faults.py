@@ -149,8 +149,10 @@ class Matrix(test_volume_store.FlowCase):
         return found
 
     def of_this_part(self, cases):
-        """Return the cases of this part."""
-        return cases[self.part - 1::self.parts]
+        """Return the cases of this part, of all kinds."""
+        # In their order every second one is of the same kind.
+        mixed = sorted(cases, key=lambda one: hashlib.sha512(one.name.encode()).digest())
+        return mixed[self.part - 1::self.parts] if self.parts > 1 else cases
 
     def inject(self, one):
         """Set a case up."""
@@ -287,7 +289,9 @@ class Matrix(test_volume_store.FlowCase):
         """Ours leaves nothing and reports everything."""
         tally = self.tally
         self.assertEqual(([], [], [], []), (tally.leaks, tally.lies, tally.wrong, tally.unsaid))
-        self.assertLess(0, tally.failed)
+        self.assertLess(0, tally.cases)
+        if self.parts == 1:  # of a part a second attempt may have mended all
+            self.assertLess(0, tally.failed)
 
 
 class Ours:
