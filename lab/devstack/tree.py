@@ -109,9 +109,10 @@ def serve_ours(path: str, log: str) -> str:
         serve(path, folder + '/' + name, copy, log)
         # devstack would go on with the clone of a run before.
         shutil.rmtree(path + STACK + '/' + name, ignore_errors=True)
-    # The services of a run that was ended would start with the machine, before stack.sh configures them.
-    for unit in ('devstack@*', 'multistore-*'):
-        for name in glob.glob(os.path.join(path, 'etc/systemd/system/**', unit), recursive=True):
+    # Of a run that was ended: its services would start with the machine, before stack.sh configures them, and
+    # libvirt takes no second secret for a client of Ceph.
+    for old in ('systemd/system/**/devstack@*', 'systemd/system/**/multistore-*', 'libvirt/secrets/*.*'):
+        for name in glob.glob(os.path.join(path, 'etc', old), recursive=True):
             os.remove(name)
     for name in os.listdir(os.path.join(STAND_INS, 'bin')):
         shutil.copy(os.path.join(STAND_INS, 'bin', name), os.path.join(path, 'usr/local/bin', name))

@@ -103,12 +103,13 @@ class TreeTest(testtools.TestCase):
         old = [path + tree.STACK + '/' + name for name in ('multistore-hooks', 'lab-stand-ins', 'nova')]
         for folder in old + [os.path.join(path, 'usr/local/bin'), os.path.join(path, 'bin')]:
             os.makedirs(folder)
-        units = [os.path.join(path, 'etc/systemd/system', name) for name in (
-            'devstack@g-api.service', 'multi-user.target.wants/devstack@g-api.service',
-            'timers.target.wants/multistore-place.timer', 'ssh.service')]
-        for unit in units:
-            os.makedirs(os.path.dirname(unit), exist_ok=True)
-            os.symlink('/nowhere', unit)
+        names = ('systemd/system/devstack@g-api.service', 'libvirt/secrets/uuid.xml',
+                 'systemd/system/multi-user.target.wants/devstack@g-api.service',
+                 'systemd/system/timers.target.wants/multistore-place.timer', 'systemd/system/ssh.service')
+        links = [os.path.join(path, 'etc', name) for name in names]
+        for link in links:
+            os.makedirs(os.path.dirname(link), exist_ok=True)
+            os.symlink('/nowhere', link)
         # What gives files to a user of the tree, of which there is none here.
         stub = os.path.join(path, 'bin', 'chroot')
         os.symlink('/bin/true', stub)
@@ -116,7 +117,7 @@ class TreeTest(testtools.TestCase):
         self.useFixture(fixtures.EnvironmentVariable('PATH', path_of_programs))
         said = tree.serve_ours(path, os.path.join(path, 'log'))
         self.assertEqual([False, False, True], [os.path.exists(folder) for folder in old])
-        self.assertEqual([False, False, False, True], [os.path.lexists(unit) for unit in units])
+        self.assertEqual([False, False, False, False, True], [os.path.lexists(link) for link in links])
         self.assertIn(tree.head(os.path.join(path, 'opt/src/multistore-hooks')), said)
 
     def test_the_stand_in_for_neutron_is_in_the_project_that_devstack_clones(self):
