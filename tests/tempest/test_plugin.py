@@ -69,6 +69,43 @@ total = sum(len(piece) for piece in base.streamed(client, 'an-image'))
 print(total, tracemalloc.get_traced_memory()[1])
 """
 
+UPLOADED = """
+from multistore_tempest_plugin import base
+from tempest import config
+
+config.CONF.set_default('image_ref', 'an-image', group='compute')
+steps = []
+
+def streamed(client, image_id):
+    for _ in range(3):
+        yield bytes(512)
+    steps.append('all is read')
+
+class Images:
+    def show_image(self, image_id):
+        return {'disk_format': 'raw', 'container_format': 'bare', 'size': 3 * 512}
+
+    def create_image(self, **_record):
+        steps.append('record')
+        return {'id': 'new'}
+
+    def delete_image(self, image_id):
+        pass
+
+    def request(self, method, path, headers, chunked, body):
+        steps.append('upload')
+        raise SystemExit('%s: %d' % (', '.join(steps), sum(map(len, body)) % 65536))
+
+class Case(base.MultistoreTest):
+    image_client = Images()
+
+    def runTest(self):
+        pass
+
+base.streamed = streamed
+Case().bootable_image(['cheap'], 'qcow2')
+"""
+
 
 class PluginTest(testtools.TestCase):
     """In a workspace of its own."""
@@ -157,6 +194,14 @@ class PluginTest(testtools.TestCase):
         total, most = map(int, done.stdout.split())
         self.assertEqual(64 << 20, total)
         self.assertLess(most, 8 << 20)
+
+    def test_an_image_is_read_before_it_is_uploaded(self):
+        # A Glance with one worker waits for an upload's next piece, and sends nothing meanwhile.
+        self.configure('')
+        done = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', UPLOADED], cwd=self.workspace, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, universal_newlines=True, env=dict(os.environ, HOME=self.folder))
+        self.assertEqual('all is read, record, upload: 0', done.stderr.strip().splitlines()[-1])
 
     def test_a_raw_image_is_given_the_format_qcow2(self):
         if not shutil.which('qemu-img'):

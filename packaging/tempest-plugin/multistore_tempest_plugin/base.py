@@ -2,6 +2,7 @@
 """What all tests share: which feature a test needs, images in stores, and where they ended."""
 
 import functools
+import tempfile
 
 from tempest.common import waiters
 from tempest import config
@@ -46,6 +47,18 @@ def streamed(client, image_id):
         yield data
 
 
+def spooled(pieces):
+    """Return an iterator over these pieces, all of which are in a temporary file by now.
+
+    A Glance with one worker cannot send an image while it receives another.
+    """
+    spool = tempfile.TemporaryFile()  # closed with the iterator
+    for piece in pieces:
+        spool.write(piece)
+    spool.seek(0)
+    return iter(functools.partial(spool.read, PIECE), b'')
+
+
 class MultistoreTest(manager.ScenarioTest):
     """A cloud whose Glance has several stores."""
 
@@ -83,7 +96,7 @@ class MultistoreTest(manager.ScenarioTest):
         :param disk_format: skip the test unless tempest's own image has this format, or can be given it
         """
         source = self.image_client.show_image(CONF.compute.image_ref)
-        data = streamed(self.image_client, CONF.compute.image_ref)
+        data = spooled(streamed(self.image_client, CONF.compute.image_ref))
         disk_format = disk_format or source['disk_format']
         if (source['disk_format'], disk_format) == ('raw', 'qcow2'):
             data = qcow2.wrap(data, source['size'])
