@@ -97,7 +97,7 @@ class Lab:
     :ivar glance: lab.glance.Glance
     :ivar cinder: lab.volume_store.cinder.Cinder
     :ivar proxy: between them, lab.volume_store.proxy.Proxy
-    :cvar user: whom Glance's process belongs to; '': to who runs this
+    :cvar user: the user that Glance's process belongs to; '': the one that runs this
     """
 
     user = ''

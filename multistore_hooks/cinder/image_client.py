@@ -115,7 +115,7 @@ class CinderImages(client.ClientImages):
     def post_location(self, image_id: str, url: str) -> None:
         """Add a location to a queued image by the newer call (2024.2), which is for services.
 
-        Glance looks at the location after its response, and computes hashes (``do_secure_hash``).
+        Glance reads the location after its response, and computes hashes (``do_secure_hash``).
 
         :raises LocationRefused: at the first attempt.
         :raises Exception: Glance's or Cinder's; the request may have taken effect.
@@ -146,7 +146,7 @@ class CinderImages(client.ClientImages):
     def accepted(self, image_id: str, settle: float = SETTLE_SECONDS) -> Optional[api.Image]:
         """Wait until Glance has decided on a location that may be an image's data.
 
-        :param settle: seconds for which a record has to look the same before it is believed.
+        :param settle: seconds for which a record has to be the same before it is believed.
         :returns: the image if it is active; None if Glance is known not to have taken the location.
         :raises NotFound: the image is gone.
         :raises NotTaken: it is queued without a task, and has been for as long as ``settle``.
@@ -182,7 +182,7 @@ class CinderImages(client.ClientImages):
             'Glance did not make it active: %s' % why)
 
     def _task_failed(self, image_id: str) -> bool:
-        for run in (self._run_as_service, self._run):  # a task is shown to the one who started it
+        for run in (self._run_as_service, self._run):  # a task is shown to whoever started it
             try:
                 task = api.Task.newest(
                     self.request('get', 'get', '/v2/images/%s/tasks' % image_id, run=run)[1])

@@ -38,13 +38,13 @@ def base_of(image: api.Image) -> Optional[str]:
     return api.canonical_id(base)
 
 
-def colocate_for(image: api.Image, wished: Optional[str]) -> str:
+def colocate_for(image: api.Image, override: Optional[str]) -> str:
     """Return options.ALL or options.PRIMARY: as the filter's options have it by default.
 
-    :param wished: what the operator says for all images, or None
+    :param override: the operator's choice for all images, or None
     """
-    if wished:
-        return wished
+    if override:
+        return override
     return options.PRIMARY if image.record.get('image_type') in _SNAPSHOTS else options.ALL
 
 

@@ -210,7 +210,7 @@ class Leader:
         try:
             outcome = self._request.send()
         except exceptions.CopyFailed as error:
-            # A user who may not request a copy may still wait for that of another.
+            # A user who may not request a copy may still wait for that of another user.
             LOG.debug('The import that holds image %(image)s was not tested: %(error)s',
                       {'image': self._job.image_id, 'error': error})
             return

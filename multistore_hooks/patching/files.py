@@ -138,7 +138,7 @@ class Tree:
             return False
 
     def mkdir(self, path: str) -> None:
-        """Make a folder that all who may read the root may read; nothing if it is there."""
+        """Make a folder that everyone may read who may read the root; nothing if it is there."""
         with self._parent(path) as (folder, name):
             try:
                 os.mkdir(name, dir_fd=folder)
@@ -155,7 +155,7 @@ class Tree:
                     lock = os.open(name, flags, 0o600, dir_fd=folder)
                     cleanup.callback(os.close, lock)
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    # Who had it may have removed the file since: then it locks nothing.
+                    # Its holder may have removed the file since: then it locks nothing.
                     if os.path.samestat(os.fstat(lock), os.stat(name, dir_fd=folder)):
                         cleanup.pop_all()
                         return lock

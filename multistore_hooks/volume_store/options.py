@@ -133,7 +133,7 @@ Cinder during which its backend attaches or detaches a volume.
 How long, in seconds, one read, write or flush of a volume may take.
 
 What hangs longer fails the upload or the download. The volume stays attached, and its id is logged,
-until the device answers: only then is it safe to take it away.
+until the device responds: only then is it safe to take it away.
 """),
     cfg.IntOpt(
         'request_retries', default=3, min=0,

@@ -151,7 +151,7 @@ class Shared:
         except Exception:  # in a timer's thread, or after a download that succeeded
             LOG.exception('Volume %s was not detached.', volume_id)
         finally:
-            self._bury(volume_id, entry)  # and not before: who deletes the volume waits for the lock
+            self._bury(volume_id, entry)  # and not before: a deletion of the volume waits for the lock
 
     def _bury(self, volume_id: str, entry: _Entry) -> None:
         entry.dead = True

@@ -12,6 +12,7 @@ import testtools
 from tests import documentation
 
 TROUBLESHOOTING = 'doc/source/troubleshooting.rst'
+ARCHITECTURE = 'doc/source/contributor/architecture.rst'
 #: What these log, goes to who runs a command, and is explained by its own page.
 COMMANDS = os.path.join('multistore_hooks', 'cli')
 _PLACEHOLDER = re.compile(r'%(?:\([a-z_]+\))?[0-9.]*[a-z]')
@@ -165,6 +166,17 @@ class TroubleshootingTest(testtools.TestCase):
     def test_the_page_has_entries(self):
         self.assertGreater(len(entries()), 50)
         self.assertGreater(len(warnings_of_the_code()), 25)
+
+
+class ArchitectureTest(testtools.TestCase):
+    """What is drawn for contributors is there."""
+
+    def test_every_file_of_the_drawings_exists(self):
+        named = set(re.findall(r'\b[a-z_]+/[a-z_/]*\.py\b', documentation.read(ARCHITECTURE)))
+        self.assertGreater(len(named), 10)
+        self.assertEqual([], [name for name in sorted(named) if not any(
+            os.path.exists(os.path.join(folder, name))
+            for folder in (documentation.ROOT, os.path.join(documentation.ROOT, 'multistore_hooks')))])
 
 
 class ReaderTest(testtools.TestCase):

@@ -97,7 +97,7 @@ def decide_service_token(rule: Optional[str], where: str, file: Any, service: st
         return [finding.undetermined(
             'whether the policy %s of Glance accepts the service token of %s: the policy decides it, and '
             'a request from here would carry the rights of whoever runs this check' % (_RULE, named), where,
-            'Give --glance-conf where Glance runs, or look into its policy file: the rule has to have '
+            'Give --glance-conf where Glance runs, or check its policy file: the rule has to have '
             'service_roles:service')]
     if rule is None:
         return [finding.failure('does not name %s, whose default is administrators only' % _RULE,

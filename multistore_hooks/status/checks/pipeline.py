@@ -41,7 +41,7 @@ def check_filter(facts: gather.Facts) -> finding.Findings:
             assert facts.cloud is not None
             found.append(finding.failure(
                 'has the filter, but the running Glance at %s does not announce it' % facts.cloud.url,
-                path, 'Restart Glance if the file was changed since; else look which paste file and '
+                path, 'Restart Glance if the file was changed since; else check which paste file and '
                 'flavor that Glance uses'))
     elif live and paste.pipelines(sections, facts.glance.get('paste_deploy', 'flavor')):
         found = [finding.failure(

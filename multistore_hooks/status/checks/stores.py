@@ -76,7 +76,7 @@ def check_named(facts: gather.Facts) -> finding.Findings:
     if facts.cloud is not None and types is None and facts.cinder is not None:
         found.append(finding.undetermined(
             'which stores the volume types name, since Cinder does not list its types', '',
-            'Give credentials of an administrator, and look that the catalog has an endpoint for '
+            'Give credentials of an administrator, and check that the catalog has an endpoint for '
             'block-storage or volumev3'))
     known = _known(facts)
     if known is None:
@@ -153,8 +153,8 @@ def check_drivers(facts: gather.Facts) -> finding.Findings:
         found.append(finding.failure(
             'Glance fails (%s) to list its stores, as it does when the driver of one was '
             'not loaded' % error.status, facts.cloud.url + '/v2/info/stores',
-            "Look for 'Failed to load driver' in Glance's log" if backends else
-            "Give --glance-conf to be told which, or look for 'Failed to load driver' in Glance's log"))
+            "Search for 'Failed to load driver' in Glance's log" if backends else
+            "Give --glance-conf to see which, or search for 'Failed to load driver' in Glance's log"))
     for store in stores.ids:
         if facts.cloud.loaded(store) == live_glance.NO:
             found.append(finding.failure(
@@ -178,7 +178,7 @@ def _details(cloud: live_glance.Cloud) -> finding.Findings:
     return [finding.warning(
         'Glance fails (500) to list the details of its stores: one of them could not be set '
         'up, and is disabled', cloud.url + '/v2/info/stores/detail',
-        "Look for 'Failed to configure store' in Glance's log")]
+        "Search for 'Failed to configure store' in Glance's log")]
 
 
 def _libraries(facts: gather.Facts) -> finding.Findings:

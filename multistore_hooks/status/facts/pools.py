@@ -78,12 +78,12 @@ class Pools:
 
         :raises Undetermined: it cannot be determined
         """
-        def look(site: cluster.Cluster) -> Tuple[places.Pool, Dict[str, places.Found]]:
+        def read(site: cluster.Cluster) -> Tuple[places.Pool, Dict[str, places.Found]]:
             place = places.Pool(site, self._rbd, pool, site.fsid(pool))
             found = {image_id: place.find(image_id) for image_id in image_ids}
             return place, {name: data for name, data in found.items() if data is not None}
 
-        return self._call(user, look)  # type: ignore[no-any-return]
+        return self._call(user, read)  # type: ignore[no-any-return]
 
     def names(self, user: User, pool: str) -> Tuple[str, ...]:
         """Return the names of all RBD images of a pool.

@@ -149,7 +149,7 @@ class MultistoreTest(manager.ScenarioTest):
                        [store for store in CONF.multistore.stores if store != taken[0]]):
             if stores:
                 return stores[0]
-        raise self.skipException('Needs a store besides [multistore] default_store')
+        raise self.skipException('Needs another store than [multistore] default_store')
 
     @property
     def cold_store(self):
@@ -157,7 +157,7 @@ class MultistoreTest(manager.ScenarioTest):
         for store in CONF.multistore.stores:
             if store != CONF.multistore.compute_store:
                 return store
-        raise self.skipException('Needs a store besides [multistore] compute_store')
+        raise self.skipException('Needs another store than [multistore] compute_store')
 
     def store_without(self, taken):
         """Return a store that is not this one."""

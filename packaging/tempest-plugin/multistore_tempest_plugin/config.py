@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tempest.conf tells the tests of a cloud; the devstack plugin writes it."""
+"""The options of tempest.conf about a cloud; the devstack plugin writes it."""
 
 from oslo_config import cfg
 

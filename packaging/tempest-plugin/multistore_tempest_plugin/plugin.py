@@ -9,7 +9,7 @@ from multistore_tempest_plugin import config
 
 
 class MultistorePlugin(plugins.TempestPlugin):
-    """Tells tempest where the tests are, and which options they have."""
+    """Names to tempest where the tests are, and which options they have."""
 
     def load_tests(self):
         """Return the folder of the tests, and the one that their package is in."""

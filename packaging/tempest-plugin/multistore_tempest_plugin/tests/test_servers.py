@@ -47,7 +47,7 @@ class SnapshotTest(base.MultistoreTest):
         expected = self.expected_of_snapshot(image)
         name = data_utils.rand_name('backup', prefix=CONF.resource_name_prefix)
         self.servers_client.create_backup(server['id'], backup_type='daily', rotation=1, name=name)
-        # How the answer names the image depends on the microversion; its own name does not.
+        # How the response names the image depends on the microversion; its own name does not.
         backups = self.image_client.list_images({'name': name})['images']
         self.assertEqual(1, len(backups), backups)
         backup = backups[0]['id']
