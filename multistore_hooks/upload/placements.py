@@ -192,7 +192,7 @@ def why_unusable(store_id: str, stores: api.Stores) -> Optional[str]:
     """
     why: Optional[str] = None
     store = stores.get(store_id)
-    alike = [known for known in stores.ids if known.lower() == store_id.strip().lower()]
+    alike = [known for known in stores.ids if _simplified(known) == _simplified(store_id)]
     if not stores.stores:
         why = _('cannot be used: this Glance does not have several stores')
     elif store is not None and store.read_only:
@@ -200,6 +200,10 @@ def why_unusable(store_id: str, stores: api.Stores) -> Optional[str]:
     elif store is None:
         why = _("does not exist (did you mean '%s'?)") % alike[0] if alike else DOES_NOT_EXIST
     return why
+
+
+def _simplified(store_id: str) -> str:
+    return store_id.strip().lower().replace('-', '').replace('_', '')
 
 
 def describe(stores: api.Stores) -> str:

@@ -29,7 +29,7 @@ ALLOWED = {
     'volume_store': BASE,
     'stores': BASE | {'glance_api', 'copy', 'ceph'},
     'cli': BASE | {'glance_api', 'upload', 'copy', 'ceph', 'stores', 'patching'},
-    'status': BASE | {'glance_api', 'patching', 'cli', 'ceph', 'stores'},
+    'status': BASE | {'glance_api', 'upload', 'patching', 'cli', 'ceph', 'stores'},
 }
 #: A service's own modules are imported in its folder alone.
 SERVICES = {'nova': {'nova'}, 'cinder': {'cinder'}, 'glance': {'glance'}, 'glance_store': {'volume_store'},

@@ -3,7 +3,6 @@
 
 from typing import List
 from typing import Mapping
-from typing import NamedTuple
 from typing import Optional
 
 from multistore_hooks.glance_api import api
@@ -12,15 +11,9 @@ from multistore_hooks.status.facts import gather
 from multistore_hooks.status.facts import host
 from multistore_hooks.status.facts import live_glance
 from multistore_hooks.status import finding
+from multistore_hooks.upload import placements
 
 _NOT_ASKED = finding.skipped('Glance was not queried')
-
-
-class Name(NamedTuple):
-    """A store that is named in a file."""
-
-    store: str
-    where: str
 
 
 def check_several(facts: gather.Facts) -> finding.Findings:
@@ -71,8 +64,8 @@ def check_named(facts: gather.Facts) -> finding.Findings:
     for volume_type in types or ():
         store = (volume_type.get('extra_specs') or {}).get('image_service:store_id')
         if store:
-            names.append(Name(store, 'the volume type %s, image_service:store_id'
-                              % volume_type.get('name')))
+            names.append(placements.StoreRef(
+                store, 'the volume type %s, image_service:store_id' % volume_type.get('name')))
     if facts.cloud is not None and types is None and facts.cinder is not None:
         found.append(finding.undetermined(
             'which stores the volume types name, since Cinder does not list its types', '',
@@ -91,7 +84,7 @@ def check_named(facts: gather.Facts) -> finding.Findings:
     return found or [finding.passed('no store is named')]
 
 
-def names_in_files(facts: gather.Facts) -> List[Name]:
+def names_in_files(facts: gather.Facts) -> List[placements.StoreRef]:
     """Return the stores that the configuration files name, with file, section and option."""
     names = []
     for conf, group, option in (
@@ -100,8 +93,8 @@ def names_in_files(facts: gather.Facts) -> List[Name]:
             (facts.cinder, gather.GROUP, 'upload_store')):
         store = conf.get(group, option) if conf is not None else None
         if conf is not None and store:
-            names.append(Name(store, conf.where(group, option)))
-    return names + [Name(backend.store, backend.where('rbd_glance_store_name'))
+            names.append(placements.StoreRef(store, conf.where(group, option)))
+    return names + [placements.StoreRef(backend.store, backend.where('rbd_glance_store_name'))
                     for backend in config_files.backends(facts.cinder) if backend.store]
 
 
@@ -116,24 +109,14 @@ def _known(facts: gather.Facts) -> Optional[api.Stores]:
     return api.Stores(tuple(api.Store(name, read_only=kind == 'http') for name, kind in backends.items()))
 
 
-def decide_named(name: Name, known: api.Stores) -> finding.Findings:
+def decide_named(name: placements.StoreRef, known: api.Stores) -> finding.Findings:
     """Return what is wrong with a name, given the stores there are."""
-    store = known.get(name.store)
-    if store is None:
-        near = [other for other in known.ids if _alike(other) == _alike(name.store)]
-        return [finding.failure(
-            "names the Glance store '%s', which does not exist" % name.store, name.where,
-            'Name one of: %s%s' % (', '.join(known.ids), '; %s, most likely' % near[0] if near else ''))]
-    if store.read_only:
-        takers = [other.id for other in known.stores if not other.read_only]
-        return [finding.failure("names the Glance store '%s', which is read-only" % name.store,
-                                name.where,
-                                'Name one that takes images: %s' % (', '.join(takers) or 'there are none'))]
-    return []
-
-
-def _alike(store: str) -> str:
-    return store.lower().replace('-', '').replace('_', '').strip()
+    why = placements.why_unusable(name.store, known)
+    if why is None:
+        return []
+    takers = [store.id for store in known.stores if not store.read_only]
+    return [finding.failure("names the Glance store '%s', which %s" % (name.store, why), name.source,
+                            'Name one of: %s' % (', '.join(takers) or 'there are none that take images'))]
 
 
 def check_drivers(facts: gather.Facts) -> finding.Findings:

@@ -61,7 +61,7 @@ class NamedStoreTest(testtools.TestCase):
 
     def test_store_of_nearly_this_name_is_suggested(self):
         wanted = "does not exist (did you mean 'cheap'?)"
-        for written in ('Cheap', ' cheap', 'CHEAP '):
+        for written in ('Cheap', ' cheap', 'CHEAP ', 'che-ap', 'c_heap'):
             self.assertEqual(wanted, placements.why_unusable(written, THREE))
         self.assertEqual('does not exist', placements.why_unusable('cheaper', THREE))
         self.assertIsNone(placements.why_unusable('cheap', THREE))
