@@ -91,7 +91,7 @@ Possible values:
 * ``fallback``: a site image is made if Glance cannot copy the image to
   ``[libvirt] images_rbd_glance_store_name``, or does not begin to within ``site_image_after``
   seconds, or if that option is not set.
-* ``only``: Glance is never asked for a copy. Images that are in this cluster already are cloned.
+* ``only``: no copy is requested of Glance. Images that are in this cluster already are cloned.
 
 All computes of a cluster should have the same value, and the hook: stock Nova puts a direct
 snapshot of a server that was made from a site image into the pool of the site image, which Glance

@@ -26,7 +26,7 @@ from multistore_hooks.glance_api import client
 LOG = logging.getLogger(__name__)
 
 #: What came of an image and a store.
-PRESENT, COPIED, ASKED, FAILED = 'present', 'copied', 'requested', 'failed'
+PRESENT, COPIED, REQUESTED, FAILED = 'present', 'copied', 'requested', 'failed'
 #: Seconds that a request which is under way may still take when the user stops the command.
 LAST_WORDS = 2
 
@@ -88,7 +88,7 @@ class _OneImage(image_lookup.Images):
         super().__init__(run)
         self.seen = wanted.image
         #: The stores for which Glance has accepted a request of ours.
-        self.asked: Set[str] = set()
+        self.requested: Set[str] = set()
         self.trouble = ''
         # Those that were requested along with another one, and not on their own.
         self._along: Set[str] = set()
@@ -115,7 +115,7 @@ class _OneImage(image_lookup.Images):
                 raise exceptions.CopyFailed(image_id=image_id, store=store,
                                             why='the copy failed, see the glance-api log for the cause')
         along = [other for other in self._wanted.stores
-                 if other != store and other not in self.seen.stores and other not in self.asked]
+                 if other != store and other not in self.seen.stores and other not in self.requested]
         try:
             super().copy(image_id, [store] + along)
         except api.Forbidden as error:
@@ -124,7 +124,7 @@ class _OneImage(image_lookup.Images):
                 'is for administrators by default' % error) from error
         except session.Unreachable as error:  # which passes, whereas others of the kind do not
             raise api.error_for(503, str(error), error) from error
-        self.asked.update([store] + along)
+        self.requested.update([store] + along)
         self._along.update(along)
 
     def _show(self) -> None:
@@ -138,7 +138,7 @@ class _OneImage(image_lookup.Images):
         if current:
             row = row._replace(store=current[0], copied=self._copied(image, current[0]))
         elif image.import_task and not row.done and not set(stores) & set(image.failed_import):
-            row = row._replace(note='another import holds the image' if not self.asked else 'Glance reads it')
+            row = row._replace(note='Glance reads it' if self.requested else 'another import holds the image')
         self._bars.show(image.id, row)
 
     def _copied(self, image: api.Image, store: str) -> int:
@@ -218,8 +218,8 @@ def _copy_image(run: client.Run, wanted: Wanted, how: How, clock: _Clock,
 def _copy_to(images: _OneImage, image: api.Image, store: str, how: How, clock: _Clock) -> Tuple[str, str]:
     if image.is_in(store):
         return PRESENT, ''
-    if store in images.asked and not how.wait:
-        return ASKED, ''
+    if store in images.requested and not how.wait:
+        return REQUESTED, ''
     try:
         waiter.CopyWaiter(images, images, request.Job(image.id, store, '--to'), how.waits, clock=clock).run()
     except _NotWaiting:
@@ -231,8 +231,8 @@ def _copy_to(images: _OneImage, image: api.Image, store: str, how: How, clock: _
 
 def _not_waited(images: _OneImage, image: api.Image, store: str) -> Tuple[str, str]:
     """Return the state after the request, or instead of it."""
-    if store in images.asked or store in images.seen.importing_to:
-        return ASKED, ''
+    if store in images.requested or store in images.seen.importing_to:
+        return REQUESTED, ''
     why = images.trouble or ('another import holds the image (its task is %s); try again later, or with '
                              '--wait' % (images.seen.import_task or 'not known'))
     return FAILED, str(exceptions.CopyFailed(image_id=image.id, store=store, why=why))

@@ -66,7 +66,7 @@ class _PatchCommand(command.Command):
     def _outcome(self, arguments: argparse.Namespace) -> _Outcome:
         request = runner.Request(
             arguments.project, arguments.root, arguments.series, arguments.release)
-        asked: Dict[str, Any] = {
+        shown: Dict[str, Any] = {
             'action': self.verb, 'project': request.project, 'root': request.root,
             'series': request.series, 'release': request.release, 'reason': None,
             'patches': [], 'files': []}
@@ -74,15 +74,15 @@ class _PatchCommand(command.Command):
             report = getattr(runner.Runner(request), self.verb)()
         except errors.NotNeeded as error:
             return _Outcome(command.OK, dict(
-                asked, state=error.reason, exit_code=command.OK, message=str(error)))
+                shown, state=error.reason, exit_code=command.OK, message=str(error)))
         except errors.PatchError as error:
             return _Outcome(command.REFUSED, dict(
-                asked, state='refused', exit_code=command.REFUSED, reason=error.reason, message=str(error)))
+                shown, state='refused', exit_code=command.REFUSED, reason=error.reason, message=str(error)))
         except Exception as error:
             if self.app.options.debug:
                 traceback.print_exc(file=self.app.stderr)
             return _Outcome(command.INTERNAL_ERROR, dict(
-                asked, state='error', exit_code=command.INTERNAL_ERROR, reason='internal-error',
+                shown, state='error', exit_code=command.INTERNAL_ERROR, reason='internal-error',
                 message='internal error: %s: %s (--debug before the command shows more)'
                         % (type(error).__name__, error)))
         code = command.NOT_ALL if self.verb == 'status' and report.state != runner.APPLIED else command.OK
@@ -91,7 +91,7 @@ class _PatchCommand(command.Command):
         found['patches'] = list(report.patches)
         found['files'] = [dict(file._asdict(), offsets=list(file.offsets))
                           for file in report.files]
-        return _Outcome(code, dict(asked, exit_code=code, **found))
+        return _Outcome(code, dict(shown, exit_code=code, **found))
 
 
 class Status(_PatchCommand):

@@ -88,7 +88,7 @@ class NullProgress:
     active = False
 
     def start(self) -> None:
-        """Begin."""
+        """Begin to show rows."""
 
     def show(self, key: str, row: Row) -> None:
         """Show a row, or show it anew."""
@@ -97,7 +97,7 @@ class NullProgress:
         """Show that time goes by; called often."""
 
     def hide(self, key: str) -> None:
-        """Show a row no longer."""
+        """Take a row away."""
 
     def clear(self) -> None:
         """Make room for a line of other output; the rows come back below it."""

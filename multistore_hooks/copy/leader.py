@@ -328,6 +328,6 @@ class _Watch:
         return timer.left() <= 0 or self.unchanged(now) >= min(after, timer.share(0.5))
 
     def probed(self, now: float) -> None:
-        """Take in that it was tested."""
+        """Record that the import was tested by a request just now."""
         self._probed = True
         self._probe_after = self.unchanged(now) + PROBE_EVERY * random.uniform(0.8, 1.2)

@@ -66,7 +66,7 @@ def check_files(facts: gather.Facts) -> finding.Findings:
     return found or [finding.passed('read: ' + (', '.join(names) or 'none was given'))]
 
 
-def check_answers(facts: gather.Facts) -> finding.Findings:
+def check_responds(facts: gather.Facts) -> finding.Findings:
     """Can Glance be reached?"""
     if facts.cloud is None:
         return [facts.no_cloud] if facts.no_cloud else [finding.skipped('Glance was not queried')]
@@ -76,7 +76,7 @@ def check_answers(facts: gather.Facts) -> finding.Findings:
 
 CHECKS: Tuple[Tuple[str, Check], ...] = (
     ('Configuration files', check_files),
-    ('Glance responds', check_answers),
+    ('Glance responds', check_responds),
     ('Glance has several stores', stores.check_several),
     ('Stores that are named', stores.check_named),
     ('Drivers of the stores', stores.check_drivers),

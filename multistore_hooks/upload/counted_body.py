@@ -37,6 +37,10 @@ class CountedBody(api.Body):
             self._why = str(error) or type(error).__name__
 
     def rewind(self) -> None:
+        """Begin an attempt: go back to where the data began.
+
+        :raises CannotSendAgain: some was read, and the data cannot go back.
+        """
         if self.sent:
             self._go_back()
         self.attempts += 1
@@ -60,6 +64,7 @@ class CountedBody(api.Body):
         self.sent = 0
 
     def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, at most so many, and count them; a negative size: all that is left."""
         piece: bytes = self._data.read(size)
         self.sent += len(piece)
         if size < 0 or (size and not piece):

@@ -38,6 +38,7 @@ class CinderError(errors.VolumeStoreError):
 
     @property
     def status(self) -> Optional[int]:
+        """Return the HTTP status, or None without a response."""
         return self.kwargs.get('status')
 
 
@@ -66,6 +67,9 @@ _BY_STATUS = {400: Refused, 401: Denied, 403: Denied, 404: NotFound, 409: Refuse
 
 class Cinder:
     """Cinder with the credentials of a store.
+
+    Every request raises CinderError, or the subclass that says what the response means: NotFound, Refused,
+    OverQuota, Denied, or Unresponsive.
 
     :param adapter: a keystoneauth1 adapter with authentication, endpoint and timeout.
     :param retries: how often a request that is safe to repeat is repeated when it gets no response.
@@ -102,6 +106,12 @@ class Cinder:
 
     def create_volume(self, gib: int, name: str, description: str, metadata: Dict[str, str],
                       volume_type: Optional[str]) -> images.Volume:
+        """Have a volume created, and return it as it is then: its state is 'creating'.
+
+        :param gib: its size in GiB.
+        :param volume_type: a name or an id; None: Cinder's default type.
+        :raises Unresponsive: Cinder may create it all the same.
+        """
         body: Dict[str, Any] = {'size': gib, 'name': name, 'description': description,
                                 'metadata': metadata}
         if volume_type:
@@ -109,7 +119,10 @@ class Cinder:
         return images.Volume.from_cinder(self._request('POST', '/volumes', {'volume': body})['volume'])
 
     def volume(self, volume_id: str) -> images.Volume:
-        """:raises NotFound:"""
+        """Return a volume as Cinder has it now.
+
+        :raises NotFound: there is none, or it is of another project.
+        """
         return images.Volume.from_cinder(self._repeat('GET', '/volumes/' + volume_id)['volume'])
 
     def volumes_named(self, name: str) -> List[images.Volume]:
@@ -119,15 +132,26 @@ class Cinder:
         return [images.Volume.from_cinder(volume) for volume in found['volumes']]
 
     def delete_volume(self, volume_id: str) -> None:
+        """Have a volume deleted; Cinder responds before it tries.
+
+        :raises NotFound: it is gone already.
+        :raises Refused: its state does not admit it.
+        """
         self._repeat('DELETE', '/volumes/' + volume_id)
 
     def extend(self, volume_id: str, gib: int) -> None:
+        """Have a volume extended to so many GiB; its state is 'extending' until that is done.
+
+        :raises Refused: its state, or its backend, does not admit it.
+        """
         self._action(volume_id, {'os-extend': {'new_size': gib}})
 
     def set_read_only(self, volume_id: str) -> None:
+        """Let a volume be attached for reading only."""
         self._action(volume_id, {'os-update_readonly_flag': {'readonly': True}}, again=True)
 
     def add_metadata(self, volume_id: str, metadata: Dict[str, str]) -> None:
+        """Set keys of a volume's metadata, and keep the others."""
         self._repeat('POST', '/volumes/%s/metadata' % volume_id, {'metadata': metadata})
 
     def volume_types(self) -> Dict[str, str]:

@@ -79,7 +79,7 @@ class Creation:
             self._lock = lock.lock_users(exclusive=True)
             try:
                 lock.write({'creating': self._name, 'description': self._description,
-                            'asked': time.time()})
+                            'requested': time.time()})
             except BaseException:
                 self.release()
                 raise

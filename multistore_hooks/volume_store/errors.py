@@ -89,4 +89,5 @@ class DeviceError(VolumeStoreError):
 
     @property
     def errno(self) -> Optional[int]:
+        """Return the system's number for the error, or None."""
         return self.kwargs.get('errno')

@@ -40,6 +40,7 @@ class Volume(NamedTuple):
 
     @classmethod
     def from_cinder(cls, found: Dict[str, Any]) -> 'Volume':
+        """Return what the body of a response has of a volume."""
         return cls(id=found['id'], status=found['status'], gib=int(found['size']),
                    metadata=dict(found.get('metadata') or {}),
                    project=found.get('os-vol-tenant-attr:tenant_id'),
@@ -50,6 +51,7 @@ class Volume(NamedTuple):
 
     @property
     def read_only(self) -> bool:
+        """Return whether Cinder lets it be attached for reading only."""
         return self.metadata.get('readonly', '').lower() == 'true'
 
 

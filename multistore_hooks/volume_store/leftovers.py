@@ -174,4 +174,4 @@ def _undo_creation(context: store_context.StoreContext, record: journal.Record) 
         # A volume with a record of its own belongs to that; an image is seen only when its record is gone.
         if context.journal.read(found.id) is None and not context.cinder.volume(found.id).read_only:
             remove(context, found.id, 'its upload was interrupted')
-    return known or time.time() >= record.get('asked', 0) + context.timeouts.state
+    return known or time.time() >= record.get('requested', 0) + context.timeouts.state

@@ -48,6 +48,7 @@ class NewVolume:
 
     @property
     def id(self) -> str:
+        """Return its id in Cinder."""
         return self._volume.id
 
     @property

@@ -58,6 +58,8 @@ class Shared:
     def lease(self, volume_id: str) -> Lease:
         """Return the right to read a volume. The first one attaches it.
 
+        :raises errors.TimedOut: another thread is attaching it, for longer than state_timeout and
+            attach_timeout together.
         :raises errors.VolumeStoreError: it cannot be attached.
         """
         timeouts = self._context.timeouts
@@ -86,6 +88,7 @@ class Shared:
                 entry.lock.release()
 
     def give_back(self, volume_id: str, entry: _Entry) -> None:
+        """End a lease. After the last one of a volume it is detached at the end of the idle timeout."""
         with entry.lock:
             entry.readers -= 1
             if entry.readers:
@@ -112,7 +115,7 @@ class Shared:
             with self._context.journal.acquire(volume_id, self._context.timeouts.attach):
                 return True
         except errors.VolumeStoreError as error:
-            LOG.debug('Whether another process detaches volume %s is not known: %s', volume_id, error)
+            LOG.debug('It is not known whether another process is detaching volume %s: %s', volume_id, error)
             return True
 
     def drop_all(self) -> None:

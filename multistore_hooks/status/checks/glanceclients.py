@@ -50,7 +50,7 @@ def nova_needs(facts: gather.Facts) -> List[Need]:
     if driver == hooks.NOVA_DRIVER:
         return [Need(_HOOKS, 'the hooks', where)]
     if facts.compute_store:
-        return [Need(_COPY_TO_STORES, 'the copy that the driver of Nova itself asks for',
+        return [Need(_COPY_TO_STORES, 'the copy that the driver of Nova itself requests',
                      nova.where('libvirt', 'images_rbd_glance_store_name'))]
     return []
 

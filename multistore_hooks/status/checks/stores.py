@@ -13,14 +13,14 @@ from multistore_hooks.status.facts import live_glance
 from multistore_hooks.status import finding
 from multistore_hooks.upload import placements
 
-_NOT_ASKED = finding.skipped('Glance was not queried')
+_NOT_QUERIED = finding.skipped('Glance was not queried')
 
 
 def check_several(facts: gather.Facts) -> finding.Findings:
     """Is Glance multi-store?"""
     found = _several_in_file(facts.glance) if facts.glance is not None else []
     if facts.cloud is None:
-        return found or [_NOT_ASKED]
+        return found or [_NOT_QUERIED]
     stores = facts.cloud.stores()
     if not stores.stores:
         return found + [finding.failure(
@@ -123,7 +123,7 @@ def check_drivers(facts: gather.Facts) -> finding.Findings:
     """Was the driver of every store loaded? Glance skips one that was not, and lists it all the same."""
     found = _libraries(facts)
     if facts.cloud is None:
-        return found or [_NOT_ASKED]
+        return found or [_NOT_QUERIED]
     backends = facts.glance.get('DEFAULT', 'enabled_backends') or {} if facts.glance is not None else {}
     try:
         stores = facts.cloud.stores()
