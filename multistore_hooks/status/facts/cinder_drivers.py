@@ -14,7 +14,7 @@ from multistore_hooks.status.facts import host
 
 #: LATER: what carries it is made when cinder-volume starts, which then logs whether it does.
 CARRIES, REFUSES, LATER, UNKNOWN = 'carries', 'refuses', 'later', 'unknown'
-#: Cinder's modules are large.
+#: Seconds to import drivers: Cinder's modules are large.
 _SECONDS = 120
 
 # Whatever a driver's module prints goes to standard error.

@@ -26,6 +26,7 @@ PROGRAMS = {
     'glance': ('glance-api', 'glance-wsgi-api'),
 }
 _PYTHON = re.compile(r'python[0-9.]*\Z')
+#: Seconds for a program of another Python environment.
 _SECONDS = 30
 
 # Finding a top-level package imports nothing of it.
