@@ -128,7 +128,7 @@ def small(results, bench, given):
             came = bench.workers[driver].ask(do='add', store=driver, kind='random', mib=SMALL)
             took[driver].append(came['seconds'])
             used[driver].append(came['cpu'])
-            asked[driver].append(len(bench.lab.proxy.notes))
+            asked[driver].append(len(bench.lab.proxy.requests))
             bench.workers[driver].ask(do='delete', store=driver, location=came['location'])
     results.add('local, 1 MiB, upload', 's', took['stock'], took['ours'], target='at most 1')
     results.add('local, 1 MiB, upload', 'CPU s', used['stock'], used['ours'])

@@ -75,7 +75,7 @@ def small(results, bench, device, times):
             store = bench.store(driver, device)
             came = bench.workers[driver].ask(do='add', store=store, kind='random', mib=1)
             took[driver].append(came['seconds'])
-            asked[driver].append(len(bench.lab.proxy.notes))
+            asked[driver].append(len(bench.lab.proxy.requests))
             bench.workers[driver].ask(do='delete', store=store, location=came['location'])
             report.say('%s 1 MiB %s: up %.2f s' % (device, driver, came['seconds']))
     results.add('%s, 1 MiB, upload' % device, 's', took['stock'], took['ours'], target='at most 1')

@@ -11,7 +11,7 @@ import typing
 
 PROGRAMS = ('ceph-mon', 'ceph-osd', 'ceph-authtool', 'monmaptool', 'ceph', 'rbd')
 MODULES = ('rados', 'rbd')
-PACKAGES = 'ceph-mon ceph-osd ceph-common python3-rbd python3-rados'
+PACKAGES = 'ceph-mon ceph-osd ceph-mgr ceph-common python3-rados python3-rbd'
 DISTRIBUTION = pathlib.Path('/usr/lib/python3/dist-packages')
 
 

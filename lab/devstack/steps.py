@@ -5,6 +5,7 @@ import re
 import time
 import typing
 
+from lab import ceph_bindings
 from lab.devstack import local_conf
 from lab.devstack import machine
 from lab.devstack import tree
@@ -104,7 +105,7 @@ def ceph(there: machine.Machine, clusters: typing.Sequence[local_conf.Cluster]) 
     :raises LabError: it failed
     """
     words = ['%s=%s' % (cluster.name, ','.join(cluster.pools)) for cluster in clusters]
-    script = CEPH % (' '.join(tree.CEPH_PACKAGES), ' '.join(words))
+    script = CEPH % (ceph_bindings.PACKAGES, ' '.join(words))
     if there.run('ceph', script, CEPH_SECONDS, user='root'):
         raise LabError('no Ceph: %s' % last_words(there.log('ceph')))
     return ' '.join(words)

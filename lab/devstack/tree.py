@@ -16,7 +16,6 @@ SUITE = 'bookworm'
 PACKAGES = ('systemd', 'systemd-sysv', 'dbus', 'sudo', 'git', 'ca-certificates', 'python3', 'python3-venv',
             'iproute2', 'iputils-ping', 'lsb-release', 'procps', 'kmod', 'curl', 'wget', 'gawk', 'locales',
             'adduser', 'passwd', 'util-linux', 'acl', 'less')
-CEPH_PACKAGES = ('ceph-mon', 'ceph-osd', 'ceph-mgr', 'ceph-common', 'python3-rados', 'python3-rbd')
 # Units that want modules of the kernel, or change what all of the host has.
 MASKED = ('rtslib-fb-targetctl.service', 'systemd-udevd.service', 'systemd-modules-load.service',
           'systemd-sysctl.service', 'sys-kernel-debug.mount', 'sys-kernel-tracing.mount',

@@ -15,7 +15,7 @@ WARNINGS_OF = OURS + ('nova', 'glanceclient', 'keystoneauth')
 REQUESTS = 'keystoneauth.session'
 # keystoneauth writes a request as a command line for curl, and then "RESP: [status] ...".
 _SENT = re.compile(r"^REQ: curl .*?-X (?P<verb>\w+) '?https?://[^/]+(?P<path>/[^\s'?]*)")
-_ANSWERED = re.compile(r'^RESP: \[(?P<status>\d+)\]')
+_RESPONSE = re.compile(r'^RESP: \[(?P<status>\d+)\]')
 # "cloning images/IMAGE@snap to None/UUID_disk", by Nova's RBDDriver: None is its own pool.
 _CLONING = re.compile(r'^cloning \S+ to \w+/(?P<disk>\S+)$')
 
@@ -68,7 +68,7 @@ class Records(logging.Handler):
     def _keep_request(self, at: float, text: str) -> None:
         # Each thread has one request under way at a time.
         thread = threading.get_ident()
-        sent, answered = _SENT.match(text), _ANSWERED.match(text)
+        sent, answered = _SENT.match(text), _RESPONSE.match(text)
         if sent:
             request: Line = {'at': at, 'verb': sent['verb'], 'path': sent['path'], 'status': None,
                              'seconds': None}

@@ -4,7 +4,7 @@
     with Proxy('http://127.0.0.1:8776') as proxy:
         proxy.fault('POST', '/attachments$', action='status', status=503)
         proxy.fault('DELETE', '/attachments/', at='after', action='reset')
-        proxy.notes, proxy.clear()
+        proxy.requests, proxy.clear()
 
 It listens on loopback, in threads of the process that made it.
 """
@@ -23,7 +23,7 @@ HOP = {'connection', 'keep-alive', 'transfer-encoding', 'content-length', 'date'
 TIMEOUT = poll.SECONDS
 
 
-class Note(typing.NamedTuple):
+class Request(typing.NamedTuple):
     """A request that came by: what it was, the status from Cinder (0: not sent on), which fault it met."""
 
     method: str
@@ -37,14 +37,14 @@ class Proxy(http_server.JsonServer):
 
     :param target: the address of Cinder, without a path
     :ivar url: the address of the proxy
-    :ivar notes: the requests since the last :meth:`clear`, in the order of their ends
+    :ivar requests: the requests since the last :meth:`clear`, in the order of their ends
     """
 
     def __init__(self, target: str) -> None:
         super().__init__()
         self._target = urllib.parse.urlsplit(target)
         self._rules = faults.Rules()
-        self.notes: typing.Deque[Note] = collections.deque(maxlen=20000)
+        self.requests: typing.Deque[Request] = collections.deque(maxlen=20000)
 
     def __exit__(self, *_unused: typing.Any) -> None:
         self.clear()
@@ -57,20 +57,20 @@ class Proxy(http_server.JsonServer):
     def clear(self) -> None:
         """Let no request fail any more, let those go that hang, and forget the records."""
         self._rules.clear()
-        self.notes.clear()
+        self.requests.clear()
 
     def count(self, method: str, path: str) -> int:
         """Return how many requests Cinder was sent, of a method and a path that a pattern is found in."""
-        return sum(1 for note in list(self.notes)
-                   if note.method == method and note.status and re.search(path, note.path))
+        return sum(1 for one in list(self.requests)
+                   if one.method == method and one.status and re.search(path, one.path))
 
     def respond(self, method: str, path: str, headers: typing.Any, body: bytes) -> http_server.Response:
         """Return Cinder's response, unless the request is to fail."""
         rule = self._rules.rule_for('outer', method, path.partition('?')[0])
         response: http_server.Response = (0, b'', {})
         if rule is None or rule['at'] == 'after':
-            response = self._ask(method, path, headers, body)
-        self.notes.append(Note(method, path, response[0], rule and rule['action']))
+            response = self._forward(method, path, headers, body)
+        self.requests.append(Request(method, path, response[0], rule and rule['action']))
         if rule is None:
             return response
         if rule['action'] == 'status':
@@ -79,7 +79,7 @@ class Proxy(http_server.JsonServer):
             self._rules.released.wait(rule['seconds'])
         raise http_server.Reset
 
-    def _ask(self, method: str, path: str, headers: typing.Any, body: bytes) -> http_server.Response:
+    def _forward(self, method: str, path: str, headers: typing.Any, body: bytes) -> http_server.Response:
         connection = http.client.HTTPConnection(self._target.hostname, self._target.port, timeout=TIMEOUT)
         try:
             # The Host stays, so that links in responses lead through here too.

@@ -130,7 +130,7 @@ class Matrix(test_volume_store.FlowCase):
         run()
         self.wait_for(lambda: not self.cinder.attachments())
         seen, found = collections.Counter(), []
-        for note in list(self.lab.proxy.notes):
+        for note in list(self.lab.proxy.requests):
             path = IDS.sub('[0-9a-f-]+', note.path.partition('?')[0]) + '$'
             key = (note.method, path)
             skip, seen[key] = seen[key], seen[key] + 1

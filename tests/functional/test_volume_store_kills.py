@@ -35,7 +35,7 @@ class Kills:
         thread = threading.Thread(target=operation, daemon=True)
         thread.start()
         if one.kind == 'http':
-            self.wait_for(lambda: any(note.fault for note in list(self.lab.proxy.notes)))
+            self.wait_for(lambda: any(note.fault for note in list(self.lab.proxy.requests)))
         else:
             self.wait_for(self.plan.hangs)
         os.killpg(self.glance.pid, signal.SIGKILL)
