@@ -63,7 +63,7 @@ def _run(place: Place, by: cases.By, wanted: typing.List[cases.Case]) -> typing.
     except LabError as failed:
         raise LabError('%s: %s' % (by.name, failed))
     known = {result['image_id'] for result in results}
-    return [verdict.Row(case, look(place, case, result, known)) for case, result in zip(wanted, results)]
+    return [verdict.Row(case, judge(place, case, result, known)) for case, result in zip(wanted, results)]
 
 
 def _user(by: cases.By) -> str:
@@ -120,8 +120,8 @@ def _volume(place: Place, case: cases.Case) -> Json:
     return volume
 
 
-def look(place: Place, case: cases.Case, result: Json,
-         known: typing.Collection[typing.Optional[str]]) -> verdict.Found:
+def judge(place: Place, case: cases.Case, result: Json,
+          known: typing.Collection[typing.Optional[str]]) -> verdict.Found:
     """Find out what became of a case.
 
     :param result: the service's own, for this case.

@@ -17,7 +17,7 @@ for name in fs kernel vm; do
 done
 mount -t sysfs -o ro sysfs sys
 # Some releases of devstack write this setting of all the host's memory, if it is there.
-if [[ -d sys/kernel/mm/ksm ]]; then mount -t tmpfs -o ro tmpfs sys/kernel/mm/ksm; fi
+[[ ! -d sys/kernel/mm/ksm ]] || mount -t tmpfs -o ro tmpfs sys/kernel/mm/ksm
 mount -t cgroup2 none sys/fs/cgroup
 mount -t tmpfs -o mode=755 tmpfs dev
 mkdir -p dev/pts dev/shm dev/net dev/mapper

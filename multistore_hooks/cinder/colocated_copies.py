@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The copies of an image that was made inside a Ceph cluster to the other stores of its base image.
 
-Of data that it is sent, Glance requests them by itself where the filter co-locates.
+Where Glance's filter co-locates, Glance requests such copies by itself of the data that it is sent.
 """
 
 import threading
@@ -50,8 +50,8 @@ class Copies:
     def request(self) -> None:
         """Request them; a failure is logged, as the upload has succeeded.
 
-        While Glance computes the hashes of the image it refuses; that is waited for in a thread, because the
-        volume is 'uploading' until we return.
+        Glance refuses a copy while it computes the hashes of the image. A thread waits for that, because the
+        volume is in state 'uploading' until this method returns.
         """
         failure = self._request()
         if isinstance(failure, api.Conflict):

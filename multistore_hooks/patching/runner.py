@@ -250,7 +250,7 @@ class Runner:
                                        % (change.path, held[change.path]))
 
     def _advice(self, read: patch.Read) -> str:
-        """Say what else we know about files that the series does not fit."""
+        """Say what else is known about files that the series does not fit."""
         there = [change.path for text in self._patches for change in text.changes
                  if patch.carries_all([text._replace(changes=(change,))], read)]
         if there:

@@ -105,9 +105,10 @@ class Shared:
                 self._leave(volume_id, entry)
 
     def drop(self, volume_id: str) -> bool:
-        """Detach a volume, unless it is read in this process: return False then.
+        """Detach a volume; return False, and leave it attached, if this process is reading it.
 
-        A detachment that is under way on this host, here or in another process, is waited for.
+        It also waits, for at most attach_timeout, for a detachment that is under way on this host, in this
+        process or in another one.
         """
         if not self._drop_own(volume_id):
             return False

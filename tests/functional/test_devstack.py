@@ -327,7 +327,7 @@ class VolumeStoresTest(GateTestCase):
         gate = self.volume_gate(STACK_USER='no such user, no', VISUDO_SAYS='1')
         outcome = gate.run('stack')
         self.assertNotEqual(0, outcome.code)
-        self.assertIn('look at STACK_USER', outcome.output)
+        self.assertIn('check STACK_USER', outcome.output)
         self.assertFalse(os.path.exists(gate.path('etc/sudoers.d/multistore_hooks')))
 
     def test_glances_user_may_have_volumes_and_cinder_may_clone_them(self):
