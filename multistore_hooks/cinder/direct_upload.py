@@ -136,17 +136,17 @@ class _Upload:
 
         :raises _Impossible: it is not known here, or the copies could not be requested.
         """
-        stores, near = self._service.target_stores(), self._options.rbd_glance_store_name
+        stores, local_store = self._service.target_stores(), self._options.rbd_glance_store_name
         if not stores:
             raise _Impossible('Glance chooses its store')
         if len(stores) == 1:
             return stores[0], ()
-        if near not in stores:
-            raise _Impossible('its base image is in several stores, and not in %s' % near)
+        if local_store not in stores:
+            raise _Impossible('its base image is in several stores, and not in %s' % local_store)
         if not image_client.may_copy(self._context):
             raise _Impossible('its base image is in several stores, and Cinder has no credentials with which '
                               'it could have it copied to the others ([multistore_hooks])')
-        return near, tuple(store for store in stores if store != near)
+        return local_store, tuple(store for store in stores if store != local_store)
 
     def _check_volume(self) -> None:
         """Check what is known without any request.

@@ -126,7 +126,7 @@ class Connection:
     :param override_of: another service's address in place of the catalog's, if there is one
     """
 
-    def __init__(self, session: ksa_session.Session, place: Endpoint, source: str,
+    def __init__(self, session: ksa_session.Session, endpoint: Endpoint, source: str,
                  override_of: Callable[[str], Optional[str]] = lambda service_type: None) -> None:
         if session.timeout is None:
             session.timeout = TIMEOUT
@@ -134,7 +134,7 @@ class Connection:
         self.source = source
         #: ImageApi; in addition to GlanceError its verbs raise CloudError.
         self.images = client.ClientImages(self.run)
-        self._place = place
+        self._endpoint = endpoint
         self._override_of = override_of
         self._client: Any = None
 
@@ -153,18 +153,18 @@ class Connection:
 
         :raises CloudError: the catalog has none, or Keystone cannot be reached for it
         """
-        place = self._place
-        url = place.override or self._guarded('Keystone', self._in_catalog)
+        endpoint = self._endpoint
+        url = endpoint.override or self._guarded('Keystone', self._in_catalog)
         if not url:
-            raise NoEndpoint(region=place.region or '(any)', interface=place.interface or 'public')
+            raise NoEndpoint(region=endpoint.region or '(any)', interface=endpoint.interface or 'public')
         return re.sub(r'/v\d(\.\d)?/?$', '', str(url)).rstrip('/')
 
     def _in_catalog(self) -> Optional[str]:
-        place = self._place
+        endpoint = self._endpoint
         try:
             return self.session.get_endpoint(  # type: ignore[no-any-return]
-                service_type=place.service_type, region_name=place.region,
-                interface=place.interface or 'public')
+                service_type=endpoint.service_type, region_name=endpoint.region,
+                interface=endpoint.interface or 'public')
         except ksa.EndpointNotFound:
             return None
 
@@ -186,8 +186,8 @@ class Connection:
         try:
             response = self.session.get(
                 path, raise_exc=False, endpoint_override=self._override_of(service_type),
-                endpoint_filter={'service_type': service_type, 'region_name': self._place.region,
-                                 'interface': self._place.interface or 'public'})
+                endpoint_filter={'service_type': service_type, 'region_name': self._endpoint.region,
+                                 'interface': self._endpoint.interface or 'public'})
             return response.json() if response.status_code == 200 else None
         except (ksa.ClientException, ValueError, OSError):
             return None
@@ -276,16 +276,16 @@ def connection_of(region: Any) -> Connection:
     named = region.name and region.name not in ('envvars', 'defaults')
     try:
         session = region.get_session()
-        place = Endpoint(region.config.get('region_name') or None, region.get_interface('image'),
-                         region.get_endpoint('image'))
+        endpoint = Endpoint(region.config.get('region_name') or None, region.get_interface('image'),
+                            region.get_endpoint('image'))
     except Exception as error:
         raise NoCredentials(why=_one_line(error).rstrip('.')) from error
     source = ('cloud %s in clouds.yaml' % region.name if named
               else 'the command line and the variables OS_*')
-    return Connection(session, place, source, region.get_endpoint)
+    return Connection(session, endpoint, source, region.get_endpoint)
 
 
-def connection_from_conf(conf: Any, group: str, place: Endpoint, source: str) -> Connection:
+def connection_from_conf(conf: Any, group: str, endpoint: Endpoint, source: str) -> Connection:
     """Return a Connection by a section of a service's configuration file, as keystoneauth reads it.
 
     :param conf: oslo.config's ConfigOpts, with the file parsed
@@ -304,7 +304,7 @@ def connection_from_conf(conf: Any, group: str, place: Endpoint, source: str) ->
     # keystoneauth's and oslo.config's errors for a wrong value have no base in common.
     except Exception as error:
         raise WrongConfiguration(source=source, why=_one_line(error).rstrip('.')) from error
-    return Connection(session, place, source)
+    return Connection(session, endpoint, source)
 
 
 def explain(error: BaseException, source: str = 'the command line',

@@ -221,7 +221,7 @@ def apply_change(change: Change, before: Optional[bytes]) -> Tuple[bytes, Tuple[
     offsets = []
     for number, hunk in enumerate(change.hunks, 1):
         where = '%s: hunk %d (line %d)' % (change.path, number, hunk.old_start)
-        place = _place(where, hunk, lines)
+        place = _locate_hunk(where, hunk, lines)
         if place < done:
             raise errors.Drift('%s overlaps the hunk before it' % where)
         result.extend(lines[done:place] + hunk.new)
@@ -231,7 +231,7 @@ def apply_change(change: Change, before: Optional[bytes]) -> Tuple[bytes, Tuple[
     return b''.join(result), tuple(offsets)
 
 
-def _place(where: str, hunk: Hunk, lines: Lines) -> int:
+def _locate_hunk(where: str, hunk: Hunk, lines: Lines) -> int:
     """Return the index of the only place that the hunk fits.
 
     A text serves a range of releases, so the line number says little: two fitting places

@@ -80,7 +80,7 @@ CHECKS: Tuple[Tuple[str, Check], ...] = (
     ('Glance has several stores', stores.check_several),
     ('Stores that are named', stores.check_named),
     ('Drivers of the stores', stores.check_drivers),
-    ('Places of the stores', shared_directories.check_places),
+    ('Places of the stores', shared_directories.check_directories),
     ('copy-image', copy_image.check_copy_image),
     ('Ceph cluster of this compute', ceph.check_cluster),
     ('Ceph clusters of Cinder', ceph.check_backends),

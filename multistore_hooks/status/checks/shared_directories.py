@@ -14,7 +14,7 @@ from multistore_hooks.status.facts import gather
 from multistore_hooks.status import finding
 
 
-class Place(NamedTuple):
+class Directory(NamedTuple):
     """A folder that Glance keeps files in."""
 
     #: What is kept there, in words.
@@ -27,13 +27,13 @@ class Place(NamedTuple):
     inode: Optional[object] = None
 
 
-def check_places(facts: gather.Facts) -> finding.Findings:
+def check_directories(facts: gather.Facts) -> finding.Findings:
     """Do two file stores, staging or tasks share a directory, or two RBD stores a pool?"""
     glance = facts.glance
     if glance is None:
         return [finding.skipped('--glance-conf was not given')]
-    found = _unset(glance) + decide_places(folders(glance)) + _pools(glance) + _http(glance)
-    found += [_not_a_folder(place) for place in folders(glance) if _blocked(place.path)]
+    found = _unset(glance) + decide_directories(folders(glance)) + _pools(glance) + _http(glance)
+    found += [_not_a_folder(one) for one in folders(glance) if _blocked(one.path)]
     return found or [finding.passed('all are apart')]
 
 
@@ -42,42 +42,42 @@ def _stores(glance: config_files.ServiceConf, kind: str) -> List[str]:
     return [store for store, driver in backends.items() if driver == kind]
 
 
-def folders(glance: config_files.ServiceConf) -> List[Place]:
+def folders(glance: config_files.ServiceConf) -> List[Directory]:
     """Return every folder that glance-api.conf names or that Glance uses by default."""
-    places = []
+    directories = []
     for store in _stores(glance, 'file'):
         use = "the store '%s'" % store
         single = glance.get(store, 'filesystem_store_datadir')
         if single:
-            places.append(_place(use, single, glance.where(store, 'filesystem_store_datadir')))
+            directories.append(_directory(use, single, glance.where(store, 'filesystem_store_datadir')))
         for entry in glance.get(store, 'filesystem_store_datadirs'):
             folder = entry.rpartition(':')[0] if entry.rpartition(':')[2].isdigit() else entry
-            places.append(_place(use, folder, glance.where(store, 'filesystem_store_datadirs')))
+            directories.append(_directory(use, folder, glance.where(store, 'filesystem_store_datadirs')))
     if not glance.get('DEFAULT', 'enabled_backends'):
-        places.append(_place('the store', glance.get('glance_store', 'filesystem_store_datadir'),
-                             glance.where('glance_store', 'filesystem_store_datadir')))
+        directories.append(_directory('the store', glance.get('glance_store', 'filesystem_store_datadir'),
+                                      glance.where('glance_store', 'filesystem_store_datadir')))
         staging = urllib.parse.urlsplit(glance.get('DEFAULT', 'node_staging_uri')).path
-        return places + [_place('staging', staging, glance.where('DEFAULT', 'node_staging_uri'))]
+        return directories + [_directory('staging', staging, glance.where('DEFAULT', 'node_staging_uri'))]
     for group, use in (('os_glance_staging_store', 'staging'), ('os_glance_tasks_store', 'tasks')):
-        places.append(_place(use, glance.get(group, 'filesystem_store_datadir'),
-                             glance.where(group, 'filesystem_store_datadir')))
-    return places
+        directories.append(_directory(use, glance.get(group, 'filesystem_store_datadir'),
+                                      glance.where(group, 'filesystem_store_datadir')))
+    return directories
 
 
-def _place(use: str, folder: str, where: str) -> Place:
+def _directory(use: str, folder: str, where: str) -> Directory:
     path = os.path.realpath(folder)
     try:
         # The same folder under two paths, as of bind mounts and NFS.
         status = os.stat(path)
-        return Place(use, folder, where, path, (status.st_dev, status.st_ino))
+        return Directory(use, folder, where, path, (status.st_dev, status.st_ino))
     except OSError:
-        return Place(use, folder, where, path)
+        return Directory(use, folder, where, path)
 
 
-def decide_places(places: Iterable[Place]) -> finding.Findings:
+def decide_directories(directories: Iterable[Directory]) -> finding.Findings:
     """Return a finding for each two folders that are the same, or one in the other."""
     found = []
-    for one, other in itertools.combinations(places, 2):
+    for one, other in itertools.combinations(directories, 2):
         same = one.path == other.path or (one.inode is not None and one.inode == other.inode)
         nested = os.path.commonpath([one.path, other.path]) in (one.path, other.path)
         if same or nested:
@@ -96,10 +96,10 @@ def _blocked(path: str) -> bool:
     return bool(path) and not os.path.isdir(path)
 
 
-def _not_a_folder(place: Place) -> finding.Finding:
+def _not_a_folder(directory: Directory) -> finding.Finding:
     return finding.failure(
         '%s cannot be kept in %s: that or a part of it is not a directory. Glance disables such a '
-        'store and says so in its log only' % (place.use, place.folder), place.where,
+        'store and says so in its log only' % (directory.use, directory.folder), directory.where,
         'Name a directory that Glance may write')
 
 

@@ -118,7 +118,7 @@ class DriversTest(base.CheckCase):
 class PlacesTest(base.CheckCase):
 
     def check(self, text):
-        return shared_directories.check_places(self.facts(glance=self.glance(text.format(self.folder))))
+        return shared_directories.check_directories(self.facts(glance=self.glance(text.format(self.folder))))
 
     def two(self, a, b):
         return self.check(TWO_FILES + '[a]\nfilesystem_store_datadir = %s\n'
@@ -145,8 +145,8 @@ class PlacesTest(base.CheckCase):
 
     def test_same_by_the_kernel_s_word(self):
         # As of a bind mount: other paths, one inode.
-        one = shared_directories.Place('one', '/a', 'x', '/a', (1, 2))
-        self.assertEqual(1, len(shared_directories.decide_places([one, one._replace(path='/b')])))
+        one = shared_directories.Directory('one', '/a', 'x', '/a', (1, 2))
+        self.assertEqual(1, len(shared_directories.decide_directories([one, one._replace(path='/b')])))
 
     def test_one_inside_the_other(self):
         self.assertIn('one inside the other', self.texts(self.two('{0}/a', '{0}/a/b'), 2))
