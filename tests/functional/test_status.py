@@ -533,8 +533,8 @@ class HooksTest(StatusCase):
         os.mkdir(metadata)
         with open(os.path.join(metadata, 'METADATA'), 'w') as stream:
             stream.write('Metadata-Version: 2.1\nName: python-glanceclient\nVersion: 2.17.1\n')
-        self.assert_found('has python-glanceclient 2.17.1; the copy that the driver of Nova itself asks '
-                          'for takes 3.0.0 or later', self.check(*arguments), 'glanceclient')
+        self.assert_found('has python-glanceclient 2.17.1; the copy that the driver of Nova itself requests '
+                          'takes 3.0.0 or later', self.check(*arguments), 'glanceclient')
         shutil.rmtree(metadata)
         self.assert_mended(self.check(*arguments), 'glanceclient')
 
