@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The copies of an image that was made inside a Ceph cluster to the other stores of its base image.
 
-Where Glance's filter co-locates, Glance requests such copies by itself of the data that it is sent.
+An upload through Glance needs none of this: Glance itself copies the data that it receives.
 """
 
 import threading
@@ -77,7 +77,7 @@ class Copies:
         """Request the copies; return why that failed."""
         try:
             image_client.privileged_images_for(self._context).copy(self._image_id, self._others)
-        except Exception as error:  # Glance's, Cinder's or Keystone's
+        except Exception as error:  # Glance's, Cinder's or Keystone's: logged, as the upload has succeeded
             return None if self._is_under_way() else error
         return None
 
@@ -85,7 +85,7 @@ class Copies:
         """Return whether an earlier request, whose response was lost, has taken effect."""
         try:
             image = self._images.image(self._image_id)
-        except Exception as error:  # the next poll shows it
+        except Exception as error:  # not known, so the failed request counts, and is repeated or logged
             LOG.debug('Glance does not show image %(image)s: %(error)s',
                       {'image': self._image_id, 'error': error})
             return False

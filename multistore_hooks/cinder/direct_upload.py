@@ -229,7 +229,7 @@ class _Upload:
         return True
 
     def request_copies(self) -> None:
-        """Request the copies that Glance makes by itself of data that it is sent."""
+        """Request the copies to the other stores, which Glance makes itself if it receives the data."""
         if self._others:
             colocated_copies.Copies(self._context, self._images, self._image_id,
                                     self._options.rbd_glance_store_name, self._others, self.clock).request()

@@ -12,6 +12,7 @@ from typing import Iterable
 from typing import NamedTuple
 from typing import Optional
 from typing import Tuple
+from typing import TypeVar
 
 from multistore_hooks.ceph import cluster
 from multistore_hooks.stores import places
@@ -20,6 +21,8 @@ from multistore_hooks.stores import places
 NO_OBJECT = 'multistore-status.no-such-object'
 DEFAULT_CONF = '/etc/ceph/ceph.conf'
 ALLOWED = ''
+
+_Result = TypeVar('_Result')
 
 
 class User(NamedTuple):
@@ -83,7 +86,7 @@ class Pools:
             found = {image_id: place.find(image_id) for image_id in image_ids}
             return place, {name: data for name, data in found.items() if data is not None}
 
-        return self._call(user, read)  # type: ignore[no-any-return]
+        return self._call(user, read)
 
     def names(self, user: User, pool: str) -> Tuple[str, ...]:
         """Return the names of all RBD images of a pool.
@@ -112,9 +115,9 @@ class Pools:
                 pass  # the object, which does not exist: the request was allowed
             return ALLOWED
 
-        return str(self._call(user, request))
+        return self._call(user, request)
 
-    def _call(self, user: User, function: Callable[[cluster.Cluster], Any]) -> Any:
+    def _call(self, user: User, function: Callable[[cluster.Cluster], _Result]) -> _Result:
         """Call a function; a cluster that was not reached once is not waited for again."""
         if user in self._failed:
             raise self._failed[user]
